@@ -1,0 +1,1 @@
+"""What all stages share: configs, artefacts, provenance, and safe display. Start at `config.py`."""

@@ -1,0 +1,258 @@
+"""Where files go, and how a folder comes to exist whole or not at all.
+
+An artefact is a folder. It is written under a temporary name in the same file system, fsynced,
+and renamed; `manifest.json` is the last file written in it and holds SHA-256 and size of every
+other file, the config and its hash, the hashes of the inputs, seed, versions and commit. A folder
+without a manifest does not exist for the lab; one whose files differ from it is damaged, and
+nothing is read from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from labkit.core import provenance
+from labkit.core.config import Config
+from labkit.core.errors import LabError
+
+MANIFEST = "manifest.json"
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>[^@]+)@(?P<pid>\d+)-[0-9a-f]{8}-")
+
+
+class DamagedArtifact(LabError):
+    """A folder that differs from its manifest, or whose manifest cannot be read."""
+
+
+class FileEntry(BaseModel):
+    sha256: str
+    bytes: int
+
+
+class Manifest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: dict[str, FileEntry]
+    config: dict[str, Any] | None = None
+    config_hash: str | None = None
+    inputs: dict[str, str] = {}
+    seed: int | None = None
+    versions: dict[str, str] = {}
+    source_hash: str
+    commit: str | None = None
+    created: str
+
+    @property
+    def content_hash(self) -> str:
+        """First 16 hex digits over names and hashes of the files: what names the artefact."""
+        listing = "".join(f"{name}\0{self.files[name].sha256}\n" for name in sorted(self.files))
+        return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+
+def home() -> Path:
+    """`$LABKIT_HOME`, else `artifacts/` beside labkit's pyproject above here, else ~/.labkit."""
+    if given := os.environ.get("LABKIT_HOME"):
+        return Path(given).expanduser().resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        project = folder / "pyproject.toml"
+        if project.is_file() and 'name = "labkit"' in project.read_text("utf-8", "replace"):
+            return folder / "artifacts"
+    return Path.home() / ".labkit"
+
+
+def slug(text: str) -> str:
+    """A file name made from text: letters, digits, dot, dash, underscore; at most 80 characters."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:80] or "unnamed"
+
+
+@contextlib.contextmanager
+def write_artifact(
+    folder: Path,
+    *,
+    config: Config | None = None,
+    inputs: Mapping[str, str] | None = None,
+    seed: int | None = None,
+    packages: tuple[str, ...] = (),
+) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `folder`, with its manifest, when the block succeeds.
+
+    When `folder` is already a valid artefact it is kept and the new one discarded: equal names
+    mean equal content, since names are made from hashes. After an error nothing is left.
+    """
+    folder = Path(folder)
+    temporary = _temporary_beside(folder)
+    with _clear_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        sweep(folder.parent)
+        temporary.mkdir()
+    try:
+        with _clear_errors(folder):
+            yield temporary
+            manifest = Manifest(
+                files={
+                    path.relative_to(temporary).as_posix(): _entry(path, sync=True)
+                    for path in sorted(temporary.rglob("*"))
+                    if path.is_file()
+                },
+                config=config.model_dump(mode="json") if config else None,
+                config_hash=config.hash if config else None,
+                inputs=dict(inputs or {}),
+                seed=seed,
+                versions=provenance.versions(*packages),
+                source_hash=provenance.source_hash(),
+                commit=provenance.commit(),
+                created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            )
+            write_file(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
+            _publish(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def exists(folder: Path) -> bool:
+    """Whether the folder has a manifest. `read_manifest` tells whether it is whole."""
+    return (Path(folder) / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
+    """The manifest, after checking every file's size and SHA-256 against it.
+
+    Raises:
+        DamagedArtifact: naming the file and what differs.
+    """
+    folder = Path(folder)
+    advice = f"delete {folder} and make it again"
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise DamagedArtifact(f"{folder}: no {MANIFEST}; {advice}") from None
+    except (OSError, ValidationError) as error:
+        raise DamagedArtifact(f"{folder / MANIFEST}: unreadable; {advice}") from error
+    if verify:
+        for name, expected in manifest.files.items():
+            _check(folder / name, expected, advice)
+    return manifest
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Replace a file as a whole: temporary in the same folder, fsync, rename."""
+    path = Path(path)
+    temporary = _temporary_beside(path)
+    try:
+        with _clear_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write sorted, indented JSON with a final newline: the same value gives the same bytes."""
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_file(path, text.encode() + b"\n")
+
+
+def sha256_file(path: Path) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sweep(folder: Path) -> int:
+    """Remove temporaries that processes of this machine left behind; returns how many."""
+    removed = 0
+    for path in Path(folder).glob(".tmp-*"):
+        match = _TEMPORARY.match(path.name)
+        if not match or match["host"] != _host() or psutil.pid_exists(int(match["pid"])):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        removed += 1
+    return removed
+
+
+@contextlib.contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise LabError(
+            f"cannot write {path} ({error.strerror}); make it writable or set LABKIT_HOME"
+        ) from error
+    except OSError as error:
+        if error.errno != 28:
+            raise
+        free = shutil.disk_usage(_nearest_folder(path)).free
+        raise LabError(f"disk full writing {path}: {free:,} bytes free; nothing changed") from error
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    if exists(folder):
+        read_manifest(folder)
+        return
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+    _sync_folder(folder.parent)
+
+
+def _entry(path: Path, *, sync: bool = False) -> FileEntry:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if sync:
+            os.fsync(file.fileno())
+        return FileEntry(sha256=digest, bytes=path.stat().st_size)
+
+
+def _check(path: Path, expected: FileEntry, advice: str) -> None:
+    if not path.is_file():
+        raise DamagedArtifact(f"{path}: missing; {advice}")
+    found = _entry(path)
+    if found.bytes != expected.bytes:
+        raise DamagedArtifact(
+            f"{path}: {found.bytes} bytes where the manifest says {expected.bytes}; {advice}"
+        )
+    if found.sha256 != expected.sha256:
+        raise DamagedArtifact(
+            f"{path}: SHA-256 {found.sha256[:12]}... where the manifest says "
+            f"{expected.sha256[:12]}...; {advice}"
+        )
+
+
+def _temporary_beside(path: Path) -> Path:
+    token = uuid.uuid4().hex[:8]
+    return path.parent / f".tmp-{_host()}@{os.getpid()}-{token}-{path.name}"
+
+
+def _host() -> str:
+    return slug(socket.gethostname())[:40]
+
+
+def _nearest_folder(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

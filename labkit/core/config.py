@@ -1,0 +1,249 @@
+"""The frozen, validated base of every config: one schema with four faces.
+
+A config is identified by its canonical JSON: keys sorted, no spaces, UTF-8, floats in Python's
+shortest form, -0.0 written as 0.0. Its hash is the first 16 hex digits of the SHA-256 of that.
+
+Towards notebooks, papermill, the command line and W&B the same config is a flat dictionary of
+*parameters*: one value for each top-level field (a nested config is given by the name of the
+preset it started from) and `overrides`, dotted field -> JSON value, for what differs from the
+preset. `from_parameters(to_parameters(config)) == config`. Precedence: preset < parameter <
+override.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from labkit.core.errors import LabError
+
+MAX_PARAMETER_FILE_BYTES = 1 << 20
+
+C = TypeVar("C", bound="Config")
+
+
+class ConfigError(LabError):
+    """A refused config. `faults` maps each dotted field to what is wrong with its value."""
+
+    def __init__(self, faults: Mapping[str, str]):
+        self.faults = dict(faults)
+        super().__init__("; ".join(self.faults.values()))
+
+
+def field(
+    default: Any,
+    description: str,
+    *,
+    unit: str = "",
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    scale: Literal["linear", "log"] = "linear",
+    step: float | None = None,
+    choices: Callable[[], Sequence[str]] | None = None,
+) -> Any:
+    """A pydantic field with what every face needs: bounds, unit, description, scale, choices.
+
+    `choices` is a function, so that facts on disk are read when a face asks and not at import.
+    `step` is the grid a control rounds to; it never constrains the value itself.
+    """
+    extra: dict[str, Any] = {"unit": unit, "scale": scale, "step": step, "choices": choices}
+    return Field(
+        default=default, description=description, ge=ge, gt=gt, le=le, json_schema_extra=extra
+    )
+
+
+class Config(BaseModel):
+    """Frozen; unknown fields, NaN and infinities are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    preset_field: ClassVar[str | None] = None
+    """Name of the field that holds the preset a config started from, if it has presets."""
+
+    @classmethod
+    def from_preset(cls, name: str) -> Self:
+        """The published or default config of that name."""
+        raise ValueError(f"{cls.__name__} has no presets; give its fields instead of {name!r}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_preset_name(cls, value: Any) -> Any:
+        return cls.from_preset(value).model_dump() if isinstance(value, str) else value
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        """The config that flat parameters describe.
+
+        Raises:
+            ConfigError: naming every refused field with its value and what is allowed.
+        """
+        headline = dict(parameters)
+        overrides = headline.pop("overrides", None) or {}
+        if not isinstance(overrides, Mapping):
+            raise ConfigError(
+                {"overrides": f"overrides={overrides!r}: give a dictionary of dotted field: value"}
+            )
+        config = validate(cls, headline)
+        return config.with_overrides(overrides) if overrides else config
+
+    def to_parameters(self) -> dict[str, Any]:
+        """JSON-typed parameters that give this config back."""
+        parameters: dict[str, Any] = {}
+        overrides: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if not isinstance(value, Config):
+                parameters[name] = value
+                continue
+            start = _start_of(value)
+            if value.preset_field:
+                parameters[name] = getattr(value, value.preset_field)
+            overrides |= {f"{name}.{key}": v for key, v in differences(start, value).items()}
+        return parameters | {"overrides": overrides}
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Self:
+        """A copy with dotted fields changed, validated as a whole.
+
+        Raises:
+            ConfigError: an unknown field (with the nearest known ones) or a refused value.
+        """
+        data = self.model_dump()
+        known = flatten(data)
+        for dotted, value in overrides.items():
+            if dotted not in known:
+                near = difflib.get_close_matches(str(dotted), known, n=3) or sorted(known)
+                hint = f"overrides: unknown field {dotted!r}; did you mean {', '.join(near)}?"
+                raise ConfigError({str(dotted): hint})
+            *groups, leaf = dotted.split(".")
+            target = data
+            for group in groups:
+                target = target[group]
+            target[leaf] = value
+        return validate(type(self), data)
+
+    def inputs(self) -> dict[str, str]:
+        """What this config reads from disk: name -> fingerprint. Part of a batch job's identity."""
+        return {}
+
+    @property
+    def hash(self) -> str:
+        return hash_json(self.model_dump())
+
+    def save_parameters(self, path: str | Path) -> Path:
+        """Write the file that `papermill -f`, `labkit batch --params` and the CLI take."""
+        import yaml
+
+        from labkit.core.artifacts import write_file
+
+        text = yaml.safe_dump(self.to_parameters(), sort_keys=False, allow_unicode=True)
+        return write_file(Path(path), text.encode())
+
+
+def load_parameters(path: str | Path) -> dict[str, Any]:
+    """Read a parameter file (YAML or JSON) as data; tags, aliases and large files are refused."""
+    import yaml
+
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise LabError(f"{path}: cannot read parameters ({error.strerror})") from error
+    if len(raw) > MAX_PARAMETER_FILE_BYTES:
+        raise LabError(f"{path}: {len(raw)} bytes; a parameter file has at most 1 MiB")
+    try:
+        text = raw.decode()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise LabError(f"{path}: YAML aliases are not allowed in a parameter file")
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise LabError(f"{path}: not a parameter file ({reason})") from error
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise LabError(f"{path}: expected a mapping of parameter names to values")
+    return data
+
+
+def validate(config_type: type[C], data: Mapping[str, Any]) -> C:
+    """`config_type(**data)`, with refusals as one `ConfigError`."""
+    try:
+        return config_type.model_validate(dict(data))
+    except ValidationError as error:
+        raise ConfigError(_faults(error, config_type)) from None
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as dotted keys: {"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        dotted = f"{prefix}{key}"
+        flat |= flatten(value, f"{dotted}.") if isinstance(value, dict) else {dotted: value}
+    return flat
+
+
+def differences(before: Config, after: Config) -> dict[str, Any]:
+    """Dotted fields of `after` whose values differ from `before`."""
+    old, new = flatten(before.model_dump()), flatten(after.model_dump())
+    return {key: value for key, value in new.items() if old.get(key, _MISSING) != value}
+
+
+def canonical_json(value: Any) -> str:
+    """One text per value: sorted keys, no spaces, shortest floats, no -0.0."""
+    return json.dumps(
+        _without_negative_zero(value),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def hash_json(value: Any) -> str:
+    """First 16 hex digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+_MISSING = object()
+
+
+def _without_negative_zero(value: Any) -> Any:
+    if isinstance(value, float):
+        return 0.0 if value == 0 else value
+    if isinstance(value, Mapping):
+        return {key: _without_negative_zero(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_negative_zero(item) for item in value]
+    return value
+
+
+def _start_of(config: Config) -> Config:
+    name = getattr(config, config.preset_field) if config.preset_field else None
+    return type(config).from_preset(name) if name else type(config)()
+
+
+def _faults(error: ValidationError, config_type: type[Config]) -> dict[str, str]:
+    faults: dict[str, str] = {}
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        given = item.get("input")
+        reason = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, config_type.model_fields, n=3)
+            known = near or list(config_type.model_fields)
+            faults[where] = f"unknown parameter {where!r}; known: {', '.join(known)}"
+        elif item["type"] == "value_error" and (not where or isinstance(given, dict)):
+            faults[where] = reason
+        elif isinstance(given, float) and not math.isfinite(given):
+            faults[where] = f"{where}={given}: should be a finite number"
+        else:
+            faults[where] = f"{where}={given!r}: {reason}"
+    return faults

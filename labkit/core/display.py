@@ -1,0 +1,82 @@
+"""The only place that turns text into HTML, so that text from a corpus is always inert.
+
+`Html` is markup made here; anything else is text and is escaped. Figures have a markup of their
+own (plotly reads a few tags in labels), so labels made from text go through `plain_label`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+MAX_LABEL_CHARACTERS = 200
+_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\ufeff]")
+
+
+class Html:
+    """Markup that is safe to show. Made only by this module's functions."""
+
+    def __init__(self, markup: str):
+        self.markup = markup
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __add__(self, other: Html) -> Html:
+        return Html(self.markup + other.markup)
+
+
+def escape(text: object) -> str:
+    """Text for an HTML element or a quoted attribute; invisible controls become U+FFFD."""
+    return html.escape(_UNSHOWABLE.sub("\ufffd", str(text)), quote=True)
+
+
+def plain_label(text: object, limit: int = MAX_LABEL_CHARACTERS) -> str:
+    """Text for a plotly title, tick or hover: escaped, on one line, cut at `limit` characters."""
+    line = " ".join(str(text).split())
+    return escape(line if len(line) <= limit else line[: limit - 1] + "…")
+
+
+def paragraph(text: str) -> Html:
+    return Html(f"<p>{escape(text)}</p>")
+
+
+def fault(text: str) -> Html:
+    """A refusal shown beside the control it concerns."""
+    return Html(
+        f'<span role="alert" style="color:#c2410c;font-weight:600">{escape(text)}</span>'
+        if text
+        else ""
+    )
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> Html:
+    """A table of escaped cells; numbers are set right-aligned with thousands separators."""
+    head = "".join(f'<th style="text-align:left">{escape(column)}</th>' for column in columns)
+    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
+    title = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
+    return Html(
+        f'<table class="labkit-table">{title}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def text_samples(samples: Iterable[tuple[str, str]], limit: int = 600) -> Html:
+    """(label, text) pairs to read, each cut at `limit` characters, line breaks kept."""
+    blocks = []
+    for label, text in samples:
+        cut = text if len(text) <= limit else text[:limit] + " […]"
+        blocks.append(
+            f"<details open><summary>{escape(label)}</summary>"
+            f'<pre style="white-space:pre-wrap;margin:0 0 1em 1em">{escape(cut)}</pre></details>'
+        )
+    return Html("".join(blocks))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f'<td style="text-align:left">{escape(value)}</td>'
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return f'<td style="text-align:right">{shown}</td>'

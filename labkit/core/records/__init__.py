@@ -1,0 +1,1 @@
+"""One file per noun that crosses the border between two rooms."""
