@@ -1,0 +1,1 @@
+"""What is the network? Start at `config.py`; published shapes are in `presets.py`."""

@@ -1,0 +1,1 @@
+"""Tables -> plotly figures, and nothing else. Start at `palette.py`."""

@@ -1,0 +1,1 @@
+"""How sure are we? Intervals from samples; numpy only."""
