@@ -118,7 +118,7 @@ class Config(BaseModel):
             ConfigError: an unknown field (with the nearest known ones) or a refused value.
         """
         data = self.model_dump()
-        known = flatten(data)
+        known = [key for key in flatten(data) if key not in _preset_fields(self)]
         for dotted, value in overrides.items():
             if dotted not in known:
                 near = difflib.get_close_matches(str(dotted), known, n=3) or sorted(known)
@@ -223,6 +223,16 @@ def _without_negative_zero(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_negative_zero(item) for item in value]
     return value
+
+
+def _preset_fields(config: Config, prefix: str = "") -> set[str]:
+    """Dotted names that say which preset a config started from: given by name, not overridden."""
+    found = {f"{prefix}{config.preset_field}"} if config.preset_field else set()
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Config):
+            found |= _preset_fields(value, f"{prefix}{name}.")
+    return found
 
 
 def _start_of(config: Config) -> Config:

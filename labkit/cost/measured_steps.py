@@ -1,6 +1,7 @@
 """Step throughput and MFU that others measured, as a check on ours and a guide to a plausible MFU.
 
-llm-foundry's table: MPT models of 125M to 70B on A100 and H100, bf16 and fp8-free, FSDP.
+llm-foundry's table: MPT models of 125M to 70B parameters, 512 to 65,536 tokens of context, bf16
+with FSDP on 8 to 128 GPUs.
 """
 
 from __future__ import annotations

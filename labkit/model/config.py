@@ -25,9 +25,7 @@ class ModelConfig(Config):
 
     preset_field: ClassVar[str | None] = "preset"
 
-    preset: str = field(
-        "gpt2", "published model this shape started from", choices=_preset_names
-    )
+    preset: str = field("gpt2", "published model this shape started from", choices=_preset_names)
     vocab_size: int = field(50257, "rows of the embedding", unit="tokens", ge=2, le=1 << 20)
     context_length: int = field(
         1024, "longest sequence the model takes", unit="tokens", ge=8, le=1 << 21, scale="log"

@@ -71,12 +71,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "llama-2-7b": _llama(32, 4096, 11008),
     "llama-2-13b": _llama(40, 5120, 13824),
     "llama-2-70b": _llama(80, 8192, 28672, num_kv_heads=8),
-    "llama-3-8b": _llama(
-        32, 4096, 14336, num_kv_heads=8, vocab_size=128256, context_length=8192
-    ),
-    "llama-3-70b": _llama(
-        80, 8192, 28672, num_kv_heads=8, vocab_size=128256, context_length=8192
-    ),
+    "llama-3-8b": _llama(32, 4096, 14336, num_kv_heads=8, vocab_size=128256, context_length=8192),
+    "llama-3-70b": _llama(80, 8192, 28672, num_kv_heads=8, vocab_size=128256, context_length=8192),
     "llama-3.2-1b": _llama(
         16,
         2048,

@@ -1,0 +1,72 @@
+"""GPU hours, money and memory of a training run, from closed forms and dated prices."""
+
+from __future__ import annotations
+
+import argparse
+
+from labkit.cli.flags import add_config_flags, config_from_flags
+from labkit.cost.config import CostConfig
+from labkit.cost.estimate import CostEstimate, estimate_cost
+
+HELP = "GPU hours, money and memory of a training run"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", nargs="?", metavar="MODEL", help="the same as --model")
+    add_config_flags(parser, CostConfig)
+    parser.add_argument("--json", action="store_true", help="print the estimate as JSON")
+    parser.add_argument(
+        "--record", action="store_true", help="record it as the decision of notebook 40"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    arguments.model = arguments.model or arguments.preset
+    config = config_from_flags(arguments, CostConfig)
+    estimate = estimate_cost(config)
+    print(estimate.model_dump_json(indent=1) if arguments.json else describe(config, estimate))
+    if arguments.record:
+        from labkit.cost.decision import record_cost
+
+        print(f"recorded in {record_cost(config)}")
+    return 0
+
+
+def describe(config: CostConfig, estimate: CostEstimate) -> str:
+    """The estimate as lines of text, one quantity a line, with its unit and its assumption."""
+    memory = ", ".join(
+        f"{part} {size / 1e9:.1f}" for part, size in estimate.memory_bytes.items() if size
+    )
+    lines = [
+        ("model", f"{config.model.preset}, {estimate.num_parameters:,} parameters"),
+        (
+            "tokens",
+            f"{config.num_tokens:.3g} = {estimate.tokens_per_parameter:.1f} per parameter, "
+            f"in sequences of {config.training_sequence_length:,}",
+        ),
+        ("compute", f"{estimate.total_flops:.3g} FLOPs ({estimate.flops_convention})"),
+        (
+            "GPU hours",
+            f"{estimate.gpu_hours:,.0f}  ({estimate.gpu_hours_low:,.0f} to "
+            f"{estimate.gpu_hours_high:,.0f} as published runs scatter)",
+        ),
+        ("", f"at MFU {config.mfu:.2f} of {config.gpu}'s dense peak, goodput {config.goodput:.2f}"),
+        ("days", f"{estimate.days:,.1f} on {config.num_gpus:,} GPUs"),
+        (
+            "money",
+            f"{estimate.usd:,.0f} USD  ({estimate.usd_low:,.0f} to {estimate.usd_high:,.0f})",
+        ),
+        ("", f"at {estimate.price_usd_per_gpu_hour:.2f} USD per GPU hour: {estimate.price_source}"),
+    ]
+    if estimate.energy_mwh is not None:
+        lines.append(("energy", f"{estimate.energy_mwh:,.4g} MWh"))
+    verdict = "fits" if estimate.fits else "DOES NOT FIT"
+    lines += [
+        (
+            "memory",
+            f"{estimate.memory_bytes_total / 1e9:.1f} of {estimate.gpu_memory_bytes / 1e9:.0f} GB "
+            f"per GPU, {verdict}",
+        ),
+        ("", f"{memory} GB"),
+    ]
+    return "\n".join(f"{name:<10} {value}" for name, value in lines)

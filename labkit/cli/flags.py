@@ -1,0 +1,79 @@
+"""Command-line flags made from a config's schema: the third face.
+
+A headline field `num_tokens` becomes `--num-tokens` and, where no other field has that name,
+`--tokens`. Fields of nested configs are set with `--set model.num_layers=16`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from labkit.core.config import Config, ConfigError, load_parameters
+from labkit.core.schema import FieldFace, headline_faces
+
+
+def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
+    faces = headline_faces(config_type)
+    names = {face.name for face in faces}
+    for face in faces:
+        flags = [_flag(face.name)]
+        short = face.name.removeprefix("num_")
+        if short not in names:
+            flags.append(_flag(short))
+        parser.add_argument(
+            *flags, dest=face.name, metavar=_metavar(face), help=_help(face).replace("%", "%%")
+        )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="override a field of a nested config, e.g. model.num_layers=16 (repeatable)",
+    )
+    parser.add_argument(
+        "--params", metavar="FILE", help="YAML or JSON parameters, as a panel saves; flags win"
+    )
+
+
+def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) -> Any:
+    """The config: parameter file < flags < `--set`."""
+    parameters = load_parameters(arguments.params) if arguments.params else {}
+    for face in headline_faces(config_type):
+        given = getattr(arguments, face.name, None)
+        if given is not None:
+            parameters[face.name] = parse_value(given, is_text=face.kind in ("text", "choice"))
+    overrides = dict(parameters.get("overrides") or {})
+    for item in arguments.set:
+        name, separator, value = item.partition("=")
+        if not separator:
+            raise ConfigError({item: f"--set {item}: write FIELD=VALUE"})
+        overrides[name] = parse_value(value)
+    return config_type.from_parameters(parameters | {"overrides": overrides})
+
+
+def parse_value(text: str, *, is_text: bool = False) -> Any:
+    """JSON where it parses (2e12, true, null, {"a": 1}), else the text itself."""
+    if is_text:
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _metavar(face: FieldFace) -> str:
+    return {"bool": "true|false", "int": "N", "float": "X", "mapping": "JSON"}.get(
+        face.kind, "NAME"
+    )
+
+
+def _help(face: FieldFace) -> str:
+    default = "" if face.default is None else f"; default {face.default}"
+    choices = f": {', '.join(map(str, face.choices))}" if face.choices else ""
+    return f"{face.help}{choices}{default}"

@@ -1,0 +1,56 @@
+"""What notebook 40 and `labkit cost --record` hand on: the estimate and its alternatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labkit.core.records.decision import Decision, record_decision
+from labkit.cost.config import CostConfig
+from labkit.cost.estimate import CostEstimate, estimate_cost
+from labkit.cost.hardware import gpus
+
+NOTEBOOK = "40_cost_and_scaling"
+
+
+def compare_gpus(config: CostConfig) -> dict[str, CostEstimate]:
+    """The same run on every GPU that has a sourced price, at the same MFU and goodput.
+
+    A given price belongs to the chosen GPU alone; the others take the table's.
+    """
+    estimates = {config.gpu: estimate_cost(config)}
+    for name, gpu in gpus().items():
+        if gpu.usd_per_hour_typical is not None and name != config.gpu:
+            other = config.with_overrides({"gpu": name, "price_usd_per_gpu_hour": None})
+            estimates[name] = estimate_cost(other)
+    return {name: estimates[name] for name in gpus() if name in estimates}
+
+
+def record_cost(config: CostConfig) -> Path:
+    """Write the decision and its `result.json`; returns the folder."""
+    estimate = estimate_cost(config)
+    alternatives = [
+        f"{name}: {other.gpu_hours:,.0f} GPU hours, {other.usd:,.0f} USD"
+        for name, other in compare_gpus(config).items()
+        if name != config.gpu
+    ]
+    decision = Decision(
+        notebook=NOTEBOOK,
+        question="What would this training run cost on these GPUs, and does it fit?",
+        choice=(
+            f"{config.model.preset} on {config.num_gpus} x {config.gpu}: "
+            f"{estimate.gpu_hours:,.0f} GPU hours, {estimate.usd:,.0f} USD, "
+            f"{'fits' if estimate.fits else 'does not fit'}"
+        ),
+        alternatives=alternatives,
+        evidence={
+            "gpu_hours": [estimate.gpu_hours_low, estimate.gpu_hours, estimate.gpu_hours_high],
+            "memory_bytes_total": estimate.memory_bytes_total,
+            "price_source": estimate.price_source,
+        },
+        scope=(
+            "closed forms and dated prices; the band is the middle 80% of published runs "
+            "predicted from other families"
+        ),
+    )
+    result = {"config": config.model_dump(mode="json"), "estimate": estimate.model_dump()}
+    return record_decision(decision, config, result)
