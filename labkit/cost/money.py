@@ -28,7 +28,10 @@ def affordable_tokens(
 
 
 def energy_mwh(hours: float, power_w: float, pue: float = 1.1) -> float:
-    """Energy of `hours` GPU hours at board power; `pue` is the data centre's overhead factor."""
+    """Energy of `hours` GPU hours at board power; `pue` is the data centre's overhead factor.
+
+    1.1 is what Llama's authors assume (Touvron et al. 2023, section 6).
+    """
     return hours * power_w * pue / 1e6
 
 

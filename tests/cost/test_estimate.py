@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labkit.core.config import ConfigError
+from labkit.core.records.decision import current_decision
+from labkit.cost.config import CostConfig
+from labkit.cost.decision import compare_gpus, record_cost
+from labkit.cost.estimate import estimate_cost
+from labkit.cost.hardware import find_gpu, gpus
+
+
+def config(**parameters) -> CostConfig:
+    return CostConfig.from_parameters(parameters)
+
+
+def test_llama_2_7b_by_hand():
+    estimate = estimate_cost(
+        config(model="llama-2-7b", num_tokens=2e12, flops_convention="6N", mfu=0.391, goodput=1.0)
+    )
+    assert estimate.total_flops == 6 * 6_738_415_616 * 2e12
+    assert estimate.gpu_hours == pytest.approx(184_320, rel=0.002)
+    assert estimate.days == estimate.gpu_hours / 1024 / 24
+    assert estimate.usd == estimate.gpu_hours * 1.3
+
+
+def test_hours_scale_with_tokens_and_against_goodput():
+    base = estimate_cost(config()).gpu_hours
+    assert estimate_cost(config(num_tokens=4e12)).gpu_hours == pytest.approx(2 * base)
+    assert estimate_cost(config(goodput=0.45)).gpu_hours == pytest.approx(2 * base)
+
+
+def test_a_gpu_without_a_sourced_price_asks_for_one():
+    unpriced = [name for name, gpu in gpus().items() if gpu.usd_per_hour_typical is None]
+    assert len(unpriced) >= 10
+    for name in unpriced:
+        with pytest.raises(ConfigError) as error:
+            config(gpu=name)
+        assert list(error.value.faults) == ["price_usd_per_gpu_hour"]
+        assert f"no sourced price for {name}" in str(error.value)
+        assert estimate_cost(config(gpu=name, price_usd_per_gpu_hour=2)).price_source == "given"
+
+
+def test_every_price_has_a_source_and_a_date():
+    for gpu in gpus().values():
+        if gpu.usd_per_hour_typical is not None:
+            assert gpu.price_source
+            assert gpu.price_as_of >= "2026-05"
+            assert gpu.usd_per_hour_low <= gpu.usd_per_hour_typical <= gpu.usd_per_hour_high
+
+
+def test_aliases_are_resolved_before_hashing():
+    assert config(gpu="H100-80GB") == config(gpu="H100 SXM")
+    with pytest.raises(ValueError, match="unknown GPU 'H100SXM'; known: H100 SXM"):
+        find_gpu("H100SXM")
+
+
+def test_learned_positions_bound_the_sequence():
+    with pytest.raises(ConfigError, match="learned positions end at context_length=1024"):
+        config(model="gpt2", sequence_length=2048)
+    assert config(model="llama-2-7b", sequence_length=8192).training_sequence_length == 8192
+
+
+def test_a_given_price_belongs_to_the_chosen_gpu_alone():
+    found = compare_gpus(config(gpu="H100 SXM", price_usd_per_gpu_hour=2.0))
+    assert found["H100 SXM"].price_usd_per_gpu_hour == 2.0
+    assert found["A100-80GB SXM"].price_usd_per_gpu_hour == 1.3
+    assert "MI300X" not in found
+
+
+def test_recording_twice_gives_the_same_bytes_in_the_same_place(lab_home: Path):
+    first = record_cost(config())
+    content = (first / "result.json").read_bytes()
+    assert record_cost(config()) == first
+    decision, folder = current_decision("40_cost_and_scaling")
+    assert (folder, decision.corpus_hash) == (first, "any")
+    assert json.loads(content)["estimate"] == estimate_cost(config()).model_dump()
+    assert lab_home in first.parents
