@@ -1,0 +1,44 @@
+# Two commands: `make run` does the job, `make test` proves it. Each target is one tool's command.
+# EXTRAS=all,dev   what is installed          EXISTING_TORCH=1   use the torch that is there
+EXTRAS ?= all,dev
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+COMMA  := ,
+READY  := $(VENV)/.ready-$(subst $(COMMA),-,$(EXTRAS))$(if $(EXISTING_TORCH),-existing-torch)
+
+.PHONY: run lab test check clean
+
+run: $(READY)            ## all notebooks in batch, with an HTML report
+	$(BIN)/labkit run
+
+lab: $(READY)            ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks
+
+test: $(READY) browser   ## everything that must hold
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)          ## style, types, layers, clean notebooks
+	$(BIN)/ruff check labkit tests notebooks
+	$(BIN)/ruff format --check labkit tests notebooks
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/nbstripout --verify --extra-keys metadata.papermill notebooks/*.ipynb
+
+$(READY): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "labkit needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
+	@echo "Installing labkit[$(EXTRAS)] into $(VENV): about 1.8 GB with CPU torch, 2 to 4 minutes."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(if $(EXISTING_TORCH),--system-site-packages) $(VENV)
+	@$(if $(EXISTING_TORCH),grep -v '^torch==' constraints.txt,cat constraints.txt) > $(VENV)/constraints.txt
+	$(BIN)/pip install --quiet -c $(VENV)/constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/pip check
+	@touch $@
+
+.PHONY: browser
+browser:                 # CI must have a browser; elsewhere its tests are skipped by name
+	@if [ -n "$$CI" ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq chromium >/dev/null; fi
+
+clean:                   ## remove the environment; artifacts/ stays
+	rm -rf $(VENV)
