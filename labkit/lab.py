@@ -1,0 +1,157 @@
+"""The lab's one front door for notebooks: `from labkit import lab`, then `lab.` and Tab.
+
+Each function imports its room when first called, so that opening a notebook costs what it uses.
+Tables come as pandas DataFrames, figures as plotly Figures, corpus text as escaped HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from labkit.core.display import Html
+    from labkit.cost.config import CostConfig
+    from labkit.cost.estimate import CostEstimate
+    from labkit.widgets.cost_panel import CostPanel
+
+# ---------------------------------------------------------------- cost
+
+
+def cost_config(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> CostConfig:
+    """The validated question of notebook 40 from its parameters."""
+    from labkit.cost.config import CostConfig
+
+    return CostConfig.from_parameters({**parameters, "overrides": dict(overrides or {})})
+
+
+def estimate_cost(config: CostConfig) -> CostEstimate:
+    """GPU hours with their band, money, energy and memory: plain arithmetic, milliseconds."""
+    from labkit.cost import estimate
+
+    return estimate.estimate_cost(config)
+
+
+def parameter_table(estimate: CostEstimate) -> pd.DataFrame:
+    """Parameters and their share by component."""
+    import pandas as pd
+
+    counts = {name: n for name, n in estimate.parameters_by_component.items() if n}
+    return pd.DataFrame(
+        {
+            "component": list(counts),
+            "parameters": list(counts.values()),
+            "share": [n / estimate.num_parameters for n in counts.values()],
+        }
+    )
+
+
+def flops_table(config: CostConfig) -> pd.DataFrame:
+    """Training FLOPs per token: both conventions, and what the matrix products really take."""
+    import pandas as pd
+
+    from labkit.cost.flops import forward_flops_by_component, training_flops_per_token
+
+    length = config.training_sequence_length
+    products = 3 * sum(forward_flops_by_component(config.model, length).values())
+    rows: dict[str, int] = {
+        "6N": training_flops_per_token(config.model, length, "6N"),
+        "6N+12LHQT": training_flops_per_token(config.model, length, "6N+12LHQT"),
+        "matrix products, counted": products,
+    }
+    return pd.DataFrame(
+        {
+            "counted as": list(rows),
+            "FLOPs per token": list(rows.values()),
+            "of 6N": [flops / rows["6N"] for flops in rows.values()],
+        }
+    )
+
+
+def gpu_table(config: CostConfig) -> pd.DataFrame:
+    """The same run on each GPU that has a sourced price, with its measured MFU where known."""
+    import pandas as pd
+
+    from labkit.cost.decision import compare_gpus
+    from labkit.cost.hardware import find_gpu
+    from labkit.cost.measured_steps import mfu_quartiles
+
+    rows = []
+    for name, estimate in compare_gpus(config).items():
+        quartiles = mfu_quartiles(name)
+        rows.append(
+            {
+                "GPU": name,
+                "GPU hours": round(estimate.gpu_hours),
+                "days": round(estimate.days, 2),
+                "USD": round(estimate.usd),
+                "USD per GPU hour": estimate.price_usd_per_gpu_hour,
+                "price of": find_gpu(name).price_as_of
+                if estimate.price_source != "given"
+                else "given",
+                "GB needed": round(estimate.memory_bytes_total / 1e9, 1),
+                "fits": estimate.fits,
+                "step MFU measured by others": f"{quartiles[0]:.2f} to {quartiles[2]:.2f}"
+                if quartiles
+                else "no data",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def money_figure(config: CostConfig) -> go.Figure:
+    """USD on each GPU with a sourced price, with the band of published runs."""
+    from labkit.cost.decision import compare_gpus
+    from labkit.plots import cost
+
+    bars = [
+        cost.Money(name, estimate.usd, estimate.usd_low, estimate.usd_high)
+        for name, estimate in compare_gpus(config).items()
+    ]
+    return cost.money_figure(bars, chosen=config.gpu)
+
+
+def memory_figure(estimate: CostEstimate) -> go.Figure:
+    """Memory of one GPU by parts against its capacity."""
+    from labkit.plots import cost
+
+    return cost.memory_figure(estimate.memory_bytes, estimate.gpu_memory_bytes)
+
+
+def published_hours_figure() -> go.Figure:
+    """Billed hours of published runs against what other families' utilisation predicts."""
+    from labkit.cost.published_runs import hours_band, predicted_hours, published_runs
+    from labkit.plots import cost
+
+    runs = published_runs()
+    return cost.hours_figure(
+        [run.model for run in runs],
+        [predicted_hours(run) for run in runs],
+        [run.gpu_hours for run in runs],
+        hours_band(),
+    )
+
+
+def cost_sentences(config: CostConfig) -> dict[str, Html]:
+    """What was found, said in sentences made from the result: one for each section."""
+    from labkit.cost import sentences
+
+    return sentences.cost_sentences(config)
+
+
+def cost_panel(config: CostConfig) -> CostPanel:
+    """The form of the question with live read-outs; in batch, the same as a static figure."""
+    from labkit.widgets.cost_panel import CostPanel
+
+    return CostPanel(config)
+
+
+def record_cost(config: CostConfig) -> Path:
+    """Record the decision of notebook 40; returns its folder."""
+    from labkit.cost import decision
+
+    return decision.record_cost(config)
