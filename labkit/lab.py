@@ -45,7 +45,7 @@ def parameter_table(estimate: CostEstimate) -> pd.DataFrame:
         {
             "component": list(counts),
             "parameters": list(counts.values()),
-            "share": [n / estimate.num_parameters for n in counts.values()],
+            "share": [round(n / estimate.num_parameters, 4) for n in counts.values()],
         }
     )
 
@@ -67,7 +67,7 @@ def flops_table(config: CostConfig) -> pd.DataFrame:
         {
             "counted as": list(rows),
             "FLOPs per token": list(rows.values()),
-            "of 6N": [flops / rows["6N"] for flops in rows.values()],
+            "of 6N": [round(flops / rows["6N"], 3) for flops in rows.values()],
         }
     )
 

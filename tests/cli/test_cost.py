@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from labkit.cli import main
+from labkit.core.config import Config, field
+from labkit.cost.config import CostConfig
+from labkit.cost.estimate import estimate_cost
+
+
+def test_the_flags_of_the_readme(capsys):
+    assert main(["cost", "llama-2-7b", "--gpu", "H100 SXM", "--tokens", "2e12", "--json"]) == 0
+    config = CostConfig.from_parameters(
+        {"model": "llama-2-7b", "gpu": "H100 SXM", "num_tokens": 2 * 10**12}
+    )
+    assert json.loads(capsys.readouterr().out) == estimate_cost(config).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["llama-9"], "unknown model 'llama-9'; known: gpt2"),
+        (["--mfu", "40"], "mfu=40: should be less than or equal to 0.95"),
+        (["--tokens", "many"], "num_tokens='many': should be a valid integer"),
+        (["--gpu", "MI300X"], "no sourced price for MI300X; give USD per GPU hour"),
+        (["--set", "model.depth=3"], "unknown field 'model.depth'"),
+        (["--set", "model.depth"], "write FIELD=VALUE"),
+        (["--params", "not/there.yaml"], "cannot read parameters"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(capsys, arguments, message):
+    assert main(["cost", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("labkit cost: ")
+    assert message in captured.err
+
+
+def test_every_headline_field_is_a_flag_and_help_shows_its_unit(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["cost", "--help"])
+    assert exit_.value.code == 0
+    page = " ".join(capsys.readouterr().out.split())
+    for name, info in CostConfig.model_fields.items():
+        if not (isinstance(info.annotation, type) and issubclass(info.annotation, Config)):
+            assert "--" + name.replace("_", "-") in page
+    assert "[USD per GPU hour]" in page
+    assert "(0.01..0.95)" in page
+
+
+def test_flags_win_over_a_parameter_file(tmp_path, capsys):
+    path = CostConfig.from_parameters({"mfu": 0.3}).save_parameters(tmp_path / "p.yaml")
+    main(["cost", "--params", str(path), "--num-gpus", "8", "--json"])
+    expected = estimate_cost(CostConfig.from_parameters({"mfu": 0.3, "num_gpus": 8}))
+    assert json.loads(capsys.readouterr().out) == expected.model_dump()
+
+
+def test_a_fields_help_is_not_taken_for_a_format():
+    import argparse
+
+    from labkit.cli.flags import add_config_flags
+
+    class Share(Config):
+        share: float = field(0.5, "at most 100% of it")
+
+    parser = argparse.ArgumentParser()
+    add_config_flags(parser, Share)
+    assert "100% of it" in parser.format_help()
