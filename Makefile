@@ -21,7 +21,7 @@ test: $(READY) browser   ## everything that must hold
 check: $(READY)          ## style, types, layers, clean notebooks
 	$(BIN)/ruff check labkit tests notebooks
 	$(BIN)/ruff format --check labkit tests notebooks
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify --extra-keys metadata.papermill notebooks/*.ipynb
 

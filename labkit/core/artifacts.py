@@ -94,7 +94,7 @@ def write_artifact(
     mean equal content, since names are made from hashes. After an error nothing is left.
     """
     folder = Path(folder)
-    temporary = _temporary_beside(folder)
+    temporary = temporary_beside(folder)
     with _clear_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
@@ -151,7 +151,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
 def write_file(path: Path, content: bytes) -> Path:
     """Replace a file as a whole: temporary in the same folder, fsync, rename."""
     path = Path(path)
-    temporary = _temporary_beside(path)
+    temporary = temporary_beside(path)
     try:
         with _clear_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +237,8 @@ def _check(path: Path, expected: FileEntry, advice: str) -> None:
         )
 
 
-def _temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder, hence file system, that `sweep` recognises."""
     token = uuid.uuid4().hex[:8]
     return path.parent / f".tmp-{_host()}@{os.getpid()}-{token}-{path.name}"
 

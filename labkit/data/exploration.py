@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ from labkit.data.readers import check_corpus, fingerprint
 from labkit.data.zipf import Unit, count_units
 from labkit.statistics.bootstrap import Interval, bootstrap_interval
 
-COLUMNS = (
-    "id source group language content_hash num_bytes num_characters num_words num_lines "
-    "mean_word_length script"
-).split() + [f"num_{name.replace(' ', '_')}" for name in CLASSES]
+COLUMNS = [
+    *("id", "source", "group", "language", "content_hash", "script", "mean_word_length"),
+    *("num_bytes", "num_characters", "num_words", "num_lines"),
+    *(f"num_{name.replace(' ', '_')}" for name in CLASSES),
+]
 
 
 class ExplorationConfig(Config):
@@ -143,8 +144,8 @@ def character_tables(exploration: Exploration) -> tuple[pa.Table, pa.Table]:
     or unassigned code points: traces of broken decoding.
     """
     counts = np.zeros(0x110000, dtype=np.int64)
-    for text in exploration.texts():
-        counts += np.bincount(code_points(text), minlength=0x110000)
+    for joined in _joined(exploration.texts(), at_least=4_000_000):
+        counts += np.bincount(code_points(joined), minlength=0x110000)
     order = np.argsort(-counts, kind="stable")
     present = [int(code) for code in order[: np.count_nonzero(counts)]]
     suspicious = [code for code in present if _is_suspicious(chr(code))]
@@ -197,12 +198,24 @@ def mean_length(exploration: Exploration) -> Interval:
     return bootstrap_interval(lengths, _mean, seed=exploration.config.seed)
 
 
+def _joined(texts: Iterable[str], at_least: int) -> Iterator[str]:
+    """The texts in few long pieces: a histogram of all code points costs more than a short text."""
+    waiting, size = [], 0
+    for text in texts:
+        waiting.append(text)
+        size += len(text)
+        if size >= at_least:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    yield "".join(waiting)
+
+
 def _mean(values: np.ndarray) -> float:
     return float(values.mean())
 
 
 def _total(table: pa.Table, column: str) -> int:
-    return pc.sum(table[column]).as_py() or 0
+    return pc.call_function("sum", [table[column]]).as_py() or 0
 
 
 def _is_suspicious(character: str) -> bool:

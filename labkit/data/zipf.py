@@ -31,6 +31,13 @@ def count_units(texts: Iterable[str], unit: Unit) -> list[Counter[str]]:
     return [block for block in blocks if block]
 
 
+def total_counts(blocks: Sequence[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for block in blocks:
+        total.update(block)
+    return total
+
+
 def zipf_slope(frequencies: Sequence[int] | np.ndarray) -> float:
     """The exponent s of frequencies in any order; nan with fewer than 20 ranks to fit.
 
@@ -48,8 +55,7 @@ def zipf_slope(frequencies: Sequence[int] | np.ndarray) -> float:
 
 def zipf_interval(blocks: Sequence[Counter[str]]) -> Interval:
     """s with its interval from leaving out one block of documents at a time."""
-    total: Counter[str] = sum(blocks, Counter())
-    units = [unit for unit, _ in total.most_common(3 * LAST_RANK)]
+    units = [unit for unit, _ in total_counts(blocks).most_common(3 * LAST_RANK)]
     counts_BU = np.array([[block[unit] for unit in units] for block in blocks])
     all_U = counts_BU.sum(axis=0)
     return jackknife_interval(zipf_slope(all_U), [zipf_slope(all_U - one_U) for one_U in counts_BU])

@@ -1,0 +1,41 @@
+"""What `labkit run` does: the notebooks in their order, on real corpora or on those here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from labkit.batch.job import Job, make_job
+from labkit.core.errors import LabError
+from labkit.data.corpora import find_corpus
+from labkit.data.fetch import fetch
+
+CORPORA = ("shakespeare", "sanguo")
+BUILT_IN_CORPUS = "python-docs"
+
+
+def lineup(notebooks: Path) -> list[Job]:
+    """Jobs with the corpora they need here.
+
+    Raises:
+        LabError: no notebooks folder, or a refused parameter.
+    """
+    if not notebooks.is_dir():
+        raise LabError(f"{notebooks}: no such folder; run this where notebooks/ is, or --notebooks")
+    jobs: list[tuple[str, dict[str, Any]]] = [
+        *(("10_data_exploration", {"corpus": corpus}) for corpus in available_corpora()),
+        ("40_cost_and_scaling", {}),
+    ]
+    return [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in jobs]
+
+
+def available_corpora() -> list[str]:
+    """The real corpora, fetched where needed; without a network, what is here, and a line on it."""
+    here = []
+    for name in CORPORA:
+        try:
+            fetch(find_corpus(name))
+            here.append(name)
+        except LabError as error:
+            print(f"going on without: {error}", flush=True)
+    return here or [BUILT_IN_CORPUS]

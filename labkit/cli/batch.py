@@ -1,0 +1,52 @@
+"""Run one notebook without a person: parameters checked before, status and HTML report after."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "one notebook without a person, with an HTML report"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter (repeatable); JSON for all but text",
+    )
+    parser.add_argument(
+        "-f",
+        "--params",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="parameters as a panel saves them; each file is one job (repeatable)",
+    )
+    add_limits(parser)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cell-timeout", type=int, default=900, metavar="S", help="default 900")
+    parser.add_argument("--timeout", type=int, default=3600, metavar="S", help="default 3600")
+    parser.add_argument("--workers", type=int, metavar="N", help="default: one per core")
+    parser.add_argument("--force", action="store_true", help="also what is done already")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from labkit.batch.execute import Limits
+    from labkit.batch.job import make_job
+    from labkit.batch.parameters import parse_parameter, read_notebook
+    from labkit.batch.pool import run_jobs
+    from labkit.core.config import load_parameters
+
+    notebook = read_notebook(arguments.notebook)
+    given = {name: parse_parameter(notebook, name, value) for name, value in arguments.p}
+    files = [load_parameters(path) for path in arguments.params] or [{}]
+    jobs = [make_job(notebook, {**parameters, **given}) for parameters in files]
+    limits = Limits(arguments.cell_timeout, arguments.timeout)
+    done = run_jobs(jobs, limits, num_workers=arguments.workers, force=arguments.force)
+    return 0 if done else 1
