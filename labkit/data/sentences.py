@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from labkit.core.display import Html, paragraph
 from labkit.data.exploration import (
     Exploration,
@@ -65,11 +67,16 @@ def _zipf(exploration: Exploration) -> str:
     blocks = exploration.unit_blocks
     slope = zipf_interval(blocks)
     total = total_counts(blocks)
+    fitted = (
+        f"The exponent over ranks 10 to 1,000 is {slope.estimate:.3f} "
+        f"({slope.low:.3f} to {slope.high:.3f})."
+        if isfinite(slope.low)
+        else "That is too little to fit an exponent with an interval."
+    )
     once = sum(count == 1 for count in total.values()) / max(len(total), 1)
     return (
         f"{sum(total.values()):,} {exploration.unit}, {len(total):,} different, {once:.0%} of "
-        f"these seen once. The exponent over ranks 10 to 1,000 is {slope.estimate:.3f} "
-        f"({slope.low:.3f} to {slope.high:.3f})."
+        f"these seen once. {fitted}"
     )
 
 

@@ -54,7 +54,10 @@ def zipf_slope(frequencies: Sequence[int] | np.ndarray) -> float:
 
 
 def zipf_interval(blocks: Sequence[Counter[str]]) -> Interval:
-    """s with its interval from leaving out one block of documents at a time."""
+    """s with its interval from leaving out one block of documents at a time; nan for one block."""
+    if len(blocks) < 2:
+        nan = float("nan")
+        return Interval(zipf_slope(list(total_counts(blocks).values())), nan, nan)
     units = [unit for unit, _ in total_counts(blocks).most_common(3 * LAST_RANK)]
     counts_BU = np.array([[block[unit] for unit in units] for block in blocks])
     all_U = counts_BU.sum(axis=0)

