@@ -38,6 +38,7 @@ ALLOWED_STYLES = (
     "border-radius"
 ).split()
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+NOTEBOOK_LINKS = re.compile(r"\[([^\]]*)\]\([^)]*\.ipynb\)")
 STYLE_BLOCKS = re.compile(r"<style\b.*?</style\s*>", re.IGNORECASE | re.DOTALL)
 DRAW = """
 document.addEventListener("DOMContentLoaded", () => {
@@ -118,6 +119,7 @@ def clean_markup(markup: str) -> str:
 
 
 def _markdown(source: str) -> str:
+    source = NOTEBOOK_LINKS.sub(r"\1", source)
     html = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "url"])(source)
     assert isinstance(html, str)
     return html

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from labkit.batch import status as statuses
+from labkit.batch.execute import Limits, execute
+from labkit.batch.index import write_index
+from labkit.batch.job import lock, make_job
+from labkit.batch.pool import run_jobs
+from labkit.cli import main
+from labkit.core.errors import LabError
+from tests.batch.toy_notebooks import RESULT, write_notebook
+
+LIMITS = Limits(cell_seconds=30, notebook_seconds=60)
+
+
+def test_papermill_and_labkit_batch_give_the_same_result(tmp_path: Path, lab_home, capsys):
+    out = tmp_path / "result.json"
+    path = write_notebook(tmp_path / "toy.ipynb", RESULT.format(out=str(out)))
+    assert main(["batch", str(path), "-p", "steps", "5e1", "-p", "name", "7"]) == 0
+    ours = out.read_text()
+    assert json.loads(ours) == [50, "7", None, {}]
+    out.unlink()
+    plain = [sys.executable, "-m", "papermill", str(path), str(tmp_path / "plain.ipynb")]
+    subprocess.run([*plain, "-p", "steps", "50", "-r", "name", "7"], check=True, cwd=tmp_path)
+    assert out.read_text() == ours
+    out.unlink()
+    assert main(["batch", str(path), "-p", "steps", "5e1", "-p", "name", "7"]) == 0
+    assert "done before" in capsys.readouterr().out
+    assert not out.exists()
+    [status] = statuses.all_statuses()
+    assert (status.state, status.parameters) == ("completed", {"steps": 50, "name": "7"})
+    folder = lab_home / "reports" / status.folder
+    assert {p.name for p in folder.iterdir()} == {
+        "manifest.json",
+        "notebook.ipynb",
+        "report.html",
+        "status.json",
+    }
+    damaged = folder / "report.html"
+    damaged.write_text(damaged.read_text().replace("completed", "completes"))
+    assert main(["batch", str(path), "-p", "steps", "50", "-p", "name", "7"]) == 2
+    assert "report.html: SHA-256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cell", "limits", "state", "reason"),
+    [
+        ("1 / 0", LIMITS, "failed", r"cell \d: ZeroDivisionError: division by zero"),
+        ("import os; os.kill(os.getpid(), 9)", LIMITS, "kernel died", "the kernel died"),
+        ("import time; time.sleep(60)", Limits(1, 60), "timed out", "a cell took longer than 1 s"),
+        ("import time; time.sleep(60)", Limits(60, 3), "timed out", "longer than 3 s in all"),
+    ],
+    ids=["error", "killed", "cell timeout", "notebook timeout"],
+)
+def test_what_goes_wrong_is_told_apart(tmp_path: Path, lab_home, cell, limits, state, reason):
+    path = write_notebook(tmp_path / "toy.ipynb", "print('before')", cell)
+    children = set(psutil.Process().children(recursive=True))
+    status = execute(make_job(path, {}), limits)
+    assert status.state == state
+    assert re.search(reason, status.reason)
+    assert set(psutil.Process().children(recursive=True)) <= children
+    folder = lab_home / "reports" / status.folder
+    assert folder.name.endswith(f".failed-{status.run}")
+    if state == "failed":
+        assert "ZeroDivisionError" in (folder / "report.html").read_text()
+    assert not make_job(path, {}).is_done
+    assert not list((lab_home / "reports").rglob(".tmp-*"))
+
+
+def test_a_failure_is_exit_status_1_and_the_next_run_is_another(tmp_path: Path, capsys):
+    path = write_notebook(tmp_path / "toy.ipynb", "raise ValueError('<script>x</script>')")
+    assert main(["batch", str(path)]) == 1
+    assert main(["batch", str(path)]) == 1
+    assert "failed in" in capsys.readouterr().out
+    folders = [status.folder for status in statuses.all_statuses()]
+    assert len(set(folders)) == 2
+    assert "<script>x" not in write_index().read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", 'x=1;__import__("os").system("touch marker");z', "2"], "is not a parameter name"),
+        (["-p", "stpes", "2"], "unknown parameter 'stpes'"),
+        (["-p", "steps", "many"], "should be int"),
+        (["-f", "there_is_no.yaml"], "cannot read parameters"),
+    ],
+)
+def test_a_refusal_starts_no_kernel(tmp_path, monkeypatch, lab_home, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    path = write_notebook(tmp_path / "toy.ipynb", "1")
+    assert main(["batch", str(path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "marker").exists()
+    assert not lab_home.exists()
+
+
+def test_an_unwritable_home_is_one_line(tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path / "file" / "home"))
+    path = write_notebook(tmp_path / "toy.ipynb", "1")
+    assert main(["batch", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "cannot write" in error
+    assert "set LABKIT_HOME" in error
+    assert error.count("\n") == 1
+
+
+def test_two_runs_of_one_job_are_refused_and_a_dead_owner_is_not_waited_for(tmp_path: Path):
+    job = make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {})
+    with (
+        lock(job),
+        pytest.raises(LabError, match=f"runs already .process {os.getpid()}"),
+        lock(job),
+    ):
+        pass
+    path = job.folder.parent / f"{job.key}.lock"
+    path.write_text(json.dumps({"pid": os.getpid(), "started": 12345.0}))
+    with lock(job):
+        assert json.loads(path.read_text())["started"] != 12345.0
+    assert not path.exists()
+
+
+def test_run_numbers_are_taken_once_by_many_at_a_time(tmp_path: Path):
+    job = make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {})
+    numbers: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: numbers.append(statuses.begin(job).run)) for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers) == list(range(1, 21))
+
+
+def test_forcing_keeps_what_was_there(tmp_path: Path, lab_home):
+    job = make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {})
+    assert run_jobs([job], LIMITS)
+    assert run_jobs([job], LIMITS, force=True)
+    names = sorted(p.name for p in job.folder.parent.iterdir())
+    assert names == [job.key, f"{job.key}.before-2"]

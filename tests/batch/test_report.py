@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from labkit.batch.report import clean_markup, write_report
+from labkit.batch.status import Status
+from labkit.core import display
+from labkit.plots.palette import figure
+from tests.hostile import HOSTILE_TEXTS, active_elements
+
+STATUS = Status(
+    run=1, notebook="10_x", key="k", parameters={"corpus": "<b>"}, state="completed", seconds=1.0
+)
+
+
+def report(tmp_path: Path, outputs: list[dict], markdown: str = "# Title") -> str:
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": markdown},
+        {"cell_type": "code", "metadata": {}, "source": "x < 1", "outputs": outputs},
+    ]
+    notebook = tmp_path / "n.ipynb"
+    notebook.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    write_report(notebook, tmp_path / "r.html", STATUS)
+    return (tmp_path / "r.html").read_text()
+
+
+def html_output(markup: str) -> dict:
+    return {"output_type": "display_data", "data": {"text/html": markup}}
+
+
+class Loads(HTMLParser):
+    """Everything a page would load or run, without plotly's and our own inline scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ("src", "href", "data", "action") and re.match(r"(https?:)?//", value or ""):
+                self.found.append(f"{tag} {value}")
+
+
+def body(page: str) -> str:
+    return page.partition("<body>")[2]
+
+
+def test_tables_and_text_are_shown_and_code_is_folded(tmp_path: Path):
+    frame = pd.DataFrame({"a": [1, 2]})
+    page = report(
+        tmp_path,
+        [
+            html_output(frame._repr_html_()),
+            html_output(display.table(["n"], [[1234]]).markup),
+            {"output_type": "stream", "name": "stdout", "text": ["\x1b[31mred\x1b[0m\n"]},
+            {"output_type": "execute_result", "data": {"text/plain": "42 < 43"}},
+        ],
+    )
+    text = body(page)
+    for part in ("<h1>Title</h1>", "<td>2</td>", "1,234", "<pre>red\n</pre>", "42 &lt; 43"):
+        assert part in text
+    assert '<details class="code"><summary>code</summary><pre>x &lt; 1</pre></details>' in text
+    assert ".dataframe tbody" not in text
+    assert "text-align:" in text.replace(" ", "")
+
+
+def test_a_figure_carries_its_library_and_loads_nothing(tmp_path: Path):
+    plot = figure(title="</script><b>x")
+    plot.add_bar(x=[1], y=[2])
+    page = report(
+        tmp_path,
+        [
+            {
+                "output_type": "display_data",
+                "data": {"application/vnd.plotly.v1+json": json.loads(plot.to_json())},
+            }
+        ],
+    )
+    loads = Loads()
+    loads.feed(page)
+    assert loads.found == []
+    data = re.search(r'<script type="application/json">(.*?)</script>', body(page), re.DOTALL)
+    assert data
+    assert json.loads(data[1])["layout"]["title"]["text"] == "</script><b>x"
+    assert "Plotly.newPlot" in page
+
+
+def test_a_page_without_figures_is_small(tmp_path: Path):
+    assert len(report(tmp_path, [])) < 10_000
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path, text):
+    page = report(
+        tmp_path,
+        [
+            html_output(text),
+            html_output(pd.DataFrame({text: [text]})._repr_html_()),
+            html_output(display.text_samples([(text, text)]).markup),
+            {"output_type": "stream", "name": "stdout", "text": text},
+            {"output_type": "display_data", "data": {"text/markdown": text}},
+            {"output_type": "display_data", "data": {"image/svg+xml": text, "text/plain": text}},
+            {"output_type": "display_data", "data": {"application/javascript": text}},
+            {"output_type": "error", "ename": "E", "evalue": text, "traceback": [text]},
+        ],
+        markdown=text,
+    )
+    found = [element for element in active_elements(body(page)) if element != "<a>"]
+    assert found == []
+    assert "javascript:" not in re.sub(r">[^<]*<", "><", body(page)).replace("&quot;", "")
+
+
+def test_clean_markup_keeps_what_display_makes():
+    for html in (
+        display.table(["a"], [[1.5, "x"]], caption="c"),
+        display.text_samples([("label", "a\nb")]),
+        display.fault("wrong"),
+    ):
+        cleaned = clean_markup(html.markup).replace('open=""', "open")
+        assert re.sub(r"[\s;]", "", cleaned) == re.sub(r"[\s;]", "", html.markup)
