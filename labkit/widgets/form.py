@@ -66,11 +66,10 @@ class ConfigForm(Generic[C]):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
 
-    def _group(self, config: Config, prefix: str) -> list[widgets.Widget]:
-        rows: list[widgets.Widget] = []
-        folds: dict[str, list[widgets.Widget]] = {}
-        for face in _own_faces(config):
-            rows.append(self._row(face, prefix, getattr(config, face.name)))
+    def _group(self, config: Config, prefix: str) -> list[Any]:
+        own = _own_faces(config)
+        rows: list[Any] = [self._row(face, prefix, getattr(config, face.name)) for face in own]
+        folds: dict[str, list[Any]] = {}
         for name, nested in _nested(config):
             inner = f"{prefix}{name}."
             children = self._group(nested, inner)
