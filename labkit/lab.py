@@ -1,7 +1,7 @@
 """The lab's one front door for notebooks: `from labkit import lab`, then `lab.` and Tab.
 
 Each function imports its room when first called, so that opening a notebook costs what it uses.
-Tables come as pandas DataFrames, figures as plotly Figures, corpus text as escaped HTML.
+Tables are pandas DataFrames, figures as plotly Figures, corpus text as escaped HTML.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go
 
     from labkit.core.display import Html
     from labkit.cost.config import CostConfig
     from labkit.cost.estimate import CostEstimate
     from labkit.data.exploration import Exploration
+    from labkit.plots.table import Table
     from labkit.widgets.corpus_panel import CorpusPanel
     from labkit.widgets.cost_panel import CostPanel
 
@@ -38,12 +38,12 @@ def estimate_cost(config: CostConfig) -> CostEstimate:
     return estimate.estimate_cost(config)
 
 
-def parameter_table(estimate: CostEstimate) -> pd.DataFrame:
+def parameter_table(estimate: CostEstimate) -> Table:
     """Parameters and their share by component."""
-    import pandas as pd
+    from labkit.plots.table import Table
 
     counts = {name: n for name, n in estimate.parameters_by_component.items() if n}
-    return pd.DataFrame(
+    return Table(
         {
             "component": list(counts),
             "parameters": list(counts.values()),
@@ -52,11 +52,10 @@ def parameter_table(estimate: CostEstimate) -> pd.DataFrame:
     )
 
 
-def flops_table(config: CostConfig) -> pd.DataFrame:
+def flops_table(config: CostConfig) -> Table:
     """Training FLOPs per token: both conventions, and what the matrix products really take."""
-    import pandas as pd
-
     from labkit.cost.flops import forward_flops_by_component, training_flops_per_token
+    from labkit.plots.table import Table
 
     length = config.training_sequence_length
     products = 3 * sum(forward_flops_by_component(config.model, length).values())
@@ -65,7 +64,7 @@ def flops_table(config: CostConfig) -> pd.DataFrame:
         "6N+12LHQT": training_flops_per_token(config.model, length, "6N+12LHQT"),
         "matrix products, counted": products,
     }
-    return pd.DataFrame(
+    return Table(
         {
             "counted as": list(rows),
             "FLOPs per token": list(rows.values()),
@@ -74,13 +73,12 @@ def flops_table(config: CostConfig) -> pd.DataFrame:
     )
 
 
-def gpu_table(config: CostConfig) -> pd.DataFrame:
+def gpu_table(config: CostConfig) -> Table:
     """The same run on each GPU that has a sourced price, with its measured MFU where known."""
-    import pandas as pd
-
     from labkit.cost.decision import compare_gpus
     from labkit.cost.hardware import find_gpu
     from labkit.cost.measured_steps import mfu_quartiles
+    from labkit.plots.table import Table
 
     rows = []
     for name, estimate in compare_gpus(config).items():
@@ -102,7 +100,7 @@ def gpu_table(config: CostConfig) -> pd.DataFrame:
                 else "no data",
             }
         )
-    return pd.DataFrame(rows)
+    return Table(rows)
 
 
 def money_figure(config: CostConfig) -> go.Figure:
@@ -172,11 +170,12 @@ def explore(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Ex
     return exploration.Exploration(config)
 
 
-def size_table(exploration: Exploration) -> pd.DataFrame:
+def size_table(exploration: Exploration) -> Table:
     """Documents, bytes, characters, words and lengths per source."""
     from labkit.data import exploration as rooms
+    from labkit.plots.table import Table
 
-    return rooms.size_table(exploration).to_pandas()
+    return Table(rooms.size_table(exploration).to_pandas())
 
 
 def length_figure(exploration: Exploration) -> go.Figure:
@@ -200,12 +199,13 @@ def script_figure(exploration: Exploration) -> go.Figure:
     return corpus.script_figure([(row["source"], row["class"], row["share"]) for row in rows])
 
 
-def character_tables(exploration: Exploration) -> tuple[pd.DataFrame, pd.DataFrame]:
+def character_tables(exploration: Exploration) -> tuple[Table, Table]:
     """(most frequent characters, suspicious ones)."""
     from labkit.data import exploration as rooms
+    from labkit.plots.table import Table
 
     frequent, suspicious = rooms.character_tables(exploration)
-    return frequent.to_pandas(), suspicious.to_pandas()
+    return Table(frequent.to_pandas()), Table(suspicious.to_pandas())
 
 
 def zipf_figure(exploration: Exploration) -> go.Figure:
@@ -219,11 +219,12 @@ def zipf_figure(exploration: Exploration) -> go.Figure:
     return corpus.zipf_figure(units, counts, slope, (zipf.FIRST_RANK, zipf.LAST_RANK))
 
 
-def duplicate_table(exploration: Exploration) -> pd.DataFrame:
+def duplicate_table(exploration: Exploration) -> Table:
     """Groups of byte-identical documents, largest first."""
     from labkit.data import exploration as rooms
+    from labkit.plots.table import Table
 
-    return rooms.duplicate_table(exploration).to_pandas()
+    return Table(rooms.duplicate_table(exploration).to_pandas())
 
 
 def examples(exploration: Exploration) -> Html:

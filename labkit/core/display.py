@@ -76,7 +76,9 @@ def text_samples(samples: Iterable[tuple[str, str]], limit: int = 600) -> Html:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    if not isinstance(value, int | float):
         return f'<td style="text-align:left">{escape(value)}</td>'
     shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
     return f'<td style="text-align:right">{shown}</td>'

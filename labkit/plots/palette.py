@@ -22,6 +22,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', s
 def figure(**layout: Any) -> go.Figure:
     """An empty figure in the house style; `layout` is passed to `update_layout`."""
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": TEXT, "automargin": True}
+    axis["title"] = {"font": {"size": 13}}
     result = go.Figure()
     result.update_layout(
         template="none",

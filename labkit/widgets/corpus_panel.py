@@ -72,7 +72,7 @@ class CorpusPanel:
     def _show(self, view: LengthView) -> None:
         show_html(self.readout, paragraph(self._sentence(view)))
         if self._figure is not None:
-            fresh = self.figure()
+            fresh: Any = self.figure()
             with self._figure.batch_update():
                 for shown, bars in zip(self._figure.data, fresh.data, strict=True):
                     shown.update(x=bars.x, y=bars.y, width=bars.width)
