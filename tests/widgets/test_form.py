@@ -65,9 +65,9 @@ def test_form_to_file_to_config(config_type, tmp_path):
 @pytest.mark.parametrize("config_type", TYPES)
 def test_papermill_injects_the_same_config(config_type):
     cell = nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]})
+    kernel = {"name": "python3", "display_name": "Python", "language": "python"}
     notebook = nbformat.v4.new_notebook(
-        cells=[cell],
-        metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
+        cells=[cell], metadata={"kernelspec": kernel, "papermill": {}}
     )
     for config in random_configs(config_type, 200, seed=3):
         injected = parameterize_notebook(notebook, config.to_parameters()).cells[1].source
