@@ -22,7 +22,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', s
 def figure(**layout: Any) -> go.Figure:
     """An empty figure in the house style; `layout` is passed to `update_layout`."""
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": TEXT, "automargin": True}
-    axis["title"] = {"font": {"size": 13}}
     result = go.Figure()
     result.update_layout(
         template="none",
@@ -38,4 +37,6 @@ def figure(**layout: Any) -> go.Figure:
         yaxis=axis,
     )
     result.update_layout(**layout)
+    result.update_xaxes(title_font_size=13)
+    result.update_yaxes(title_font_size=13)
     return result

@@ -1,0 +1,39 @@
+"""What the README shows is what the commands print."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+SHOWN = re.findall(r"<!-- labkit (.+?) -->\n```\n(.*?)```", README, re.DOTALL)
+
+
+def test_outputs_are_shown():
+    assert SHOWN
+
+
+@pytest.mark.parametrize(("command", "output"), SHOWN)
+def test_shown_output_is_what_the_command_prints(command, output, capsys):
+    assert main(shlex.split(command)) == 0
+    assert capsys.readouterr().out == output
+
+
+def test_every_named_command_and_file_exists():
+    for command in re.findall(r"labkit (\w+)", README):
+        assert command in COMMANDS, command
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+    for target in re.findall(r"make (?:\w+=\S+ )*([a-z]+)", README):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text(), target
+
+
+def test_each_notebook_is_in_the_table():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"| `{path.stem}` |" in README
