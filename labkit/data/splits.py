@@ -1,0 +1,110 @@
+"""Train, validation and test without leaks, decided by content.
+
+Documents that are the same text, belong to one group (versions of one work), or are
+near-duplicates form a unit, and a unit goes to one side as a whole. Units are ordered by a hash
+of the seed and their smallest content hash, so that the split depends neither on the order of the
+documents nor on anything but their texts and groups; test is filled first, then validation, each
+up to its size in bytes, and the rest is train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from labkit.core.config import Config, field
+from labkit.core.errors import LabError
+from labkit.data.near_duplicates import find, join, near_duplicate_clusters
+
+Side = Literal["train", "validation", "test"]
+
+
+class SplitConfig(Config):
+    """How large the held-out sides are and what counts as a near-duplicate."""
+
+    validation_bytes: int = field(
+        500_000, "validation text", unit="bytes", ge=0, le=10**10, scale="log"
+    )
+    test_bytes: int = field(500_000, "test text", unit="bytes", ge=0, le=10**10, scale="log")
+    near_duplicate_jaccard: float = field(
+        0.8, "5-gram Jaccard from which documents stay together", ge=0.3, le=1.0, step=0.05
+    )
+    seed: int = field(0, "seed of the order of units", ge=0, le=2**31 - 1)
+
+
+class SplitDocument(NamedTuple):
+    """What deciding needs of a document."""
+
+    content_hash: str
+    group: str
+    num_bytes: int
+    text: str
+
+
+def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> list[Side]:
+    """The side of each document.
+
+    Raises:
+        LabError: nothing would be left to train on; says the sizes.
+    """
+    units = unit_numbers(documents, config.near_duplicate_jaccard)
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for position, unit in enumerate(units):
+        members[unit].append(position)
+    order = sorted(members.values(), key=lambda unit: _key(documents, unit, config.seed))
+    sides: list[Side] = ["train"] * len(documents)
+    wanted: list[tuple[Side, int]] = [
+        ("test", config.test_bytes),
+        ("validation", config.validation_bytes),
+    ]
+    for side, size in wanted:
+        order = _fill(documents, order, sides, side, size)
+    if not any(
+        side == "train" and document.num_bytes
+        for side, document in zip(sides, documents, strict=True)
+    ):
+        total = sum(document.num_bytes for document in documents)
+        raise LabError(
+            f"validation_bytes={config.validation_bytes} and test_bytes={config.test_bytes} leave "
+            f"nothing of {total:,} bytes in {len(members)} separable units to train on"
+        )
+    return sides
+
+
+def unit_numbers(documents: Sequence[SplitDocument], near_duplicate_jaccard: float) -> list[int]:
+    """A number per document, equal for documents that must stay on one side."""
+    parent = list(range(len(documents)))
+    clusters = near_duplicate_clusters((d.text for d in documents), near_duplicate_jaccard)
+    first: dict[tuple[str, str], int] = {}
+    for position, document in enumerate(documents):
+        join(parent, position, clusters[position])
+        for key in (("group", document.group), ("content", document.content_hash)):
+            join(parent, position, first.setdefault(key, position))
+    return [find(parent, position) for position in range(len(documents))]
+
+
+def _fill(
+    documents: Sequence[SplitDocument],
+    order: list[list[int]],
+    sides: list[Side],
+    side: Side,
+    size: int,
+) -> list[list[int]]:
+    """Give units to a side while that brings it nearer to its size; returns those left."""
+    filled, left = 0, []
+    for unit in order:
+        unit_bytes = sum(documents[position].num_bytes for position in unit)
+        if abs(filled + unit_bytes - size) < abs(filled - size):
+            filled += unit_bytes
+            for position in unit:
+                sides[position] = side
+        else:
+            left.append(unit)
+    return left
+
+
+def _key(documents: Sequence[SplitDocument], unit: Sequence[int], seed: int) -> bytes:
+    smallest = min(documents[position].content_hash for position in unit)
+    return hashlib.sha256(f"{seed}:{smallest}".encode()).digest()
