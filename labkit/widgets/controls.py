@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as widgets
@@ -43,11 +43,16 @@ class Control:
 
     def show(self, value: Any) -> None:
         """Show a value without reporting a move."""
-        self._is_shown_by_program = True
-        try:
+        with self._silently():
             self._write(value)
+
+    @contextlib.contextmanager
+    def _silently(self) -> Iterator[None]:
+        was, self._is_shown_by_program = self._is_shown_by_program, True
+        try:
+            yield
         finally:
-            self._is_shown_by_program = False
+            self._is_shown_by_program = was
 
     def read(self) -> Any:
         """The value for the config.
@@ -109,7 +114,8 @@ class NumberControl(TextControl):
     """A box that takes 2e12 or 3e-4 and holds the value; a slider that writes notches into it.
 
     When a slider is first drawn the page may send its position back with float noise or snapped
-    to its step. A position on the notch where the slider already stands is no move.
+    to its step: a position on the notch where the slider already stands is no move. A slider that
+    moves is not set to its notch in return, since that answer would undo the next key press.
     """
 
     def __init__(self, face: FieldFace, moved: Moved):
@@ -143,9 +149,8 @@ class NumberControl(TextControl):
     def _place_slider(self, value: float | None) -> None:
         if self.notches is None or value is None:
             return
-        was, self._is_shown_by_program = self._is_shown_by_program, True
-        self.slider.value = self.notches.position(value)
-        self._is_shown_by_program = was
+        with self._silently():
+            self.slider.value = self.notches.position(value)
 
     def _on_main(self, change: Any) -> None:
         if not self._is_shown_by_program and self.slider:
@@ -159,7 +164,8 @@ class NumberControl(TextControl):
         notch = self.notches.nearest(change["new"])
         if notch == self.notches.nearest(change["old"]):
             return
-        self.show(int(notch) if self.face.kind == "int" else notch)
+        with self._silently():
+            super()._write(notch)
         self._moved()
 
 

@@ -51,6 +51,7 @@ class CostPanel:
         self.readout = html_widget(read_outs(form.value, estimate), READOUT_CLASS)
         self.figure: Any = go.FigureWidget(_figure(estimate))
         self.widget = widgets.VBox([form.widget, self.readout, self.figure])
+        self.widget.add_class("labkit-panel")
         form.observe(self._update)
 
     def _update(self, config: CostConfig) -> None:

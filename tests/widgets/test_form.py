@@ -89,6 +89,14 @@ def test_one_call_for_one_move_with_the_new_config():
     assert len(seen) == 2
 
 
+def test_a_moving_slider_is_not_set_back():
+    form = ConfigForm(Toy())
+    slider, sent = form.controls["rate"].slider, -2.9500000000000002
+    slider.value = sent
+    assert slider.value == sent
+    assert form.value.rate == 0.0011
+
+
 def test_first_display_is_no_move():
     toy = Toy(share=0.1, rate=0.00012345)
     form, seen = ConfigForm(toy), []
