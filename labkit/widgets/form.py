@@ -16,7 +16,7 @@ import ipywidgets as widgets
 from labkit.core.config import Config, ConfigError, validate
 from labkit.core.display import fault
 from labkit.core.schema import FieldFace, faces
-from labkit.widgets.controls import Control, make_control
+from labkit.widgets.controls import LABEL_WIDTH, Control, make_control
 from labkit.widgets.markup import html_widget, show_html
 
 C = TypeVar("C", bound=Config)
@@ -90,7 +90,9 @@ class ConfigForm(Generic[C]):
         if name in self._presets and prefix:
             control.main.description = prefix.rstrip(".")
         self.controls[name] = control
-        return widgets.VBox([widgets.HBox(control.parts), self._fault_line(name)])
+        line = self._fault_line(name)
+        line.layout.margin = f"0 0 0 {LABEL_WIDTH}"
+        return widgets.VBox([widgets.HBox(control.parts), line])
 
     def _fault_line(self, name: str) -> widgets.HTML:
         line = html_widget(fault(""), FAULT_CLASS)

@@ -43,7 +43,8 @@ form
 """
 THEIRS = """() => [...document.querySelectorAll(`
     .jp-OutputArea-output :is(script, iframe, form, math, img[src], [onerror], [onload],
-    [onmouseover], [onfocus], [srcdoc], [autofocus], a[href^="javascript" i], a[*|href^="javascript" i])`)]
+    [onmouseover], [onfocus], [srcdoc], [autofocus], a[href^="javascript" i],
+    a[*|href^="javascript" i])`)]
     .map(element => element.outerHTML.slice(0, 200))"""
 
 
