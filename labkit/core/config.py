@@ -93,8 +93,10 @@ class Config(BaseModel):
             raise ConfigError(
                 {"overrides": f"overrides={overrides!r}: give a dictionary of dotted field: value"}
             )
-        config = validate(cls, headline)
-        return config.with_overrides(overrides) if overrides else config
+        if not overrides:
+            return validate(cls, headline)
+        data = _with_nested_starts(cls, headline)
+        return validate(cls, _override(data, overrides, _known(cls())))
 
     def to_parameters(self) -> dict[str, Any]:
         """JSON-typed parameters that give this config back."""
@@ -117,18 +119,7 @@ class Config(BaseModel):
         Raises:
             ConfigError: an unknown field (with the nearest known ones) or a refused value.
         """
-        data = self.model_dump()
-        known = [key for key in flatten(data) if key not in _preset_fields(self)]
-        for dotted, value in overrides.items():
-            if dotted not in known:
-                near = difflib.get_close_matches(str(dotted), known, n=3) or sorted(known)
-                hint = f"overrides: unknown field {dotted!r}; did you mean {', '.join(near)}?"
-                raise ConfigError({str(dotted): hint})
-            *groups, leaf = dotted.split(".")
-            target = data
-            for group in groups:
-                target = target[group]
-            target[leaf] = value
+        data = _override(self.model_dump(), overrides, _known(self))
         return validate(type(self), data)
 
     def inputs(self) -> dict[str, str]:
@@ -223,6 +214,45 @@ def _without_negative_zero(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_negative_zero(item) for item in value]
     return value
+
+
+def _known(config: Config) -> list[str]:
+    presets = _preset_fields(config)
+    return [name for name in flatten(config.model_dump()) if name not in presets]
+
+
+def _override(data: Any, overrides: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """`data` with dotted fields set; rules between fields are checked later, on the whole."""
+    for dotted, value in overrides.items():
+        if dotted not in known:
+            near = difflib.get_close_matches(str(dotted), known, n=3) or sorted(known)
+            hint = f"overrides: unknown field {dotted!r}; did you mean {', '.join(near)}?"
+            raise ConfigError({str(dotted): hint})
+        *groups, leaf = dotted.split(".")
+        target = data
+        for group in groups:
+            target = target[group]
+        target[leaf] = value
+    return data
+
+
+def _with_nested_starts(config_type: type[Config], headline: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with each nested config written out from its preset or default."""
+    data, faults = dict(headline), dict[str, str]()
+    for name, info in config_type.model_fields.items():
+        start = info.get_default(call_default_factory=True)
+        if not isinstance(start, Config):
+            continue
+        given = data.get(name, start)
+        try:
+            nested = type(start).model_validate(given)
+        except ValidationError as error:
+            faults |= {name: f"{name}={given!r}: {'; '.join(_faults(error, type(start)).values())}"}
+        else:
+            data[name] = nested.model_dump()
+    if faults:
+        raise ConfigError(faults)
+    return data
 
 
 def _preset_fields(config: Config, prefix: str = "") -> set[str]:

@@ -34,9 +34,13 @@ def escape(text: object) -> str:
 
 
 def plain_label(text: object, limit: int = MAX_LABEL_CHARACTERS) -> str:
-    """Text for a plotly title, tick or hover: escaped, on one line, cut at `limit` characters."""
+    """Text for a plotly title, tick or hover: escaped, on one line, cut at `limit` characters.
+
+    Quotes stay: plotly shows their entities as they are, and a label is never an attribute.
+    """
     line = " ".join(str(text).split())
-    return escape(line if len(line) <= limit else line[: limit - 1] + "…")
+    cut = line if len(line) <= limit else line[: limit - 1] + "…"
+    return html.escape(_UNSHOWABLE.sub("\ufffd", cut), quote=False)
 
 
 def paragraph(text: str) -> Html:

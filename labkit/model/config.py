@@ -26,16 +26,22 @@ class ModelConfig(Config):
     preset_field: ClassVar[str | None] = "preset"
 
     preset: str = field("gpt2", "published model this shape started from", choices=_preset_names)
-    vocab_size: int = field(50257, "rows of the embedding", unit="tokens", ge=2, le=1 << 20)
+    vocab_size: int = field(
+        50257, "rows of the embedding", unit="tokens", ge=2, le=1 << 20, scale="log"
+    )
     context_length: int = field(
         1024, "longest sequence the model takes", unit="tokens", ge=8, le=1 << 21, scale="log"
     )
-    d_model: int = field(768, "width of the residual stream", unit="features", ge=8, le=65536)
+    d_model: int = field(
+        768, "width of the residual stream", unit="features", ge=8, le=65536, scale="log"
+    )
     num_layers: int = field(12, "number of blocks", ge=1, le=512)
     num_heads: int = field(12, "query heads per layer", ge=1, le=512)
     num_kv_heads: int = field(12, "key and value heads per layer (GQA; 1 is MQA)", ge=1, le=512)
     head_dim: int = field(64, "features per head", unit="features", ge=1, le=1024)
-    d_ff: int = field(3072, "hidden width of the feed-forward", unit="features", ge=1, le=1 << 20)
+    d_ff: int = field(
+        3072, "hidden width of the feed-forward", unit="features", ge=1, le=1 << 20, scale="log"
+    )
     feed_forward: Literal["gelu", "swiglu"] = field(
         "gelu", "gelu: two matrices; swiglu: three, one of them a gate"
     )

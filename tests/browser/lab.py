@@ -43,7 +43,7 @@ class Lab:
     @contextlib.contextmanager
     def page_of(self, notebook: Path) -> Iterator[NotebookPage]:
         context = self.browser.new_context(viewport={"width": 1280, "height": 1400})
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         page = NotebookPage(context.new_page())
         try:
             target = shutil.copy(notebook, self.folder / notebook.name)

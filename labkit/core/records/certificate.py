@@ -30,13 +30,12 @@ class LeakCertificate(BaseModel):
     """Share of the held-out n-grams that occur in training text."""
     num_shared_groups: int
 
-    def check(self, train: Iterable[str], heldout: Iterable[str]) -> None:
-        """Raises LabError when the sets are not those that were compared."""
-        for name, known, hashes in (
-            ("training", self.train_set, train),
-            ("held-out", self.heldout_set, heldout),
+    def check(self, train_set: str, heldout_set: str) -> None:
+        """Raises LabError when the sets' hashes are not those that were compared."""
+        for name, known, found in (
+            ("training", self.train_set, train_set),
+            ("held-out", self.heldout_set, heldout_set),
         ):
-            found = document_set_hash(hashes)
             if found != known:
                 raise LabError(
                     f"stale leak certificate: the {name} documents are {found}, it was made for "
