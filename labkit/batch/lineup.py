@@ -22,8 +22,11 @@ def lineup(notebooks: Path) -> list[Job]:
     """
     if not notebooks.is_dir():
         raise LabError(f"{notebooks}: no such folder; run this where notebooks/ is, or --notebooks")
+    corpora = available_corpora()
+    others = ", ".join(name for name in (*corpora[1:], BUILT_IN_CORPUS) if name != corpora[0])
     jobs: list[tuple[str, dict[str, Any]]] = [
-        *(("10_data_exploration", {"corpus": corpus}) for corpus in available_corpora()),
+        *(("10_data_exploration", {"corpus": corpus}) for corpus in corpora),
+        ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),
         ("40_cost_and_scaling", {}),
     ]
     return [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in jobs]

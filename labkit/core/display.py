@@ -86,3 +86,35 @@ def _cell(value: Any) -> str:
         return f'<td style="text-align:left">{escape(value)}</td>'
     shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
     return f'<td style="text-align:right">{shown}</td>'
+
+
+def token_strip(label: str, tokens: Iterable[tuple[int, bytes]]) -> Html:
+    """Tokens of a text as marked pieces in reading order, with id and bytes as their title.
+
+    Neighbours differ in shade and stand between thin borders, so that no colour has to be told
+    apart; each can be reached with Tab and is read out. Bytes that are no character by themselves
+    are shown as hexadecimal.
+    """
+    pieces = []
+    for number, (token, content) in enumerate(tokens):
+        shade = _TOKEN_SHADES[number % len(_TOKEN_SHADES)]
+        title = escape(f"id {token}: {repr(content)[2:-1] or 'special'}")
+        pieces.append(
+            f'<span tabindex="0" title="{title}" style="background-color:{shade};'
+            f'border-right:1px solid currentColor">{escape(_shown(content))}</span>'
+        )
+    body = "".join(pieces)
+    return Html(
+        f"<p><strong>{escape(label)}</strong>: {len(pieces)} tokens</p>"
+        f'<div style="white-space:pre-wrap;line-height:1.9;margin:0 0 1em 0">{body}</div>'
+    )
+
+
+_TOKEN_SHADES = ("rgba(59,125,216,0.22)", "rgba(217,98,43,0.22)", "rgba(42,157,106,0.22)")
+
+
+def _shown(content: bytes) -> str:
+    try:
+        return content.decode() if content else "⌀"
+    except UnicodeDecodeError:
+        return f"⟨{content.hex(' ')}⟩"

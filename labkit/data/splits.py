@@ -4,7 +4,7 @@ Documents that are the same text, belong to one group (versions of one work), or
 near-duplicates form a unit, and a unit goes to one side as a whole. Units are ordered by a hash
 of the seed and their smallest content hash, so that the split depends neither on the order of the
 documents nor on anything but their texts and groups; test is filled first, then validation, each
-up to its size in bytes, and the rest is train.
+up to its size in bytes (or a share of a small corpus), and the rest is train.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class SplitConfig(Config):
         500_000, "validation text", unit="bytes", ge=0, le=10**10, scale="log"
     )
     test_bytes: int = field(500_000, "test text", unit="bytes", ge=0, le=10**10, scale="log")
+    max_share: float = field(
+        0.1, "of the corpus that a held-out side takes at most", gt=0, le=0.5, step=0.01
+    )
     near_duplicate_jaccard: float = field(
         0.8, "5-gram Jaccard from which documents stay together", ge=0.3, le=1.0, step=0.05
     )
@@ -47,7 +50,7 @@ def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> 
     """The side of each document.
 
     Raises:
-        LabError: nothing would be left to train on; says the sizes.
+        LabError: too few works to give each side one.
     """
     units = unit_numbers(documents, config.near_duplicate_jaccard)
     members: defaultdict[int, list[int]] = defaultdict(list)
@@ -55,21 +58,18 @@ def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> 
         members[unit].append(position)
     order = sorted(members.values(), key=lambda unit: _key(documents, unit, config.seed))
     sides: list[Side] = ["train"] * len(documents)
+    most = round(config.max_share * sum(document.num_bytes for document in documents))
     wanted: list[tuple[Side, int]] = [
-        ("test", config.test_bytes),
-        ("validation", config.validation_bytes),
+        ("test", min(config.test_bytes, most)),
+        ("validation", min(config.validation_bytes, most)),
     ]
     for side, size in wanted:
+        if size and len(order) < 2:
+            raise LabError(
+                f"no unit is left for {side}: the corpus has {len(members)} that can be separated "
+                f"(works, near-duplicates and copies stay together); set {side}_bytes to 0"
+            )
         order = _fill(documents, order, sides, side, size)
-    if not any(
-        side == "train" and document.num_bytes
-        for side, document in zip(sides, documents, strict=True)
-    ):
-        total = sum(document.num_bytes for document in documents)
-        raise LabError(
-            f"validation_bytes={config.validation_bytes} and test_bytes={config.test_bytes} leave "
-            f"nothing of {total:,} bytes in {len(members)} separable units to train on"
-        )
     return sides
 
 
@@ -92,17 +92,22 @@ def _fill(
     side: Side,
     size: int,
 ) -> list[list[int]]:
-    """Give units to a side while that brings it nearer to its size; returns those left."""
-    filled, left = 0, []
-    for unit in order:
-        unit_bytes = sum(documents[position].num_bytes for position in unit)
+    """Give units to a side while that brings it nearer to its size; returns those left.
+
+    Where all are too large the smallest is taken.
+    """
+    sizes = [sum(documents[position].num_bytes for position in unit) for unit in order]
+    taken, filled = set(), 0
+    for number, unit_bytes in enumerate(sizes):
         if abs(filled + unit_bytes - size) < abs(filled - size):
+            taken.add(number)
             filled += unit_bytes
-            for position in unit:
-                sides[position] = side
-        else:
-            left.append(unit)
-    return left
+    if size and not taken:
+        taken = {sizes.index(min(sizes))}
+    for number in taken:
+        for position in order[number]:
+            sides[position] = side
+    return [unit for number, unit in enumerate(order) if number not in taken]
 
 
 def _key(documents: Sequence[SplitDocument], unit: Sequence[int], seed: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Which one is better, and do we know? Start at `tokenizers.py`."""

@@ -1,0 +1,220 @@
+"""Tokenizers compared on the same text: split first, train on the train side, measure outside it.
+
+Nothing a tokenizer is trained on is measured: the corpus is split by content with works and
+near-duplicates on one side, and a certificate says what overlap is left. Other corpora are only
+measured. Everything is a function of the config, the corpora and the seed, but for speed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+from pydantic import field_validator
+
+from labkit.core import artifacts
+from labkit.core.config import Config, field, hash_json
+from labkit.core.errors import LabError
+from labkit.core.records.certificate import LeakCertificate
+from labkit.data.build import build_documents, load_columns
+from labkit.data.leaks import certify
+from labkit.data.ngrams import UNITS
+from labkit.data.readers import check_corpus, fingerprint
+from labkit.data.splits import Side, SplitConfig, SplitDocument, split_documents
+from labkit.tokens.kinds import KINDS
+from labkit.tokens.measures import Counts, count
+from labkit.tokens.shards import write_shards
+from labkit.tokens.tokenizer import Tokenizer
+from labkit.tokens.vocabularies import VOCABULARIES, load_vocabulary
+
+SIDES: tuple[Side, ...] = ("train", "validation", "test")
+
+
+class TokenizerComparisonConfig(Config):
+    """Which text, which tokenizers, and which of them is handed on."""
+
+    corpus: str = field("shakespeare", "registered corpus or path: trained on, split, measured")
+    compare_on: str = field(
+        "sanguo, python-docs", "further corpora, only measured; comma-separated, or empty"
+    )
+    vocab_size: int = field(8192, "ids of `words` and `bpe`", unit="ids", ge=300, le=1 << 18)
+    published: str = field(
+        "gpt2, qwen3",
+        f"published vocabularies beside ours ({', '.join(VOCABULARIES)}); or empty",
+    )
+    choice: Literal["bpe", "words", "bytes"] = field("bpe", "tokenizer that is handed on")
+    train_budget: int = field(
+        4_000_000,
+        "characters of the train side that vocabularies are trained on",
+        unit="characters",
+        ge=10_000,
+        le=10**10,
+        scale="log",
+    )
+    measure_budget: int = field(
+        500_000,
+        "characters measured of each source",
+        unit="characters",
+        ge=1_000,
+        le=10**9,
+        scale="log",
+    )
+    seed: int = field(0, "seed of the intervals", ge=0, le=2**31 - 1)
+    split: SplitConfig = field(SplitConfig(), "sizes and rule of the split")
+
+    @field_validator("corpus")
+    @classmethod
+    def _is_readable(cls, corpus: str) -> str:
+        return check_corpus(corpus)
+
+    @field_validator("compare_on")
+    @classmethod
+    def _are_readable(cls, corpora: str) -> str:
+        return ", ".join(check_corpus(name) for name in names(corpora))
+
+    @field_validator("published")
+    @classmethod
+    def _are_known(cls, published: str) -> str:
+        unknown = [name for name in names(published) if name not in VOCABULARIES]
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}; known: {', '.join(VOCABULARIES)}")
+        return ", ".join(names(published))
+
+    def inputs(self) -> dict[str, str]:
+        corpora = [self.corpus, *names(self.compare_on)]
+        return {name: fingerprint(name) for name in corpora}
+
+
+class Sample(NamedTuple):
+    """Texts to measure on, from one source; `num_words` counts words, or Han characters."""
+
+    corpus: str
+    source: str
+    language: str
+    texts: list[str]
+    num_words: list[int]
+
+
+class TokenizerComparison:
+    """One comparison, opened: tokenizers trained, samples drawn, lacks noted in `lacking`."""
+
+    def __init__(self, config: TokenizerComparisonConfig):
+        self.config = config
+        self.lacking: list[str] = []
+        self._documents, self._rows = _read(config.corpus)
+        self.sides = split_documents(self._documents, config.split)
+        self.samples = [
+            *_samples(config.corpus, self._rows, self.sides, config.measure_budget),
+            *self._other_samples(),
+        ]
+        self.tokenizers = self._all_tokenizers()
+
+    def texts(self, side: Side) -> list[str]:
+        return [document.text for document in self.documents(side)]
+
+    def documents(self, side: Side) -> list[SplitDocument]:
+        return [d for d, s in zip(self._documents, self.sides, strict=True) if s == side]
+
+    @functools.cached_property
+    def certificates(self) -> dict[Side, LeakCertificate]:
+        """Of validation and test, each against train."""
+        train = self.documents("train")
+        return {side: certify(train, self.documents(side)) for side in SIDES[1:]}
+
+    @functools.cached_property
+    def counts(self) -> dict[tuple[str, str, str], Counts]:
+        """(tokenizer, corpus, source) -> counts per document."""
+        return {
+            (name, sample.corpus, sample.source): count(tokenizer, sample.texts, sample.num_words)
+            for name, tokenizer in self.tokenizers.items()
+            for sample in self.samples
+        }
+
+    def save_choice(self) -> tuple[Path, dict[Side, Path]]:
+        """The chosen tokenizer's folder, and the shards of each side made with it."""
+        tokenizer = self.tokenizers[self.config.choice]
+        folder = artifacts.home() / "tokenizers" / f"{tokenizer.name}-{tokenizer.fingerprint}"
+        with artifacts.write_artifact(folder, packages=("tokenizers",)) as temporary:
+            tokenizer.save(temporary / "tokenizer.json")
+        shards = {}
+        for side in SIDES:
+            if texts := self.texts(side):
+                name = hash_json([self.config.inputs()[self.config.corpus], tokenizer.fingerprint])
+                split = hash_json(self.config.split.model_dump())
+                shards[side] = write_shards(
+                    texts,
+                    tokenizer,
+                    artifacts.home() / "shards" / f"{name}-{split}" / side,
+                    certificate=self.certificates.get(side),
+                )
+        return folder, shards
+
+    def _all_tokenizers(self) -> dict[str, Tokenizer]:
+        texts = within(self.texts("train"), self.config.train_budget)
+        found = {name: make(texts, self.config.vocab_size) for name, make in KINDS.items()}
+        for name in names(self.config.published):
+            try:
+                found[name] = load_vocabulary(name)
+            except LabError as error:
+                self.lacking.append(str(error))
+        return found
+
+    def _other_samples(self) -> list[Sample]:
+        samples = []
+        for corpus in names(self.config.compare_on):
+            try:
+                _, rows = _read(corpus)
+                samples += _samples(corpus, rows, None, self.config.measure_budget)
+            except LabError as error:
+                self.lacking.append(str(error))
+        return samples
+
+
+def names(listing: str) -> list[str]:
+    """The comma-separated names of a parameter.
+
+    >>> names("gpt2, qwen3,")
+    ['gpt2', 'qwen3']
+    """
+    return [name.strip() for name in listing.split(",") if name.strip()]
+
+
+def _read(corpus: str) -> tuple[list[SplitDocument], list[dict[str, Any]]]:
+    columns = ["source", "language", "content_hash", "group", "num_bytes", "text"]
+    table: pa.Table = load_columns(build_documents(corpus), columns)
+    rows = [row for row in table.to_pylist() if row["text"]]
+    documents = [
+        SplitDocument(row["content_hash"], row["group"], row["num_bytes"], row["text"])
+        for row in rows
+    ]
+    return documents, rows
+
+
+def _samples(
+    corpus: str, rows: Sequence[dict[str, Any]], sides: Sequence[Side] | None, budget: int
+) -> list[Sample]:
+    """Held-out texts of each source (all texts where nothing was trained on the corpus)."""
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for position, row in enumerate(rows):
+        if sides is None or sides[position] != "train":
+            by_source.setdefault(row["source"], []).append(row)
+    samples = []
+    for source, found in sorted(by_source.items()):
+        texts = within([row["text"] for row in found], budget)
+        num_words = [len(UNITS.findall(text)) for text in texts]
+        samples.append(Sample(Path(corpus).name, source, found[0]["language"], texts, num_words))
+    return samples
+
+
+def within(texts: Sequence[str], budget: int) -> list[str]:
+    """Whole texts from the start until the budget is used up; the last one is cut to it."""
+    kept = []
+    for text in texts:
+        if budget <= 0:
+            break
+        kept.append(text[:budget])
+        budget -= len(text)
+    return kept
