@@ -1,4 +1,4 @@
-"""Tokenizer figures: what a million characters cost, tokens of one text."""
+"""Tokenizer figures: what a million characters cost, how much of one text a token holds."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def token_cost_figure(costs: Sequence[TokenCost]) -> go.Figure:
     return result
 
 
-def token_count_figure(counts: Sequence[tuple[str, int]]) -> go.Figure:
-    """Horizontal bars: tokens of one text for each (tokenizer, tokens)."""
+def bytes_per_token_figure(ratios: Sequence[tuple[str, float]]) -> go.Figure:
+    """Horizontal bars of (tokenizer, bytes per token of one text)."""
     result = figure(
-        title={"text": "Tokens of this text"},
-        xaxis_title="tokens",
+        title={"text": "Bytes that a token of this text holds"},
+        xaxis_title="bytes per token",
         yaxis_autorange="reversed",
-        height=130 + 35 * len(counts),
+        height=130 + 35 * len(ratios),
     )
     result.add_bar(
         orientation="h",
-        y=[plain_label(name) for name, _ in counts],
-        x=[count for _, count in counts],
+        y=[plain_label(name) for name, _ in ratios],
+        x=[ratio for _, ratio in ratios],
         marker_color=SERIES[0],
-        hovertemplate="%{y}: %{x} tokens<extra></extra>",
+        hovertemplate="%{y}: %{x:.2f} bytes per token<extra></extra>",
     )
     return result

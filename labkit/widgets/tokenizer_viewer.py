@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from labkit.core.config import Config, field
 from labkit.core.display import Html, token_strip
-from labkit.plots.tokenizers import token_count_figure
+from labkit.plots.tokenizers import bytes_per_token_figure
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.widgets.form import ConfigForm
 from labkit.widgets.markup import html_widget, show_html
@@ -50,11 +50,13 @@ class TokenizerViewer:
         return markup
 
     def figure(self) -> go.Figure:
-        counts = [
-            (name, len(tokenizer.encode(self.value.text)))
+        text = self.value.text
+        num_bytes = len(text.encode())
+        ratios = [
+            (name, num_bytes / max(len(tokenizer.encode(text)), 1))
             for name, tokenizer in self._tokenizers.items()
         ]
-        return token_count_figure(counts)
+        return bytes_per_token_figure(ratios)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

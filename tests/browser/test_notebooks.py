@@ -15,21 +15,27 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 class Case(NamedTuple):
-    """What to move in a notebook's panel, where no lost key press lands, and a text to replace
-    so that it runs offline.
+    """What to move in a notebook's panel (or to type, where times is 0), where no lost key press
+    lands, and what to replace so that it runs offline.
     """
 
     field: str
     key: str
     times: int
     lands_on: str
-    replaced: tuple[str, str] = ("", "")
+    replaced: tuple[tuple[str, str], ...] = ()
 
 
-WITHOUT_FETCH = ("shakespeare", "python-docs")
 CASES = {
     "10_data_exploration": Case(
-        "max_characters", "PageDown", 20, "10000", ("shakespeare", "python-docs")
+        "max_characters", "PageDown", 20, "10000", (("shakespeare", "python-docs"),)
+    ),
+    "20_tokenizer_comparison": Case(
+        "text",
+        "antidisestablishmentarianism",
+        0,
+        "antidisestablishmentarianism",
+        (("sanguo, python-docs", ""), ("shakespeare", "python-docs"), ("gpt2, qwen3", "")),
     ),
     "40_cost_and_scaling": Case("num_gpus", "ArrowLeft", 40, "10"),
 }
@@ -38,7 +44,10 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_person_runs_it_and_moves_a_control(lab: Lab, tmp_path: Path, name: str):
     case, path = CASES[name], tmp_path / f"{name}.ipynb"
-    path.write_text((NOTEBOOKS / path.name).read_text().replace(*case.replaced))
+    content = (NOTEBOOKS / path.name).read_text()
+    for given, used in case.replaced:
+        content = content.replace(given, used)
+    path.write_text(content)
     with lab.page_of(path) as notebook:
         assert notebook.run_all(), notebook.errors_in_cells()
         panel = notebook.page.locator(".jp-OutputArea-output:has(.labkit-form)")
@@ -47,8 +56,13 @@ def test_a_person_runs_it_and_moves_a_control(lab: Lab, tmp_path: Path, name: st
         readout = panel.locator(READOUT).inner_text()
         mark = panel.locator(MARK).first.get_attribute("d") or ""
 
-        row = panel.locator(f".widget-hbox:has(> .labkit-field-{case.field})")
-        notebook.press(row.locator(".noUi-handle"), case.key, case.times)
+        if case.times:
+            row = panel.locator(f".widget-hbox:has(> .labkit-field-{case.field})")
+            notebook.press(row.locator(".noUi-handle"), case.key, case.times)
+        else:
+            box = panel.locator(f".labkit-field-{case.field} input")
+            box.fill(case.key)
+            box.press("Enter")
 
         within = ".jp-OutputArea-output:has(.labkit-form) "
         notebook.wait_for_change(within + READOUT, readout)

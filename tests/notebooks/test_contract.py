@@ -38,8 +38,11 @@ def parameters_cell(notebook: dict[str, Any]) -> str:
     return source(found)
 
 
-def test_numbers_never_move():
-    assert [path.stem for path in NOTEBOOKS] == ["10_data_exploration", "40_cost_and_scaling"]
+def test_every_notebook_has_a_number_of_its_own():
+    numbers = [re.fullmatch(r"(\d\d)_[a-z_]+", path.stem) for path in NOTEBOOKS]
+    assert NOTEBOOKS
+    assert all(numbers)
+    assert len({match[1] for match in numbers if match}) == len(NOTEBOOKS)
 
 
 def test_parameters_are_the_headline_of_one_schema(notebook):
