@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 COMMA  := ,
 READY  := $(VENV)/.ready-$(subst $(COMMA),-,$(EXTRAS))$(if $(EXISTING_TORCH),-existing-torch)
 
-.PHONY: run lab test check clean
+.PHONY: run lab test check bench faults clean
 
 run: $(READY)            ## all notebooks in batch, with an HTML report
 	$(BIN)/labkit run
@@ -19,11 +19,17 @@ test: $(READY) browser   ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(READY)          ## style, types, layers, clean notebooks
-	$(BIN)/ruff check labkit tests notebooks
-	$(BIN)/ruff format --check labkit tests notebooks
+	$(BIN)/ruff check labkit tests notebooks benchmarks
+	$(BIN)/ruff format --check labkit tests notebooks benchmarks
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify --extra-keys metadata.papermill notebooks/*.ipynb
+
+bench: $(READY)          ## speed against peers, equal results asserted first
+	$(BIN)/python benchmarks/encoding.py
+
+faults: $(READY)         ## kill a shard build at 30 random moments
+	$(BIN)/python benchmarks/faults.py
 
 $(READY): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -102,7 +102,7 @@ def run(script: Path, folder: Path, workers: int, kill_after: float | None = Non
 
 
 def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path: Path):
-    """A seeded sample of moments; `python benchmarks/faults.py` makes thirty."""
+    """A seeded sample of moments; `make faults` makes thirty."""
     script = tmp_path / "write.py"
     script.write_text(WRITER)
     run(script, tmp_path / "whole", 1)
