@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from labkit.batch.execute import REPORT
 from labkit.batch.job import reports_folder
 from labkit.batch.page import page
+from labkit.batch.publish import REPORT
 from labkit.batch.status import Status, all_statuses
 from labkit.core import artifacts
 from labkit.core.artifacts import write_file

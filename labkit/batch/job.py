@@ -1,4 +1,4 @@
-"""One notebook with its parameters: its identity, its folders, and the lock on it.
+"""One notebook with its parameters: its identity and where its runs are kept.
 
 The key is a hash of the notebook's bytes, the parameters, what the config reads from disk, and
 labkit's own source: a job whose folder is whole has been done and is not done again.
@@ -6,25 +6,35 @@ labkit's own source: a job whose folder is whole has been done and is not done a
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from labkit.batch.parameters import Notebook, check_parameters, read_notebook
 from labkit.core import artifacts, provenance
 from labkit.core.config import hash_json
-from labkit.core.errors import LabError
 
 
 def reports_folder() -> Path:
     return artifacts.home() / "reports"
+
+
+def job_folder(name: str, key: str) -> Path:
+    """`<key>` when completed; beside it `.running-<run>`, `.failed-<run>`, `.before-<run>`."""
+    return reports_folder() / name / key
+
+
+def running_folder(folder: Path, run: int) -> Path:
+    return beside(folder, f"running-{run}")
+
+
+def lock_file(folder: Path) -> Path:
+    return beside(folder, "lock")
+
+
+def beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(f"{folder.name}.{suffix}")
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return reports_folder() / self.name / self.key
-
-    def failed_folder(self, run: int) -> Path:
-        return reports_folder() / self.name / f"{self.key}.failed-{run}"
+        return job_folder(self.name, self.key)
 
     @property
     def is_done(self) -> bool:
@@ -77,46 +84,3 @@ def make_job(notebook: Notebook | str | Path, parameters: dict[str, Any]) -> Job
         "source": provenance.source_hash(),
     }
     return Job(notebook.path.resolve(), checked, inputs, hash_json(identity))
-
-
-@contextlib.contextmanager
-def lock(job: Job) -> Iterator[None]:
-    """Hold the job alone; the lock of a process that is gone is taken over.
-
-    Raises:
-        LabError: naming the process that runs the same job.
-    """
-    path = job.folder.parent / f"{job.key}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LabError(
-            f"cannot write {path.parent} ({error.strerror}); make it writable or set LABKIT_HOME"
-        ) from error
-    me = {"pid": os.getpid(), "started": psutil.Process().create_time()}
-    while True:
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            break
-        except FileExistsError:
-            if owner := _living_owner(path):
-                raise LabError(
-                    f"{job.notebook.name} with these parameters runs already (process {owner})"
-                ) from None
-            path.unlink(missing_ok=True)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(me, file)
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _living_owner(path: Path) -> int | None:
-    """The process that wrote the lock, if it lives: equal pid and equal start time."""
-    try:
-        owner = json.loads(path.read_text())
-        started = psutil.Process(owner["pid"]).create_time()
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
-    return owner["pid"] if abs(started - owner["started"]) < 1 else None

@@ -29,12 +29,18 @@ details.code > summary { color: var(--soft); font-size: .8rem; cursor: pointer; 
 .figure { min-height: 120px; margin: .5rem 0; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 """
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+"""No address outside the file is ever asked for, whatever an output or a figure may hold."""
 
 
 def page(title: str, body: str, scripts: str = "") -> str:
     """A complete HTML document; `body` and `scripts` are markup already."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style>{scripts}</head>\n<body>\n{body}\n</body></html>\n"

@@ -51,6 +51,8 @@ def read_notebook(path: str | Path) -> Notebook:
     """Raises LabError: no such file, not a notebook, no or an unreadable parameters cell."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise LabError(f"{path}: not a file; give the path of a notebook")
         content = path.read_bytes()
     except OSError as error:
         raise LabError(f"{path}: cannot read the notebook ({error.strerror})") from error
@@ -62,10 +64,11 @@ def read_notebook(path: str | Path) -> Notebook:
             for cell in cells
             if "parameters" in cell.get("metadata", {}).get("tags", [])
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        named = metadata.get("labkit", {}).get("config", "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LabError(f"{path}: not a notebook (nbformat 4 JSON)") from error
     annotations, defaults = _declared(path, sources[0] if sources else "")
-    return Notebook(path, content, annotations, defaults, _config_type(path, metadata))
+    return Notebook(path, content, annotations, defaults, _config_type(path, named))
 
 
 def check_parameters(notebook: Notebook, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def parse_parameter(notebook: Notebook, name: str, text: str) -> Any:
         return text
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
     if annotation == "int" and isinstance(value, float) and value.is_integer():
         return int(value)
@@ -117,17 +120,19 @@ def _declared(path: Path, source: str) -> tuple[dict[str, str], dict[str, Any]]:
     return annotations, defaults
 
 
-def _config_type(path: Path, metadata: Mapping[str, Any]) -> type[Config] | None:
-    named = metadata.get("labkit", {}).get("config")
+def _config_type(path: Path, named: Any) -> type[Config] | None:
     if not named:
         return None
-    module, _, name = named.partition(":")
+    module, _, name = str(named).partition(":")
     if not module.startswith("labkit."):
         raise LabError(f"{path}: metadata.labkit.config={named!r} is not a config of labkit")
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise LabError(f"{path}: metadata.labkit.config={named!r} does not exist") from error
+    if not (isinstance(found, type) and issubclass(found, Config)):
+        raise LabError(f"{path}: metadata.labkit.config={named!r} is not a config of labkit")
+    return found
 
 
 def _check_name(notebook: Notebook, name: str) -> None:
@@ -147,14 +152,21 @@ def _check_name(notebook: Notebook, name: str) -> None:
 
 def _check_value(name: str, value: Any, annotation: str) -> None:
     try:
-        same = json.loads(json.dumps(value, allow_nan=False)) == value
-    except (TypeError, ValueError):
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        same = json.loads(text.encode()) == value
+    except (TypeError, ValueError, RecursionError):
         same = False
     if not same:
-        raise LabError(f"{name}={value!r}: only JSON values can be passed to a notebook")
+        raise LabError(f"{name}={_shown(value)}: only JSON values can be passed to a notebook")
     allowed = JSON_TYPES.get(annotation.partition("[")[0])
     if allowed is None or value is None:
         return
     is_bool_for_number = isinstance(value, bool) and bool not in allowed
     if not isinstance(value, allowed) or is_bool_for_number:
-        raise LabError(f"{name}={value!r}: should be {annotation}, not {type(value).__name__}")
+        found = type(value).__name__
+        raise LabError(f"{name}={_shown(value)}: should be {annotation}, not {found}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:100] + "…"

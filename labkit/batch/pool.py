@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
 from labkit.batch.job import Job
+from labkit.batch.publish import publish_interrupted
 from labkit.batch.status import Status
 from labkit.core.errors import LabError
 
@@ -18,12 +20,23 @@ def run_jobs(
 ) -> bool:
     """Run what isn't done yet and write the index; whether every job is done now.
 
-    Threads only wait: each job is a process of its own.
+    Threads only wait: each job is a process of its own. Ctrl-C ends the jobs that run, keeps their
+    notebooks as far as they came, and starts no other.
     """
     waiting = list(_not_done(jobs, force))
-    with ThreadPoolExecutor(min(num_workers or os.cpu_count() or 1, len(waiting) or 1)) as pool:
-        outcomes = list(pool.map(lambda job: _run_one(job, limits), waiting))
-    print(f"reports: {write_index()}", flush=True)
+    publish_interrupted()
+    stop = threading.Event()
+    num_threads = min(num_workers or _num_cores(), len(waiting) or 1)
+    with ThreadPoolExecutor(num_threads) as pool:
+        running = [pool.submit(_run_one, job, limits, stop) for job in waiting]
+        try:
+            outcomes = [future.result() for future in running]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            print(f"reports: {write_index()}", flush=True)
     return all(outcomes)
 
 
@@ -35,10 +48,15 @@ def _not_done(jobs: Sequence[Job], force: bool) -> Iterable[Job]:
             yield job
 
 
-def _run_one(job: Job, limits: Limits) -> bool:
+def _num_cores() -> int:
+    """The cores this process may use: fewer than there are inside a batch system's job."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run_one(job: Job, limits: Limits, stop: threading.Event) -> bool:
     print(f"{_label(job)}: started", flush=True)
     try:
-        status = execute(job, limits)
+        status = execute(job, limits, stop)
     except LabError as error:
         print(f"{_label(job)}: {error}", flush=True)
         return False

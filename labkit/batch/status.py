@@ -16,7 +16,7 @@ from labkit.batch.job import Job, reports_folder
 from labkit.core.artifacts import write_json
 from labkit.core.errors import LabError
 
-State = Literal["running", "completed", "failed", "kernel died", "timed out"]
+State = Literal["running", "completed", "failed", "kernel died", "timed out", "interrupted"]
 
 
 class Status(BaseModel):

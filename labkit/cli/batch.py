@@ -30,10 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cell-timeout", type=int, default=900, metavar="S", help="default 900")
-    parser.add_argument("--timeout", type=int, default=3600, metavar="S", help="default 3600")
-    parser.add_argument("--workers", type=int, metavar="N", help="default: one per core")
+    parser.add_argument(
+        "--cell-timeout", type=_at_least_one, default=900, metavar="S", help="default 900"
+    )
+    parser.add_argument(
+        "--timeout", type=_at_least_one, default=3600, metavar="S", help="whole notebook; 3600"
+    )
+    parser.add_argument("--workers", type=_at_least_one, metavar="N", help="default: one per core")
     parser.add_argument("--force", action="store_true", help="also what is done already")
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: should be a whole number, at least 1")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

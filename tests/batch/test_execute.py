@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from labkit.batch import publish
 from labkit.batch import status as statuses
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
-from labkit.batch.job import lock, make_job
+from labkit.batch.job import lock_file, make_job
+from labkit.batch.lock import hold
 from labkit.batch.pool import run_jobs
 from labkit.cli import main
-from labkit.core.errors import LabError
 from tests.batch.toy_notebooks import RESULT, write_notebook
 
 LIMITS = Limits(cell_seconds=30, notebook_seconds=60)
@@ -118,19 +119,31 @@ def test_an_unwritable_home_is_one_line(tmp_path: Path, monkeypatch, capsys):
     assert error.count("\n") == 1
 
 
-def test_two_runs_of_one_job_are_refused_and_a_dead_owner_is_not_waited_for(tmp_path: Path):
-    job = make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {})
-    with (
-        lock(job),
-        pytest.raises(LabError, match=f"runs already .process {os.getpid()}"),
-        lock(job),
-    ):
-        pass
-    path = job.folder.parent / f"{job.key}.lock"
-    path.write_text(json.dumps({"pid": os.getpid(), "started": 12345.0}))
-    with lock(job):
-        assert json.loads(path.read_text())["started"] != 12345.0
-    assert not path.exists()
+def test_two_runs_of_one_job_are_refused(tmp_path: Path, capsys):
+    path = write_notebook(tmp_path / "toy.ipynb", "1")
+    with hold(lock_file(make_job(path, {}).folder), "toy.ipynb"):
+        assert main(["batch", str(path)]) == 1
+    said = f"toy.ipynb with these parameters runs already (process {os.getpid()})"
+    assert said in capsys.readouterr().out
+    assert statuses.all_statuses() == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--workers", "0"], ["--workers", "-1"], ["--timeout", "-5"], ["--timeout", "x"]]
+)
+def test_limits_are_whole_numbers_of_at_least_one(tmp_path: Path, capsys, arguments):
+    path = write_notebook(tmp_path / "toy.ipynb", "1")
+    with pytest.raises(SystemExit, match="2"):
+        main(["batch", str(path), *arguments])
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_a_notebook_whose_report_fails_is_kept_with_the_reason(tmp_path, lab_home, monkeypatch):
+    monkeypatch.setattr(publish, "write_report", lambda *_: {}["unexpected"])
+    path = write_notebook(tmp_path / "toy.ipynb", "print('here')")
+    status = execute(make_job(path, {}), LIMITS)
+    assert (status.state, status.reason) == ("failed", "no report: KeyError: 'unexpected'")
+    assert "here" in (lab_home / "reports" / status.folder / "notebook.ipynb").read_text()
 
 
 def test_run_numbers_are_taken_once_by_many_at_a_time(tmp_path: Path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def test_declared_parameters_are_read_as_literals(toy):
         ("null", "rate", None),
         ('{"a.b": 1}', "overrides", {"a.b": 1}),
         ("many", "steps", "many"),
+        pytest.param("9" * 6000, "steps", "9" * 6000, id="more digits than Python reads"),
+        pytest.param('{"a":' * 20_000, "overrides", '{"a":' * 20_000, id="nested deeply"),
     ],
 )
 def test_values_from_a_command_line(toy, text, name, value):
@@ -62,6 +65,8 @@ def test_values_from_a_command_line(toy, text, name, value):
         ({"overrides": {1: 2}}, "only JSON values"),
         ({"overrides": {"a": (1, 2)}}, "only JSON values"),
         ({"rate": float("nan")}, "only JSON values"),
+        ({"name": "\udcff"}, "only JSON values"),
+        ({"steps": "9" * 6000}, "steps='9{99}…: should be int, not str"),
     ],
 )
 def test_refusals(toy, given, message):
@@ -97,6 +102,9 @@ def test_ranges_are_those_of_the_notebooks_config(given, message):
         ("not json", "not a notebook"),
         ("[]", "not a notebook"),
         ('{"cells": [1]}', "not a notebook"),
+        ('{"cells": [], "metadata": null}', "not a notebook"),
+        ('{"cells": [], "metadata": {"labkit": "x"}}', "not a notebook"),
+        pytest.param("[" * 200_000, "not a notebook", id="nested deeply"),
     ],
 )
 def test_files_that_are_no_notebooks(tmp_path: Path, content, message):
@@ -107,6 +115,13 @@ def test_files_that_are_no_notebooks(tmp_path: Path, content, message):
         read_notebook(path)
 
 
+def test_a_pipe_or_a_folder_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    for path in (tmp_path / "pipe.ipynb", tmp_path):
+        with pytest.raises(LabError, match="not a file; give the path of a notebook"):
+            read_notebook(path)
+
+
 def test_computed_parameters_are_refused(tmp_path: Path):
     path = write_notebook(tmp_path / "a.ipynb", parameters="a: int = 1\nb: int = a * 2")
     with pytest.raises(LabError, match="must hold literals only"):
@@ -114,7 +129,12 @@ def test_computed_parameters_are_refused(tmp_path: Path):
 
 
 def test_a_notebook_cannot_name_code_outside_labkit_as_its_config(tmp_path: Path):
-    for name, message in [("os:system", "is not a config"), ("labkit.x:Y", "does not exist")]:
+    refused = [
+        ("os:system", "is not a config"),
+        ("labkit.x:Y", "does not exist"),
+        ("labkit.core.artifacts:home", "is not a config"),
+    ]
+    for name, message in refused:
         path = write_notebook(tmp_path / "a.ipynb", config=name)
         with pytest.raises(LabError, match=message):
             read_notebook(path)

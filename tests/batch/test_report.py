@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from labkit.batch.report import clean_markup, write_report
+from labkit.batch.markup import clean_markup
+from labkit.batch.report import write_report
 from labkit.batch.status import Status
 from labkit.core import display
 from labkit.plots.palette import figure
@@ -116,11 +118,61 @@ def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path, text):
     assert "javascript:" not in re.sub(r">[^<]*<", "><", body(page)).replace("&quot;", "")
 
 
+@pytest.mark.parametrize(
+    "source", ["![plot](http://a.example/x.png)", "![plot](//a.example/x.png 'title')"]
+)
+def test_prose_names_an_image_and_loads_none(tmp_path: Path, source):
+    output = {"output_type": "display_data", "data": {"text/markdown": source}}
+    page = report(tmp_path, [output], markdown=source)
+    assert active_elements(body(page)) == ["<a>"]  # to the index of all reports
+    assert body(page).count("<p>plot</p>") == 2
+
+
+def test_the_page_forbids_every_request(tmp_path: Path):
+    head = report(tmp_path, []).partition("<body>")[0]
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', head)
+    assert policy
+    assert policy[1].startswith("default-src 'none'")
+    assert "http" not in policy[1]
+
+
+def test_text_that_utf8_cannot_hold_is_shown_all_the_same(tmp_path: Path):
+    output = {"output_type": "stream", "name": "stdout", "text": "a\ud800b"}
+    assert "a?b" in report(tmp_path, [output])
+
+
+@pytest.mark.parametrize(
+    ("markup", "cleaned"),
+    [
+        ("a < b & c", "a &lt; b &amp; c"),
+        ("</div></body><b>x", "&lt;/body&gt;<b>x</b>"),
+        ("<i><b>x</i>y", "<i><b>x</b></i>y"),
+        ('<p style="color:url(//a.example)" onclick="x" id="y">z', "<p style>z</p>"),
+        ("<script>1 < 2</script>", "&lt;script&gt;1 &lt; 2&lt;/script&gt;"),
+        ("<!-- <b>x</b> -->", "&lt;!-- <b>x</b> --&gt;"),
+        ("<style>p{}</style>x", "x"),
+    ],
+)
+def test_markup_is_written_anew(markup, cleaned):
+    assert clean_markup(markup) == cleaned
+
+
+@pytest.mark.parametrize(
+    "shape", ["<style ", "<!--", "<", '<a b="', "<![CDATA[", "</", "&#", "<p "]
+)
+def test_cleaning_takes_time_in_proportion_to_length(shape):
+    started = time.perf_counter()
+    clean_markup(shape * 40_000)
+    clean_markup(shape * 40_000 + ">")
+    assert time.perf_counter() - started < 5
+
+
 def test_clean_markup_keeps_what_display_makes():
     for html in (
         display.table(["a"], [[1.5, "x"]], caption="c"),
         display.text_samples([("label", "a\nb")]),
         display.fault("wrong"),
+        display.paragraph("a < b"),
     ):
         cleaned = clean_markup(html.markup).replace('open=""', "open")
         assert re.sub(r"[\s;]", "", cleaned) == re.sub(r"[\s;]", "", html.markup)

@@ -1,0 +1,139 @@
+"""One process at a time per job: a file that says who holds it.
+
+A process is named by machine, boot, pid and start in ticks since that boot: a clock set back moves
+none of these. The lock of a process that is gone is taken over. That of another machine is never:
+whether it lives cannot be seen from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from labkit.core.errors import LabError
+
+Owner = dict[str, str | int]
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+SECONDS_TO_WRITE = 1.0
+"""A lock without readable content is either being written or left by a full disk or a crash."""
+
+
+class HeldLock(LabError):
+    """Another process holds the lock."""
+
+
+@contextlib.contextmanager
+def hold(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file alone.
+
+    Raises:
+        HeldLock: naming the process that holds it.
+        LabError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _take(path, what)
+    except OSError as error:
+        raise LabError(
+            f"cannot write {path} ({error.strerror}); make it writable or set LABKIT_HOME"
+        ) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process that lives, or may live on another machine, holds the lock."""
+    owner = _read(path)
+    return owner is not None and _lives(owner)
+
+
+def _take(path: Path, what: str) -> None:
+    while not _create(path, json.dumps(_describe(os.getpid())).encode()):
+        owner = _read(path)
+        if owner is not None and _lives(owner):
+            raise HeldLock(_refusal(owner, path, what))
+        if owner is not None:
+            _remove(path, owner)
+
+
+def _create(path: Path, content: bytes) -> bool:
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    return True
+
+
+def _read(path: Path) -> Owner | None:
+    """The owner; {} when the lock names none, None when there is no lock."""
+    deadline = time.monotonic() + SECONDS_TO_WRITE
+    while True:
+        try:
+            owner = json.loads(path.read_bytes())
+            return owner if isinstance(owner, dict) and "machine" in owner else {}
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            if time.monotonic() > deadline:
+                return {}
+        time.sleep(0.01)
+
+
+def _remove(path: Path, seen: Owner) -> None:
+    """Remove the lock of the owner seen dead: one process at a time, having looked once more.
+
+    Without that, a second process that saw the dead owner too would remove its successor's lock.
+    """
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no flock
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        if _read(path) == seen:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(folder)
+
+
+def _describe(pid: int) -> Owner:
+    boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
+    return {"machine": socket.gethostname(), "boot": boot, "pid": pid, "start": _start(pid)}
+
+
+def _lives(owner: Owner) -> bool:
+    if not owner:
+        return False
+    if owner["machine"] != socket.gethostname():
+        return True
+    try:
+        return _describe(int(owner["pid"])) == owner
+    except (KeyError, TypeError, ValueError, OSError, psutil.Error):
+        return False
+
+
+def _start(pid: int) -> str:
+    """Ticks since boot where /proc has them (proc(5), stat, field 22), else the start time."""
+    if not Path("/proc/self/stat").exists():
+        return f"{psutil.Process(pid).create_time():.0f}"
+    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[18] if state not in "ZX" else "ended"
+
+
+def _refusal(owner: Owner, path: Path, what: str) -> str:
+    if owner["machine"] == socket.gethostname():
+        return f"{what} runs already (process {owner['pid']})"
+    return (
+        f"{what} runs on {owner['machine']} (process {owner.get('pid')}); "
+        f"if it doesn't any more, delete {path}"
+    )
