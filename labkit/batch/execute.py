@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -126,7 +127,12 @@ def _outcome(scratch: Path, exit_status: int) -> tuple[State, str]:
     try:
         outcome = json.loads((scratch / "outcome.json").read_text())
     except FileNotFoundError:
-        lines = (scratch / LOG).read_text(errors="replace").strip().splitlines()
-        why = f"exit status {exit_status}" + (f": {lines[-1][:200]}" if lines else "")
-        return "failed", f"the worker process ended without an outcome, {why}"
+        return "failed", f"the worker process {_last_words(scratch / LOG, exit_status)}"
     return outcome["state"], outcome["reason"]
+
+
+def _last_words(log: Path, exit_status: int) -> str:
+    if exit_status < 0:
+        return f"was killed by {signal.Signals(-exit_status).name} (out of memory, or by someone)"
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return f"ended with status {exit_status}: {lines[-1][:200] if lines else 'no last words'}"

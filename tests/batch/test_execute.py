@@ -58,10 +58,11 @@ def test_papermill_and_labkit_batch_give_the_same_result(tmp_path: Path, lab_hom
     [
         ("1 / 0", LIMITS, "failed", r"cell \d: ZeroDivisionError: division by zero"),
         ("import os; os.kill(os.getpid(), 9)", LIMITS, "kernel died", "the kernel died"),
+        ("import os; os.kill(os.getppid(), 9)", LIMITS, "failed", "was killed by SIGKILL"),
         ("import time; time.sleep(60)", Limits(1, 60), "timed out", "a cell took longer than 1 s"),
         ("import time; time.sleep(60)", Limits(60, 3), "timed out", "longer than 3 s in all"),
     ],
-    ids=["error", "killed", "cell timeout", "notebook timeout"],
+    ids=["error", "killed", "worker killed", "cell timeout", "notebook timeout"],
 )
 def test_what_goes_wrong_is_told_apart(tmp_path: Path, lab_home, cell, limits, state, reason):
     path = write_notebook(tmp_path / "toy.ipynb", "print('before')", cell)
@@ -72,7 +73,8 @@ def test_what_goes_wrong_is_told_apart(tmp_path: Path, lab_home, cell, limits, s
     assert set(psutil.Process().children(recursive=True)) <= children
     folder = lab_home / "reports" / status.folder
     assert folder.name.endswith(f".failed-{status.run}")
-    if state == "failed":
+    assert "before" in (folder / "notebook.ipynb").read_text()
+    if cell == "1 / 0":
         assert "ZeroDivisionError" in (folder / "report.html").read_text()
     assert not make_job(path, {}).is_done
     assert not list((lab_home / "reports").rglob(".tmp-*"))

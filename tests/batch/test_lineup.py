@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit.batch import lineup
+from labkit.core.errors import LabError
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(corpus):
+        raise LabError(f"{corpus.name} is not here and cannot be downloaded")
+
+    monkeypatch.setattr(lineup, "fetch", fetch)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_a_network_every_notebook_has_a_corpus_and_a_line_says_which_are_missing(capsys):
+    jobs = lineup.lineup(NOTEBOOKS)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(lineup.CORPORA)
+    assert all(line.startswith("going on without: ") for line in said)
+    assert {job.name for job in jobs} == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    assert jobs[0].parameters == {"corpus": lineup.BUILT_IN_CORPUS}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(LabError, match="none: no such folder; run this where notebooks/ is"):
+        lineup.lineup(tmp_path / "none")
