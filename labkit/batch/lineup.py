@@ -11,7 +11,7 @@ from labkit.data.corpora import find_corpus
 from labkit.data.fetch import fetch
 
 CORPORA = ("shakespeare", "sanguo")
-BUILT_IN_CORPUS = "python-docs"
+BUILT_IN_CORPUS, BUILT_IN_CODE = "python-docs", "python-stdlib"
 
 
 def lineup(notebooks: Path) -> list[Job]:
@@ -23,7 +23,7 @@ def lineup(notebooks: Path) -> list[Job]:
     if not notebooks.is_dir():
         raise LabError(f"{notebooks}: no such folder; run this where notebooks/ is, or --notebooks")
     corpora = available_corpora()
-    others = ", ".join(name for name in (*corpora[1:], BUILT_IN_CORPUS) if name != corpora[0])
+    others = ", ".join(name for name in (*corpora[1:], BUILT_IN_CODE) if name != corpora[0])
     jobs: list[tuple[str, dict[str, Any]]] = [
         *(("10_data_exploration", {"corpus": corpus}) for corpus in corpora),
         ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),

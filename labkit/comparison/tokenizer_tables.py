@@ -33,12 +33,14 @@ def split_table(comparison: TokenizerComparison) -> pa.Table:
 
 def measure_table(comparison: TokenizerComparison) -> pa.Table:
     """Each tokenizer on each source, with 95% intervals over documents."""
+    languages = {(s.corpus, s.source): s.language for s in comparison.samples}
     rows = []
     for (name, corpus, source), found in all_measures(comparison).items():
         rows.append(
             {
                 "tokenizer": name,
                 "text": f"{corpus}: {source}",
+                "language": languages[corpus, source],
                 "bytes per token": round(found.bytes_per_token.estimate, 3),
                 "95% interval": _shown(found.bytes_per_token),
                 "tokens per word": round(found.tokens_per_word.estimate, 3),
@@ -147,7 +149,8 @@ def _unigram_sentence(comparison: TokenizerComparison) -> str:
     listed = ", ".join(f"{name} {score:.2f}" for name, score in scores.items())
     return (
         f"Without any context, in bits per byte: {listed}. `words` pays for its unknown words "
-        f"here. Which tokenizer trains the better model is a question for training runs."
+        f"here ({comparison.certificates['validation'].summary}). Which tokenizer trains the "
+        f"better model is a question for training runs."
     )
 
 

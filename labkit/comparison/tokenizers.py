@@ -38,12 +38,12 @@ class TokenizerComparisonConfig(Config):
 
     corpus: str = field("shakespeare", "registered corpus or path: trained on, split, measured")
     compare_on: str = field(
-        "sanguo, python-docs", "further corpora, only measured; comma-separated, or empty"
+        "sanguo, python-stdlib", "further corpora, only measured; comma-separated, or empty"
     )
     vocab_size: int = field(8192, "ids of `words` and `bpe`", unit="ids", ge=300, le=1 << 18)
     published: str = field(
         "gpt2, qwen3",
-        f"published vocabularies beside ours ({', '.join(VOCABULARIES)}); or empty",
+        f"vocabularies beside ours: {', '.join(VOCABULARIES)}, paths to tokenizer.json; or empty",
     )
     choice: Literal["bpe", "words", "bytes"] = field("bpe", "tokenizer that is handed on")
     train_budget: int = field(
@@ -78,14 +78,19 @@ class TokenizerComparisonConfig(Config):
     @field_validator("published")
     @classmethod
     def _are_known(cls, published: str) -> str:
-        unknown = [name for name in names(published) if name not in VOCABULARIES]
+        unknown = [n for n in names(published) if n not in VOCABULARIES and not Path(n).is_file()]
         if unknown:
-            raise ValueError(f"unknown {', '.join(unknown)}; known: {', '.join(VOCABULARIES)}")
+            raise ValueError(
+                f"unknown {', '.join(unknown)}; known: {', '.join(VOCABULARIES)}, or a path"
+            )
         return ", ".join(names(published))
 
     def inputs(self) -> dict[str, str]:
         corpora = [self.corpus, *names(self.compare_on)]
-        return {name: fingerprint(name) for name in corpora}
+        files = [name for name in names(self.published) if name not in VOCABULARIES]
+        return {name: fingerprint(name) for name in corpora} | {
+            name: artifacts.sha256_file(Path(name))[:16] for name in files
+        }
 
 
 class Sample(NamedTuple):
@@ -157,7 +162,8 @@ class TokenizerComparison:
         found = {name: make(texts, self.config.vocab_size) for name, make in KINDS.items()}
         for name in names(self.config.published):
             try:
-                found[name] = load_vocabulary(name)
+                is_known = name in VOCABULARIES
+                found[name] = load_vocabulary(name) if is_known else Tokenizer.load(name, name)
             except LabError as error:
                 self.lacking.append(str(error))
         return found

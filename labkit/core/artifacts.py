@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -95,13 +97,19 @@ def write_artifact(
     """
     folder = Path(folder)
     temporary = temporary_beside(folder)
-    with _clear_errors(folder):
+    with clear_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep(folder.parent)
         temporary.mkdir()
     try:
-        with _clear_errors(folder):
+        try:
             yield temporary
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise  # what failed may be a read of the caller's
+            with clear_errors(folder):
+                raise
+        with clear_errors(folder):
             manifest = Manifest(
                 files={
                     path.relative_to(temporary).as_posix(): _entry(path, sync=True)
@@ -145,6 +153,9 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
     if verify:
         for name, expected in manifest.files.items():
             _check(folder / name, expected, advice)
+        found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        if extra := sorted(found - set(manifest.files) - {MANIFEST}):
+            raise DamagedArtifact(f"{folder / extra[0]}: not in the manifest; {advice}")
     return manifest
 
 
@@ -153,7 +164,7 @@ def write_file(path: Path, content: bytes) -> Path:
     path = Path(path)
     temporary = temporary_beside(path)
     try:
-        with _clear_errors(path):
+        with clear_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 file.write(content)
@@ -185,13 +196,17 @@ def sweep(folder: Path) -> int:
         match = _TEMPORARY.match(path.name)
         if not match or match["host"] != _host() or psutil.pid_exists(int(match["pid"])):
             continue
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)  # another sweeper may be at it
+        else:
+            path.unlink(missing_ok=True)
         removed += 1
     return removed
 
 
 @contextlib.contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def clear_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says of a write below `path` into one line that says what to do."""
     try:
         yield
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
@@ -199,20 +214,26 @@ def _clear_errors(path: Path) -> Iterator[None]:
             f"cannot write {path} ({error.strerror}); make it writable or set LABKIT_HOME"
         ) from error
     except OSError as error:
-        if error.errno != 28:
-            raise
-        free = shutil.disk_usage(_nearest_folder(path)).free
-        raise LabError(f"disk full writing {path}: {free:,} bytes free; nothing changed") from error
+        if error.errno == errno.ENOSPC:
+            free = shutil.disk_usage(_nearest_folder(path)).free
+            text = f"disk full writing {path}: {free:,} bytes free; nothing changed"
+            raise LabError(text) from error
+        raise LabError(f"cannot write {path} ({error.strerror}); set LABKIT_HOME") from error
 
 
 def _publish(temporary: Path, folder: Path) -> None:
-    if exists(folder):
-        read_manifest(folder)
-        return
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.rename(folder)
-    _sync_folder(folder.parent)
+    gate = os.open(folder.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX)  # or two writers could each remove the other's folder
+        if exists(folder):
+            read_manifest(folder)
+            return
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        os.fsync(gate)
+    finally:
+        os.close(gate)
 
 
 def _entry(path: Path, *, sync: bool = False) -> FileEntry:

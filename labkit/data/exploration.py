@@ -103,8 +103,8 @@ class Exploration:
 def size_table(exploration: Exploration) -> pa.Table:
     """Per source and in all: documents, bytes, characters, words, mean length with interval."""
     rows = []
-    for source in [*exploration.sources(), "all"]:
-        table = exploration.columns if source == "all" else exploration.of_source(source)
+    parts = [(source, exploration.of_source(source)) for source in exploration.sources()]
+    for source, table in [*parts, ("all", exploration.columns)]:
         lengths = table["num_characters"].to_numpy()
         mean = bootstrap_interval(lengths, _mean, seed=exploration.config.seed)
         rows.append(
@@ -155,7 +155,8 @@ def character_tables(exploration: Exploration) -> tuple[pa.Table, pa.Table]:
 
 def duplicate_table(exploration: Exploration) -> pa.Table:
     """Groups of byte-identical documents: copies, bytes of one, ids."""
-    groups = exploration.columns.group_by("content_hash").aggregate(
+    # Threads would list the ids in another order each time.
+    groups = exploration.columns.group_by("content_hash", use_threads=False).aggregate(
         [("id", "count"), ("id", "list"), ("num_bytes", "max")]
     )
     groups = groups.filter(pc.field("id_count") > 1).sort_by(
@@ -165,7 +166,7 @@ def duplicate_table(exploration: Exploration) -> pa.Table:
         {
             "copies": groups["id_count"],
             "bytes of one": groups["num_bytes_max"],
-            "documents": pa.array([", ".join(ids) for ids in groups["id_list"].to_pylist()]),
+            "documents": pa.array([_listed(ids) for ids in groups["id_list"].to_pylist()]),
         }
     )
 
@@ -208,6 +209,11 @@ def _joined(texts: Iterable[str], at_least: int) -> Iterator[str]:
             yield "".join(waiting)
             waiting, size = [], 0
     yield "".join(waiting)
+
+
+def _listed(ids: list[str], most: int = 20) -> str:
+    more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
+    return ", ".join(ids[:most]) + more
 
 
 def _mean(values: np.ndarray) -> float:

@@ -10,6 +10,7 @@ The first record that can't be read ends the reading with file, line and reason.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def fingerprint(corpus: str) -> str:
         return hash_json([corpus, find_corpus(corpus).fingerprint])
     path = _existing_path(corpus)
     files = _texts_below(path) if path.is_dir() else [path]
-    facts = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    facts = [
+        (os.fsencode(f.resolve()).hex(), f.stat().st_size, f.stat().st_mtime_ns) for f in files
+    ]
     return hash_json(facts)
 
 
@@ -72,8 +75,12 @@ def check_corpus(corpus: str) -> str:
 
 
 def _existing_path(corpus: str) -> Path:
-    path = Path(corpus).expanduser()
-    if not path.exists():
+    try:
+        path = Path(corpus).expanduser()
+        is_there = bool(corpus.strip()) and path.exists()
+    except (OSError, RuntimeError) as error:
+        raise LabError(f"{corpus[:80]!r}: no such path ({error})") from error
+    if not is_there:
         find_corpus(corpus)
     if path.is_dir() or path.suffix in SUFFIXES:
         return path
@@ -81,7 +88,7 @@ def _existing_path(corpus: str) -> Path:
 
 
 def _texts_below(folder: Path) -> list[Path]:
-    files = sorted(folder.rglob("*.txt"))
+    files = sorted(path for path in folder.rglob("*.txt") if path.is_file())
     if not files:
         raise LabError(f"{folder}: no .txt files below this folder")
     return files
@@ -109,7 +116,7 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, str]]:
                 continue
             try:
                 record = json.loads(text)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
                 raise LabError(f"{place}: not JSON ({error}); nothing was written") from error
             yield _document(record, place, default_id=f"{path.stem}-{number}", source=path.stem)
 
@@ -126,7 +133,6 @@ def _read_parquet(path: Path) -> Iterator[dict[str, str]]:
     for batch in file.iter_batches(batch_size=1024, columns=columns):
         for record in batch.to_pylist():
             number += 1
-            record = {key: value for key, value in record.items() if value is not None}
             place = f"{path}: row {number}"
             yield _document(record, place, default_id=f"{path.stem}-{number}", source=path.stem)
 
@@ -143,13 +149,15 @@ def _read_texts(files: Iterable[Path], root: Path) -> Iterator[dict[str, str]]:
 def _document(record: Any, place: str, default_id: str, source: str) -> dict[str, str]:
     if not isinstance(record, dict):
         raise LabError(f"{place}: expected an object with a 'text', found {type(record).__name__}")
+    record = {key: value for key, value in record.items() if value is not None}
     text = record.get("text")
     if not isinstance(text, str):
         raise LabError(f"{place}: 'text' is {type(text).__name__}, not a string")
     try:
-        text.encode()
+        for field in SCHEMA.names:
+            str(record.get(field, "")).encode()
     except UnicodeEncodeError as error:
-        raise LabError(f"{place}: 'text' holds a lone surrogate, which is no character") from error
+        raise LabError(f"{place}: a lone surrogate, which is no character") from error
     name = str(record.get("id", default_id))
     return {
         "id": name,

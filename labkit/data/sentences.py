@@ -56,11 +56,15 @@ def _scripts(exploration: Exploration) -> str:
 def _characters(exploration: Exploration) -> str:
     _, suspicious = character_tables(exploration)
     if not suspicious.num_rows:
-        return "No replacement characters, byte order marks or stray controls were found."
+        found = "No replacement characters, byte order marks or stray controls were found."
+        return found + _scope(exploration)
     found = ", ".join(
         f"{row['code point']} {row['count']:,} times" for row in suspicious.to_pylist()[:5]
     )
-    return f"Traces of broken decoding or editing: {found}. They would each cost tokens."
+    return (
+        f"Traces of broken decoding or editing: {found}. They would each cost tokens."
+        f"{_scope(exploration)}"
+    )
 
 
 def _zipf(exploration: Exploration) -> str:
@@ -76,8 +80,17 @@ def _zipf(exploration: Exploration) -> str:
     once = sum(count == 1 for count in total.values()) / max(len(total), 1)
     return (
         f"{sum(total.values()):,} {exploration.unit}, {len(total):,} different, {once:.0%} of "
-        f"these seen once. {fitted}"
+        f"these seen once. {fitted}{_scope(exploration)}"
     )
+
+
+def _scope(exploration: Exploration) -> str:
+    """Says so when the budget cut what the sentence speaks of."""
+    read, whole = exploration.config.text_budget, exploration.columns["num_characters"]
+    total = int(whole.to_numpy().sum())
+    if read >= total:
+        return ""
+    return f" Only about the first {read:,} of {total:,} characters were read."
 
 
 def _duplicates(exploration: Exploration) -> str:

@@ -114,13 +114,23 @@ def test_a_corpus_without_a_network_is_named_and_the_rest_goes_on(monkeypatch):
     [
         ({"corpus": "nothing"}, "neither a registered corpus"),
         ({"compare_on": "sanguo, nothing"}, "neither a registered corpus"),
-        ({"published": "gpt2, gpt7"}, "unknown gpt7; known: gpt2, qwen3"),
+        ({"published": "gpt2, gpt7"}, "unknown gpt7; known: gpt2, qwen3, or a path"),
         ({"vocab_size": 100}, "should be greater than or equal to 300"),
     ],
 )
 def test_refusals(parameters, message):
     with pytest.raises(ConfigError, match=message):
         TokenizerComparisonConfig.from_parameters(parameters)
+
+
+def test_any_tokenizer_file_is_compared(comparison, tmp_path):
+    path = comparison.tokenizers["bpe"].save(tmp_path / "tokenizer.json")
+    config = comparison.config.with_overrides({"published": str(path)})
+    again = TokenizerComparison(config)
+    own = again.samples[0]
+    counts = [again.counts[name, own.corpus, own.source] for name in ("bpe", str(path))]
+    assert counts[0].num_tokens.tolist() == counts[1].num_tokens.tolist()
+    assert config.inputs() != comparison.config.inputs()
 
 
 def test_texts_within_a_budget():

@@ -60,7 +60,9 @@ def test_fields_and_their_defaults(tmp_path: Path):
         (b"[1, 2]\n", r"bad.jsonl:1: expected an object with a 'text', found list"),
         (b'{"txt": "a"}\n', r"bad.jsonl:1: 'text' is NoneType, not a string"),
         (b'{"text": 3}\n', r"bad.jsonl:1: 'text' is int, not a string"),
-        (b'{"text": "\\ud800"}\n', r"bad.jsonl:1: 'text' holds a lone surrogate"),
+        (b'{"text": "\\ud800"}\n', r"bad.jsonl:1: a lone surrogate, which is no character"),
+        (b'{"text": "a", "id": "\\ud800"}\n', r"bad.jsonl:1: a lone surrogate"),
+        (b'{"text": ' + b"1" * 5000 + b"}\n", r"bad.jsonl:1: not JSON"),
         (b"[" * 100_000 + b"\n", r"bad.jsonl:1: not JSON"),
     ],
 )

@@ -17,6 +17,7 @@ from tests.hostile import HOSTILE_TEXTS, active_elements
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLORATION = ROOT / "notebooks" / "10_data_exploration.ipynb"
+TOKENIZERS = ROOT / "notebooks" / "20_tokenizer_comparison.ipynb"
 COST = ROOT / "notebooks" / "40_cost_and_scaling.ipynb"
 
 
@@ -44,7 +45,12 @@ def test_exploring_an_own_corpus_records_its_figures_and_shows_it_inert(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("notebook", "parameters"), [(EXPLORATION, {"corpus": "python-docs"}), (COST, {})]
+    ("notebook", "parameters"),
+    [
+        (EXPLORATION, {"corpus": "python-docs"}),
+        (TOKENIZERS, {"corpus": "python-docs", "compare_on": "", "published": ""}),
+        (COST, {}),
+    ],
 )
 def test_a_notebook_loads_no_torch(notebook, parameters, tmp_path):
     cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code"]
