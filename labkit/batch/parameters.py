@@ -23,7 +23,8 @@ from labkit.core.config import Config
 from labkit.core.errors import LabError
 
 SECRET_NAMES = re.compile(
-    r"(^|_)(api_?key|secret|password|passwd|access_token|auth_token|hf_token|credentials?)(_|$)",
+    r"(^|_)(api_?key|private_key|secret|password|passwd|passphrase|credentials?|"
+    r"(access|auth|bearer|refresh|session|hf|github|gitlab|wandb|openai)_token)(_|$)|^token$",
     re.IGNORECASE,
 )
 JSON_TYPES: dict[str, tuple[type, ...]] = {

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from labkit.batch.job import make_job
-from labkit.batch.parameters import check_parameters, parse_parameter, read_notebook
+from labkit.batch.parameters import (
+    SECRET_NAMES,
+    check_parameters,
+    parse_parameter,
+    read_notebook,
+)
 from labkit.core.errors import LabError
 from tests.batch.toy_notebooks import write_notebook
 
@@ -74,11 +79,18 @@ def test_refusals(toy, given, message):
         check_parameters(toy, given)
 
 
-def test_words_that_only_look_like_secrets_are_parameters(tmp_path: Path):
-    notebook = read_notebook(
-        write_notebook(tmp_path / "a.ipynb", parameters="num_tokens: int = 1\ntokenizer: str = 'x'")
+@pytest.mark.parametrize(
+    ("names", "is_secret"),
+    [
+        ("api_key openai_api_key apikey client_secret secret_key db_password private_key", True),
+        ("hf_token access_token wandb_token github_token_2 token AWS_SECRET passphrase", True),
+        ("num_tokens tokenizer token_budget eos_token pad_token key monkey secretary", False),
+    ],
+)
+def test_secrets_are_known_by_whole_words(names, is_secret):
+    assert {name: bool(SECRET_NAMES.search(name)) for name in names.split()} == dict.fromkeys(
+        names.split(), is_secret
     )
-    assert check_parameters(notebook, {"num_tokens": 2, "tokenizer": "y"})
 
 
 @pytest.mark.parametrize(
