@@ -84,17 +84,16 @@ def gpu_table(config: CostConfig) -> Table:
 
     rows = []
     for name, estimate in compare_gpus(config).items():
-        quartiles = mfu_quartiles(name)
+        quartiles, gpu = mfu_quartiles(name), find_gpu(name)
         rows.append(
             {
-                "GPU": name,
+                "GPU": name if gpu.is_peak_verified else f"{name} (peak unverified)",
                 "GPU hours": round(estimate.gpu_hours),
                 "days": round(estimate.days, 2),
                 "USD": round(estimate.usd),
                 "USD per GPU hour": estimate.price_usd_per_gpu_hour,
-                "price of": find_gpu(name).price_as_of
-                if estimate.price_source != "given"
-                else "given",
+                "rent seen": f"{gpu.usd_per_hour_low:.2f} to {gpu.usd_per_hour_high:.2f}",
+                "price of": gpu.price_as_of if estimate.price_source != "given" else "given",
                 "GB needed": round(estimate.memory_bytes_total / 1e9, 1),
                 "fits": estimate.fits,
                 "step MFU measured by others": f"{quartiles[0]:.2f} to {quartiles[2]:.2f}"

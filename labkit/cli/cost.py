@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from labkit.cli.flags import add_config_flags, config_from_flags
+from labkit.core.errors import LabError
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
 
@@ -21,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.model and arguments.preset:
+        raise LabError(f"two models: {arguments.preset} and --model {arguments.model}; give one")
     arguments.model = arguments.model or arguments.preset
     config = config_from_flags(arguments, CostConfig)
     estimate = estimate_cost(config)

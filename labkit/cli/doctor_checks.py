@@ -152,5 +152,9 @@ def corpora(facts: Facts) -> Check:
 
 
 def _is_same_program(one: str, other: str) -> bool:
-    """The same path: two environments may link to one base interpreter, so links stay."""
-    return os.path.dirname(os.path.abspath(one)) == os.path.dirname(os.path.abspath(other))
+    """One folder, and not two versions in it; links stay, as environments may share a base."""
+    folders, names = zip(
+        *(os.path.split(os.path.abspath(path)) for path in (one, other)), strict=True
+    )
+    has_version = all("." in name for name in names)
+    return folders[0] == folders[1] and (names[0] == names[1] or not has_version)

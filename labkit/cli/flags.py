@@ -44,7 +44,10 @@ def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) 
         given = getattr(arguments, face.name, None)
         if given is not None:
             parameters[face.name] = parse_value(given, is_text=face.kind in ("text", "choice"))
-    overrides = dict(parameters.get("overrides") or {})
+    overrides = parameters.get("overrides") or {}
+    if not isinstance(overrides, dict):
+        return config_type.from_parameters(parameters)  # which refuses it
+    overrides = dict(overrides)
     for item in arguments.set:
         name, separator, value = item.partition("=")
         if not separator:
@@ -59,7 +62,7 @@ def parse_value(text: str, *, is_text: bool = False) -> Any:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

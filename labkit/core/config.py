@@ -16,17 +16,27 @@ import difflib
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from labkit.core.errors import LabError
 
 MAX_PARAMETER_FILE_BYTES = 1 << 20
 
 C = TypeVar("C", bound="Config")
+_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
 
 
 class ConfigError(LabError):
@@ -74,6 +84,18 @@ class Config(BaseModel):
     def from_preset(cls, name: str) -> Self:
         """The published or default config of that name."""
         raise ValueError(f"{cls.__name__} has no presets; give its fields instead of {name!r}")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Numbers are numbers; only 2e12, which YAML reads as text, is taken for one."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        is_number = {int, float} & {annotation, *get_args(annotation)}
+        if not is_number or not isinstance(value, bool | str):
+            return value
+        if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
+            return float(value)
+        raise ValueError(f"should be a number, not {type(value).__name__}")
 
     @model_validator(mode="before")
     @classmethod
@@ -153,10 +175,13 @@ def load_parameters(path: str | Path) -> dict[str, Any]:
         raise LabError(f"{path}: {len(raw)} bytes; a parameter file has at most 1 MiB")
     try:
         text = raw.decode()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise LabError(f"{path}: YAML aliases are not allowed in a parameter file")
+        for event in yaml.parse(text):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
+                raise LabError(f"{path}: YAML aliases and tags are not allowed in a parameter file")
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except LabError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise LabError(f"{path}: not a parameter file ({reason})") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):

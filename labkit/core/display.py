@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 MAX_LABEL_CHARACTERS = 200
-_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\ufeff]")
+_UNSHOWABLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u061c\u00ad\ufeff]"
+)
 
 
 class Html:
@@ -73,7 +75,7 @@ def text_samples(samples: Iterable[tuple[str, str]], limit: int = 600) -> Html:
     for label, text in samples:
         cut = text if len(text) <= limit else text[:limit] + " […]"
         blocks.append(
-            f"<details open><summary>{escape(label)}</summary>"
+            f"<details open><summary>{escape(label[:MAX_LABEL_CHARACTERS])}</summary>"
             f'<pre style="white-space:pre-wrap;margin:0 0 1em 1em">{escape(cut)}</pre></details>'
         )
     return Html("".join(blocks))

@@ -10,6 +10,9 @@ from labkit.cost.hardware import find_gpu, gpu_names
 from labkit.cost.memory import MemoryConfig
 from labkit.model.config import ModelConfig
 
+LONGEST_DEFAULT_SEQUENCE = 8192
+"""Models with longer contexts are stretched to them after most of their training."""
+
 
 class CostConfig(Config):
     """All that an estimate depends on, besides the dated facts in `facts/`."""
@@ -40,7 +43,7 @@ class CostConfig(Config):
     )
     sequence_length: int | None = field(
         None,
-        "tokens per training sequence; empty: the model's context_length",
+        "tokens per training sequence; empty: the model's context_length, at most 8192",
         unit="tokens",
         ge=8,
         le=1 << 21,
@@ -69,6 +72,16 @@ class CostConfig(Config):
             raise ValueError(f"learned positions end at context_length={model.context_length}")
         return length
 
+    @field_validator("memory")
+    @classmethod
+    def _has_a_peak(cls, memory: MemoryConfig) -> MemoryConfig:
+        if memory.precision == "fp32":
+            raise ValueError(
+                "GPUs' peaks are known for 16 bits only, so hours in fp32 can't be estimated; "
+                "use precision 16-mixed"
+            )
+        return memory
+
     @property
     def training_sequence_length(self) -> int:
-        return self.sequence_length or self.model.context_length
+        return self.sequence_length or min(self.model.context_length, LONGEST_DEFAULT_SEQUENCE)

@@ -48,8 +48,8 @@ def record_cost(config: CostConfig) -> Path:
             "price_source": estimate.price_source,
         },
         scope=(
-            "closed forms and dated prices; the band is the middle 80% of published runs "
-            "predicted from other families"
+            "closed forms and dated prices; the band is the middle 80% of published model "
+            "families, each predicted from the others"
         ),
     )
     result = {"config": config.model_dump(mode="json"), "estimate": estimate.model_dump()}

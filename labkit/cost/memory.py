@@ -26,8 +26,8 @@ class MemoryConfig(Config):
     micro_batch: int = field(
         1, "sequences per GPU in one forward pass", unit="sequences", ge=1, le=4096
     )
-    precision: Literal["fp32", "bf16-mixed"] = field(
-        "bf16-mixed", "bf16-mixed: fp32 weights and optimizer, bf16 activations"
+    precision: Literal["fp32", "16-mixed"] = field(
+        "16-mixed", "16-mixed: fp32 weights and optimizer, 16-bit activations"
     )
     attention_kernel: Literal["flash", "materialized"] = field(
         "flash", "flash: scores are never stored; materialized: the T x T matrix is"
@@ -89,9 +89,9 @@ def block_activation_bytes(
 
 
 def _element_bytes(memory: MemoryConfig) -> int:
-    return {"fp32": 4, "bf16-mixed": 2}[memory.precision]
+    return {"fp32": 4, "16-mixed": 2}[memory.precision]
 
 
 def _logit_bytes(memory: MemoryConfig) -> int:
     """Per logit: log-probabilities and their gradient in fp32, plus bf16 logits when mixed."""
-    return {"fp32": 8, "bf16-mixed": 10}[memory.precision]
+    return {"fp32": 8, "16-mixed": 10}[memory.precision]

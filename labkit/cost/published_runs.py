@@ -3,8 +3,8 @@
 For each run in `facts/published_runs.csv` the utilisation is FLOPs (6N+12LHQT) over billed GPU
 hours x peak: step MFU and goodput together. A run is predicted with the median of the *other*
 families (each family is its own median), since runs of one family share a software stack; the
-ratio billed / predicted is what a planner's estimate will meet. `hours_band` is the range that
-holds the middle 80% of those ratios, each family weighing the same.
+ratio billed / predicted is what a planner's estimate will meet. `hours_band` is the range of the
+middle 80% of the families, each by the median of its runs, with linear interpolation between them.
 """
 
 from __future__ import annotations
@@ -51,23 +51,18 @@ def predicted_hours(run: PublishedRun) -> float:
 
 @functools.cache
 def hours_band(coverage: float = 0.8) -> tuple[float, float]:
-    """(low, high) factors on predicted GPU hours that hold `coverage` of the families' runs."""
-    families = _by_family()
-    ratios, weights = [], []
-    for runs in families.values():
-        for run in runs:
-            ratios.append(run.gpu_hours / predicted_hours(run))
-            weights.append(1 / len(runs))
+    """(low, high) factors on predicted GPU hours that hold `coverage` of the families."""
+    ratios = [
+        median(run.gpu_hours / predicted_hours(run) for run in runs)
+        for runs in _by_family().values()
+    ]
     tail = (1 - coverage) / 2
-    low, high = np.quantile(
-        ratios, [tail, 1 - tail], weights=weights, method="inverted_cdf"
-    ).tolist()
+    low, high = np.quantile(ratios, [tail, 1 - tail]).tolist()
     return low, high
 
 
-def typical_utilization() -> float:
-    """Median over families: step MFU x goodput of whole runs."""
-    return median(median(run.utilization for run in runs) for runs in _by_family().values())
+def num_families() -> int:
+    return len(_by_family())
 
 
 def _by_family() -> dict[str, list[PublishedRun]]:

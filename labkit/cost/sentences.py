@@ -7,7 +7,7 @@ from labkit.cost.config import CostConfig
 from labkit.cost.decision import compare_gpus
 from labkit.cost.estimate import estimate_cost
 from labkit.cost.measured_steps import measured_steps
-from labkit.cost.published_runs import hours_band, published_runs
+from labkit.cost.published_runs import hours_band, num_families, published_runs
 
 
 def cost_sentences(config: CostConfig) -> dict[str, Html]:
@@ -47,9 +47,10 @@ def cost_sentences(config: CostConfig) -> dict[str, Html]:
         ),
         "trust": (
             f"The FLOP count reproduces {len(measured_steps())} published MFU figures within "
-            f"{worst:.2%}. Whole runs are another matter: of {len(published_runs())} published "
-            f"ones, each predicted from other families, the middle 80% were billed {low:.2f} to "
-            f"{high:.2f} times the prediction. That is the band shown above."
+            f"{worst:.2%}. Whole runs are another matter: {len(published_runs())} published ones "
+            f"of {num_families()} families, each predicted from the other families, were billed "
+            f"{low:.2f} to {high:.2f} times the prediction in the middle 80% of families. That is "
+            f"the band shown above."
         ),
     }
     return {section: paragraph(text) for section, text in texts.items()}

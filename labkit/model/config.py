@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from labkit.core.config import Config, field
 
@@ -61,6 +61,13 @@ class ModelConfig(Config):
         if name not in PRESETS:
             raise ValueError(f"unknown model {name!r}; known: {', '.join(PRESETS)}")
         return cls(preset=name, **PRESETS[name])
+
+    @field_validator("preset")
+    @classmethod
+    def _is_published(cls, name: str) -> str:
+        if name not in _preset_names():
+            raise ValueError(f"unknown model {name!r}; known: {', '.join(_preset_names())}")
+        return name
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:

@@ -28,7 +28,7 @@ def length_figure(lengths_by_source: Mapping[str, np.ndarray], num_bins: int = 4
         barmode="stack",
     )
     if not len(positive):
-        return result
+        positive = np.ones(1)  # every source keeps its bars, which are empty
     low, high = np.log10(positive.min()), np.log10(positive.max())
     edges = np.logspace(low, max(high, low + 0.01), num_bins + 1)
     centres = np.sqrt(edges[:-1] * edges[1:])

@@ -23,7 +23,7 @@ def money_figure(bars: Sequence[Money], chosen: str) -> go.Figure:
     """Horizontal bars of USD with the band as whiskers; the chosen GPU in the first colour."""
     result = figure(
         title={"text": "What the run costs on each GPU with a sourced price"},
-        xaxis_title="USD (whiskers: middle 80% of published runs)",
+        xaxis_title="USD (whiskers: middle 80% of published families)",
         yaxis_autorange="reversed",
         height=120 + 55 * len(bars),
     )

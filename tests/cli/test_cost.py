@@ -23,10 +23,14 @@ def test_the_flags_of_the_readme(capsys):
     [
         (["llama-9"], "unknown model 'llama-9'; known: gpt2"),
         (["--mfu", "40"], "mfu=40: should be less than or equal to 0.95"),
-        (["--tokens", "many"], "num_tokens='many': should be a valid integer"),
+        (["--tokens", "many"], "num_tokens='many': should be a number, not str"),
         (["--gpu", "MI300X"], "no sourced price for MI300X; give USD per GPU hour"),
         (["--set", "model.depth=3"], "unknown field 'model.depth'"),
         (["--set", "model.depth"], "write FIELD=VALUE"),
+        (["gpt2", "--model", "llama-2-7b"], "two models: gpt2 and --model llama-2-7b"),
+        (["--tokens", "true"], "num_tokens=True: should be a number, not bool"),
+        (["--tokens", "1" * 5000], "should be a number"),
+        (["--set", "memory.precision=fp32"], "hours in fp32 can't be estimated"),
         (["--params", "not/there.yaml"], "cannot read parameters"),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,21 @@ def test_json_files_are_byte_identical_for_equal_values(tmp_path: Path):
     first = artifacts.write_json(tmp_path / "a", {"b": 1, "a": "ü"}).read_bytes()
     assert first == artifacts.write_json(tmp_path / "c", {"a": "ü", "b": 1}).read_bytes()
     assert json.loads(first) == {"a": "ü", "b": 1}
+
+
+def test_many_writers_of_one_artifact_agree(tmp_path: Path):
+    """Eight at a time: one publishes, the others find it whole."""
+
+    def write(number: int) -> str:
+        return read_manifest(make(tmp_path / f"x{number // 8}")).content_hash
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(write, range(160)))) == 1
+    assert len(list(tmp_path.iterdir())) == 20
+
+
+def test_a_file_that_the_manifest_does_not_know_is_damage(tmp_path: Path):
+    folder = make(tmp_path / "x")
+    (folder / "more.txt").write_text("added")
+    with pytest.raises(DamagedArtifact, match=r"more.txt: not in the manifest"):
+        read_manifest(folder)

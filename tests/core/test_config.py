@@ -62,6 +62,8 @@ def test_an_override_that_changes_nothing_leaves_no_trace():
         ({"rate": 3}, "rate", "rate=3: should be less than or equal to 1"),
         ({"rate": float("nan")}, "rate", "rate=nan: should be a finite number"),
         ({"rat": 1}, "rat", "unknown parameter 'rat'; known: rate"),
+        ({"rate": True}, "rate", "rate=True: should be a number, not bool"),
+        ({"rate": "0.5"}, "rate", "rate='0.5': should be a number, not str"),
         ({"name": 3}, "name", "name=3: should be a valid string"),
         ({"overrides": {"inner.dept": 3}}, "inner.dept", "did you mean inner.depth"),
         ({"overrides": {"inner.depth": 30}}, "inner.depth", "inner.depth=30: should be less"),
@@ -95,8 +97,8 @@ def test_faces_list_every_leaf_with_its_bounds():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("x: !!python/object/apply:os.system ['touch marker']", "not a parameter file"),
-        ("a: &a [1]\nb: *a", "aliases are not allowed"),
+        ("x: !!python/object/apply:os.system ['touch marker']", "aliases and tags are not allowed"),
+        ("a: &a [1]\nb: *a", "aliases and tags are not allowed"),
         ("- 1\n- 2", "expected a mapping"),
         ("1: 2", "expected a mapping"),
         ("a: [1", "not a parameter file"),
@@ -110,6 +112,12 @@ def test_parameter_files_are_data(tmp_path: Path, monkeypatch, text, reason):
     with pytest.raises(LabError, match=reason):
         load_parameters(path)
     assert not (tmp_path / "marker").exists()
+
+
+def test_yaml_may_write_a_whole_number_as_2e12(tmp_path: Path):
+    (tmp_path / "p.yaml").write_text("num_tokens: 2e12\nmodel: gpt2\n")
+    config = CostConfig.from_parameters(load_parameters(tmp_path / "p.yaml"))
+    assert config.num_tokens == 2 * 10**12
 
 
 def test_saved_parameters_load_to_the_same_hash(tmp_path: Path):

@@ -50,6 +50,20 @@ def test_tables_by_hand(tmp_path: Path):
     assert shares == {"latin": 8, "han": 3, "space": 2, "symbols": 1}
 
 
+def test_a_source_may_be_called_all(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "ab", "source": "all"}\n{"text": "abcd", "source": "web"}\n')
+    rows = size_table(Exploration(ExplorationConfig(corpus=str(path)))).to_pylist()
+    assert [row["characters"] for row in rows] == [2, 4, 6]
+
+
+def test_what_the_budget_cut_is_said(tmp_path: Path):
+    exploration = explore(tmp_path / "a.jsonl", ["x" * 10_001, "\ufffd"], text_budget=10_000)
+    found = lab.corpus_sentences(exploration)
+    for section in ("characters", "zipf"):
+        assert "Only about the first 10,000 of 10,002 characters" in found[section].markup
+
+
 def test_units_are_characters_where_words_have_no_spaces(tmp_path: Path):
     assert explore(tmp_path / "zh.jsonl", ["滚滚长江东逝水 浪花"]).unit == "characters"
     assert explore(tmp_path / "en.jsonl", ["to be or not"]).unit == "words"

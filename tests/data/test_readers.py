@@ -133,3 +133,16 @@ def test_a_flipped_bit_in_a_dataset_is_refused(tmp_path: Path):
     file.write_bytes(content)
     with pytest.raises(LabError, match="documents.parquet: SHA-256 .* delete .* and make it again"):
         build_documents(str(path))
+
+
+def test_null_fields_are_missing_fields(tmp_path: Path):
+    nulls = {"id": None, "source": None, "group": None, "language": None}
+    path = write_jsonl(tmp_path / "a.jsonl", {"text": "x", **nulls}, {"text": "y", **nulls})
+    assert [row["group"] for row in rows(path)] == ["a-1", "a-2"]
+    assert rows(path)[0]["source"] == "a"
+
+
+@pytest.mark.parametrize("corpus", ["", "x" * 300, "~nosuchuser/x.txt"])
+def test_names_that_no_file_can_have(corpus):
+    with pytest.raises(LabError):
+        fingerprint(corpus)
