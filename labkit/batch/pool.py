@@ -23,7 +23,8 @@ def run_jobs(
     Threads only wait: each job is a process of its own. Ctrl-C ends the jobs that run, keeps their
     notebooks as far as they came, and starts no other.
     """
-    waiting = list(_not_done(jobs, force))
+    different = {job.key: job for job in jobs}.values()
+    waiting = list(_not_done(different, force))
     publish_interrupted()
     stop = threading.Event()
     num_threads = min(num_workers or _num_cores(), len(waiting) or 1)
@@ -40,7 +41,7 @@ def run_jobs(
     return all(outcomes)
 
 
-def _not_done(jobs: Sequence[Job], force: bool) -> Iterable[Job]:
+def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:
     for job in jobs:
         if not force and job.is_done:
             print(f"{_label(job)}: done before, nothing changed", flush=True)
@@ -57,7 +58,7 @@ def _run_one(job: Job, limits: Limits, stop: threading.Event) -> bool:
     print(f"{_label(job)}: started", flush=True)
     try:
         status = execute(job, limits, stop)
-    except LabError as error:
+    except (LabError, OSError) as error:
         print(f"{_label(job)}: {error}", flush=True)
         return False
     print(f"{_label(job)}: {_ending(status)}", flush=True)

