@@ -13,7 +13,7 @@ run: $(READY)            ## all notebooks in batch, with an HTML report
 	$(BIN)/labkit run
 
 lab: $(READY)            ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=. notebooks
+	$(BIN)/jupyter lab notebooks
 
 test: $(READY) browser   ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -34,7 +34,7 @@ faults: $(READY)         ## kill a shard build at 30 random moments
 $(READY): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "labkit needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try make PYTHON=python3.12"; exit 1; }
-	@echo "Installing labkit[$(EXTRAS)] into $(VENV): about 1.8 GB with CPU torch, 2 to 4 minutes."
+	@echo "Installing labkit[$(EXTRAS)] into $(VENV): about 2.2 GB with CPU torch, 2 to 4 minutes."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(if $(EXISTING_TORCH),--system-site-packages) $(VENV)
 	@$(if $(EXISTING_TORCH),grep -v '^torch==' constraints.txt,cat constraints.txt) > $(VENV)/constraints.txt
 	$(BIN)/pip install --quiet -c $(VENV)/constraints.txt -e '.[$(EXTRAS)]'

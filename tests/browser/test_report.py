@@ -9,13 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from labkit.batch.report import write_report
 from labkit.batch.status import Status
-from labkit.cli.doctor import find_browser
 from labkit.core import display
 from labkit.plots.palette import figure
+from tests.browser.lab import Lab
 from tests.hostile import HOSTILE_TEXTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -52,11 +51,8 @@ def plot_with(label: str, image: str) -> dict:
     return output("application/vnd.plotly.v1+json", json.loads(str(plot.to_json())))
 
 
-def test_a_report_shows_every_figure_and_requests_nothing(tmp_path: Path, outside):
+def test_a_report_shows_every_figure_and_requests_nothing(lab: Lab, tmp_path: Path, outside):
     address, asked = outside
-    browser_path = find_browser()
-    if browser_path is None:
-        pytest.skip("no Chromium")
     outputs = [
         plot_with(display.plain_label(text), f"{address}/figure-{number}.png")
         for number, text in enumerate(HOSTILE_TEXTS)
@@ -72,19 +68,15 @@ def test_a_report_shows_every_figure_and_requests_nothing(tmp_path: Path, outsid
     cells = [{"cell_type": "code", "metadata": {}, "source": "1", "outputs": outputs}]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
     write_report(tmp_path / "n.ipynb", tmp_path / "r.html", STATUS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        page = browser.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto((tmp_path / "r.html").as_uri())
-        page.locator(".js-plotly-plot .barlayer .point").nth(len(HOSTILE_TEXTS) - 1).wait_for()
-        drawn = page.locator(".js-plotly-plot .barlayer .point").count()
-        fired = page.evaluate("window.__fired")
-        shown = page.evaluate("getComputedStyle(document.body).display")
-        browser.close()
+    page = lab.browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "r.html").as_uri())
+    page.locator(".js-plotly-plot .barlayer .point").nth(len(HOSTILE_TEXTS) - 1).wait_for()
+    drawn = page.locator(".js-plotly-plot .barlayer .point").count()
+    fired = page.evaluate("window.__fired")
+    shown = page.evaluate("getComputedStyle(document.body).display")
+    page.close()
     assert (drawn, fired, shown) == (len(HOSTILE_TEXTS), None, "block")
     assert errors == []
     assert asked == []

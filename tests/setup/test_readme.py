@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -23,6 +24,19 @@ def test_outputs_are_shown():
 def test_shown_output_is_what_the_command_prints(command, output, capsys):
     assert main(shlex.split(command)) == 0
     assert capsys.readouterr().out == output
+
+
+def test_speeds_are_those_of_the_committed_results():
+    [tokenizers, _] = json.loads((ROOT / "docs/results/encoding.json").read_text())
+    assert tokenizers["equal"]
+    ratio = tokenizers["ratio"]
+    for text in (
+        f"{tokenizers['ours_mb_per_cpu_s']:.1f} MB per CPU second",
+        f"{ratio['median']:.1f} times",
+        f"({ratio['min']:.1f} to {ratio['max']:.1f} over slices)",
+        f"{tokenizers['num_documents']:,} documents of {tokenizers['megabytes']} MB",
+    ):
+        assert text in README
 
 
 def test_every_named_command_and_file_exists():
