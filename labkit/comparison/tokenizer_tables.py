@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import pyarrow as pa
 
 from labkit.comparison.tokenizers import SIDES, TokenizerComparison, within
@@ -11,6 +9,9 @@ from labkit.core.display import Html, paragraph
 from labkit.statistics.bootstrap import Interval
 from labkit.tokens.measures import Measures, measure, ratio_interval
 from labkit.tokens.unigram import unigram_bits_per_byte
+
+FEWEST_DOCUMENTS = 10
+"""Resampling fewer gives an interval that is too narrow to be shown."""
 
 
 def split_table(comparison: TokenizerComparison) -> pa.Table:
@@ -42,7 +43,7 @@ def measure_table(comparison: TokenizerComparison) -> pa.Table:
                 "text": f"{corpus}: {source}",
                 "language": languages[corpus, source],
                 "bytes per token": round(found.bytes_per_token.estimate, 3),
-                "95% interval": _shown(found.bytes_per_token),
+                "95% interval": _shown(found.bytes_per_token, found.num_documents),
                 "tokens per word": round(found.tokens_per_word.estimate, 3),
                 "UNK": f"{found.unknown_rate.estimate:.1%}",
                 "texts not given back": found.num_round_trip_failures,
@@ -62,25 +63,16 @@ def all_measures(comparison: TokenizerComparison) -> dict[tuple[str, str, str], 
 
 
 def tokens_per_million(comparison: TokenizerComparison) -> list[tuple[str, str, Interval]]:
-    """(tokenizer, text, tokens that a million characters cost), for text that it can spell."""
-    return [
-        (
-            name,
-            f"{corpus}: {source}",
-            Interval(
-                *(
-                    1e6 * x
-                    for x in ratio_interval(
-                        counts.num_tokens, counts.num_characters, comparison.config.seed
-                    )
-                )
-            ),
-        )
-        for (name, corpus, source), counts in comparison.counts.items()
-    ]
+    """(tokenizer, text, tokens that a million characters cost), no interval for few documents."""
+    found = []
+    for (name, corpus, source), counts in comparison.counts.items():
+        ratio = ratio_interval(counts.num_tokens, counts.num_characters, comparison.config.seed)
+        if len(counts.num_tokens) < FEWEST_DOCUMENTS:
+            ratio = Interval(ratio.estimate, ratio.estimate, ratio.estimate)
+        found.append((name, f"{corpus}: {source}", Interval(*(1e6 * part for part in ratio))))
+    return found
 
 
-@functools.lru_cache(maxsize=8)
 def unigram_scores(comparison: TokenizerComparison) -> dict[str, float]:
     """Bits per byte of a unigram model on validation text, UNKs spelled out; our kinds only."""
     budget = comparison.config.measure_budget
@@ -119,12 +111,14 @@ def _length_sentence(comparison: TokenizerComparison) -> str:
     found = {name: measures[name, sample.corpus, sample.source] for name in comparison.tokenizers}
     shortest = max(found, key=lambda name: found[name].bytes_per_token.estimate)
     words = found["words"]
+    losing = {name for (name, *_), one in measures.items() if one.num_round_trip_failures}
+    lossless = [name for name in comparison.tokenizers if name not in losing]
     return (
         f"On {sample.corpus}: {sample.source}, {shortest} makes the shortest sequences "
-        f"({found[shortest].bytes_per_token.estimate:.2f} bytes per token). `words` leaves "
-        f"{words.unknown_rate.estimate:.1%} of its tokens unknown and gives back "
-        f"{words.num_documents - words.num_round_trip_failures} of {words.num_documents} texts; "
-        f"the byte-level ones lose nothing."
+        f"({found[shortest].bytes_per_token.estimate:.2f} bytes per token). There, words leave "
+        f"{words.unknown_rate.estimate:.1%} of their tokens unknown and give back "
+        f"{words.num_documents - words.num_round_trip_failures} of {words.num_documents} texts. "
+        f"Every text measured is given back by: {', '.join(lossless)}."
     )
 
 
@@ -148,11 +142,13 @@ def _unigram_sentence(comparison: TokenizerComparison) -> str:
         return "There is no validation text to score."
     listed = ", ".join(f"{name} {score:.2f}" for name, score in scores.items())
     return (
-        f"Without any context, in bits per byte: {listed}. `words` pays for its unknown words "
+        f"Without any context, in bits per byte: {listed}. Words pay for what they don't know "
         f"here ({comparison.certificates['validation'].summary}). Which tokenizer trains the "
         f"better model is a question for training runs."
     )
 
 
-def _shown(interval: Interval) -> str:
+def _shown(interval: Interval, num_documents: int) -> str:
+    if num_documents < FEWEST_DOCUMENTS:
+        return f"only {num_documents} documents"
     return f"{interval.low:.3f} to {interval.high:.3f}"
