@@ -34,7 +34,7 @@ import psutil
 import tiktoken
 import tokenizers
 
-from labkit.core import artifacts, provenance
+from labkit.core import artifacts, disk, provenance
 from labkit.core.errors import LabError
 from labkit.data.corpora import CORPORA
 from labkit.data.fetch import is_here
@@ -219,7 +219,7 @@ def main() -> None:
     }
     results = [figures(measured, peer) | common for peer in ("tokenizers", "tiktoken")]
     print(json.dumps(results, indent=1))
-    artifacts.write_json(artifacts.home() / "benchmarks" / "encoding.json", results)
+    disk.write_json(artifacts.home() / "benchmarks" / "encoding.json", results)
     if not results[0]["equal"]:
         raise SystemExit("the ids differ: no figure")
 

@@ -21,7 +21,7 @@ from labkit.batch.lock import hold
 from labkit.batch.processes import end, family, resident_bytes
 from labkit.batch.publish import LOG, NOTEBOOK, publish
 from labkit.batch.status import State, Status
-from labkit.core import artifacts
+from labkit.core import artifacts, disk
 
 POLL_SECONDS = 0.2
 
@@ -74,7 +74,7 @@ def _run_worker(job: Job, limits: Limits, scratch: Path, stop: threading.Event) 
         "cell_timeout": limits.cell_seconds,
         "cwd": os.getcwd(),
     }
-    request_file = artifacts.write_json(scratch / "request.json", request)
+    request_file = disk.write_json(scratch / "request.json", request)
     environment = os.environ | {"LABKIT_MODE": "batch", "LABKIT_HOME": str(artifacts.home())}
     started = time.monotonic()
     with (scratch / LOG).open("wb") as log:

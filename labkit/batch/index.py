@@ -10,8 +10,8 @@ from labkit.batch.page import page
 from labkit.batch.publish import REPORT
 from labkit.batch.status import Status, all_statuses
 from labkit.core import artifacts
-from labkit.core.artifacts import write_file
 from labkit.core.config import canonical_json
+from labkit.core.disk import write_file
 from labkit.core.display import escape
 
 HEAD = ("notebook", "parameters", "state", "minutes", "memory", "decided")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.batch.parameters import Notebook, check_parameters, read_notebook
-from labkit.core import artifacts, provenance
+from labkit.core import artifacts, disk, provenance
 from labkit.core.config import hash_json
 
 
@@ -46,7 +46,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        return artifacts.slug(self.notebook.stem)
+        return disk.slug(self.notebook.stem)
 
     @property
     def folder(self) -> Path:

@@ -17,7 +17,7 @@ from labkit.batch.job import beside, job_folder, lock_file, reports_folder, runn
 from labkit.batch.lock import HeldLock, hold, is_held
 from labkit.batch.report import write_report
 from labkit.batch.status import Status
-from labkit.core import artifacts
+from labkit.core import artifacts, disk
 
 NOTEBOOK, REPORT, STATUS, LOG = "notebook.ipynb", "report.html", "status.json", "worker.log"
 
@@ -37,7 +37,7 @@ def publish(status: Status, scratch: Path, inputs: Mapping[str, str]) -> Status:
     status = status.model_copy(update={"folder": relative})
     kept = (NOTEBOOK, REPORT) if status.state == "completed" else (NOTEBOOK, REPORT, LOG)
     with artifacts.write_artifact(folder, inputs=inputs) as temporary:
-        artifacts.write_json(temporary / STATUS, status.model_dump(mode="json"))
+        disk.write_json(temporary / STATUS, status.model_dump(mode="json"))
         for name in kept:
             if (scratch / name).is_file():
                 shutil.copyfile(scratch / name, temporary / name)

@@ -15,7 +15,7 @@ from typing import Any
 from labkit.batch.markup import clean_markup, markdown
 from labkit.batch.page import page
 from labkit.batch.status import Status
-from labkit.core.artifacts import write_file
+from labkit.core.disk import write_file
 from labkit.core.display import escape
 
 PLOTLY = "application/vnd.plotly.v1+json"

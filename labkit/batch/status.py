@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from labkit.batch.job import Job, reports_folder
-from labkit.core.artifacts import write_json
+from labkit.core.disk import write_json
 from labkit.core.errors import LabError
 
 State = Literal["running", "completed", "failed", "kernel died", "timed out", "interrupted"]

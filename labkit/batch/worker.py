@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.batch.processes import end, family
-from labkit.core.artifacts import write_json
+from labkit.core.disk import write_json
 
 NO_KERNEL = ("Kernel died before replying", "Kernel didn't respond")
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 from pydantic import field_validator
 
-from labkit.core import artifacts
+from labkit.core import artifacts, disk
 from labkit.core.config import Config, field, hash_json
 from labkit.core.errors import LabError
 from labkit.core.records.certificate import LeakCertificate
@@ -89,7 +89,7 @@ class TokenizerComparisonConfig(Config):
         corpora = [self.corpus, *names(self.compare_on)]
         files = [name for name in names(self.published) if name not in VOCABULARIES]
         return {name: fingerprint(name) for name in corpora} | {
-            name: artifacts.sha256_file(Path(name))[:16] for name in files
+            name: disk.sha256_file(Path(name))[:16] for name in files
         }
 
 

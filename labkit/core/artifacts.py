@@ -14,25 +14,19 @@ import datetime
 import errno
 import fcntl
 import hashlib
-import json
 import os
-import re
 import shutil
-import socket
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from labkit.core import provenance
+from labkit.core import disk, provenance
 from labkit.core.config import Config
 from labkit.core.errors import LabError
 
 MANIFEST = "manifest.json"
-_TEMPORARY = re.compile(r"\.tmp-(?P<host>[^@]+)@(?P<pid>\d+)-[0-9a-f]{8}-")
 
 
 class DamagedArtifact(LabError):
@@ -76,11 +70,6 @@ def home() -> Path:
     return Path.home() / ".labkit"
 
 
-def slug(text: str) -> str:
-    """A file name made from text: letters, digits, dot, dash, underscore; at most 80 characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")[:80] or "unnamed"
-
-
 @contextlib.contextmanager
 def write_artifact(
     folder: Path,
@@ -96,10 +85,10 @@ def write_artifact(
     mean equal content, since names are made from hashes. After an error nothing is left.
     """
     folder = Path(folder)
-    temporary = temporary_beside(folder)
-    with clear_errors(folder):
+    temporary = disk.temporary_beside(folder)
+    with disk.clear_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        sweep(folder.parent)
+        disk.sweep(folder.parent)
         temporary.mkdir()
     try:
         try:
@@ -107,9 +96,9 @@ def write_artifact(
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise  # what failed may be a read of the caller's
-            with clear_errors(folder):
+            with disk.clear_errors(folder):
                 raise
-        with clear_errors(folder):
+        with disk.clear_errors(folder):
             manifest = Manifest(
                 files={
                     path.relative_to(temporary).as_posix(): _entry(path, sync=True)
@@ -125,7 +114,7 @@ def write_artifact(
                 commit=provenance.commit(),
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             )
-            write_file(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
+            disk.write_file(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
             _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -157,68 +146,6 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
         if extra := sorted(found - set(manifest.files) - {MANIFEST}):
             raise DamagedArtifact(f"{folder / extra[0]}: not in the manifest; {advice}")
     return manifest
-
-
-def write_file(path: Path, content: bytes) -> Path:
-    """Replace a file as a whole: temporary in the same folder, fsync, rename."""
-    path = Path(path)
-    temporary = temporary_beside(path)
-    try:
-        with clear_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path
-
-
-def write_json(path: Path, value: Any) -> Path:
-    """Write sorted, indented JSON with a final newline: the same value gives the same bytes."""
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    return write_file(path, text.encode() + b"\n")
-
-
-def sha256_file(path: Path) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sweep(folder: Path) -> int:
-    """Remove temporaries that processes of this machine left behind; returns how many."""
-    removed = 0
-    for path in Path(folder).glob(".tmp-*"):
-        match = _TEMPORARY.match(path.name)
-        if not match or match["host"] != _host() or psutil.pid_exists(int(match["pid"])):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)  # another sweeper may be at it
-        else:
-            path.unlink(missing_ok=True)
-        removed += 1
-    return removed
-
-
-@contextlib.contextmanager
-def clear_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says of a write below `path` into one line that says what to do."""
-    try:
-        yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise LabError(
-            f"cannot write {path} ({error.strerror}); make it writable or set LABKIT_HOME"
-        ) from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            free = shutil.disk_usage(_nearest_folder(path)).free
-            text = f"disk full writing {path}: {free:,} bytes free; nothing changed"
-            raise LabError(text) from error
-        raise LabError(f"cannot write {path} ({error.strerror}); set LABKIT_HOME") from error
 
 
 def _publish(temporary: Path, folder: Path) -> None:
@@ -257,25 +184,3 @@ def _check(path: Path, expected: FileEntry, advice: str) -> None:
             f"{path}: SHA-256 {found.sha256[:12]}... where the manifest says "
             f"{expected.sha256[:12]}...; {advice}"
         )
-
-
-def temporary_beside(path: Path) -> Path:
-    """A name in the same folder, hence file system, that `sweep` recognises."""
-    token = uuid.uuid4().hex[:8]
-    return path.parent / f".tmp-{_host()}@{os.getpid()}-{token}-{path.name}"
-
-
-def _host() -> str:
-    return slug(socket.gethostname())[:40]
-
-
-def _nearest_folder(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from labkit.core.disk import write_file
 from labkit.core.errors import LabError
 
 MAX_PARAMETER_FILE_BYTES = 1 << 20
@@ -155,8 +156,6 @@ class Config(BaseModel):
     def save_parameters(self, path: str | Path) -> Path:
         """Write the file that `papermill -f`, `labkit batch --params` and the CLI take."""
         import yaml
-
-        from labkit.core.artifacts import write_file
 
         text = yaml.safe_dump(self.to_parameters(), sort_keys=False, allow_unicode=True)
         return write_file(Path(path), text.encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from labkit.core import artifacts, provenance
+from labkit.core import artifacts, disk, provenance
 from labkit.core.config import hash_json
 from labkit.core.errors import LabError
 from labkit.data.columns import add_statistics
@@ -24,7 +24,7 @@ FILE = "documents.parquet"
 
 def dataset_folder(corpus: str) -> Path:
     identity = hash_json([fingerprint(corpus), provenance.source_hash("data")])
-    name = artifacts.slug(Path(corpus).name if "/" in corpus else corpus)
+    name = disk.slug(Path(corpus).name if "/" in corpus else corpus)
     return artifacts.home() / "datasets" / f"{name}-{identity}"
 
 

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labkit.core import artifacts
-from labkit.core.artifacts import sha256_file, write_artifact
+from labkit.core.artifacts import write_artifact
+from labkit.core.disk import sha256_file
 from labkit.core.errors import LabError
 from labkit.core.records.document import Document
 from labkit.data.corpora import CORPORA, Archive, Corpus

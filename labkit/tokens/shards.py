@@ -26,7 +26,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from labkit.core import artifacts
-from labkit.core.artifacts import sha256_file, write_artifact, write_file, write_json
+from labkit.core.artifacts import write_artifact
+from labkit.core.disk import sha256_file, write_file, write_json
 from labkit.core.errors import LabError
 from labkit.core.records.certificate import LeakCertificate, document_set_hash
 from labkit.tokens.encoding import Encode, fast_encode

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
-from labkit.core.artifacts import write_file
+from labkit.core.disk import write_file
 from labkit.core.errors import LabError
 
 END_OF_TEXT = "<|endoftext|>"

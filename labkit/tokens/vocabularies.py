@@ -19,7 +19,8 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from labkit.core import artifacts
-from labkit.core.artifacts import sha256_file, write_artifact
+from labkit.core.artifacts import write_artifact
+from labkit.core.disk import sha256_file
 from labkit.core.errors import LabError
 from labkit.tokens.tokenizer import END_OF_TEXT, Tokenizer
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.core import artifacts
-from labkit.core.artifacts import DamagedArtifact, read_manifest, write_artifact, write_file
+from labkit.core import artifacts, disk
+from labkit.core.artifacts import DamagedArtifact, read_manifest, write_artifact
+from labkit.core.disk import write_file
 from labkit.core.errors import LabError
 
 
@@ -90,7 +91,7 @@ def test_a_killed_writer_leaves_a_temporary_that_the_next_one_sweeps(tmp_path: P
 
 def test_temporaries_of_living_processes_stay(tmp_path: Path):
     with write_artifact(tmp_path / "x") as temporary:
-        assert artifacts.sweep(tmp_path) == 0
+        assert disk.sweep(tmp_path) == 0
         assert temporary.exists()
 
 
@@ -105,7 +106,7 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path):
     script = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from labkit.core.artifacts import write_file\n"
+        "from labkit.core.disk import write_file\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         f"write_file(Path({str(path)!r}), b'x' * 20_000)\n"
@@ -131,12 +132,12 @@ def test_home_is_the_checkout_or_the_users_folder(tmp_path: Path, monkeypatch):
     [("a b/c", "a-b-c"), ("../../etc", "etc"), ("...", "unnamed"), ("红楼", "unnamed")],
 )
 def test_slug(text, name):
-    assert artifacts.slug(text) == name
+    assert disk.slug(text) == name
 
 
 def test_json_files_are_byte_identical_for_equal_values(tmp_path: Path):
-    first = artifacts.write_json(tmp_path / "a", {"b": 1, "a": "ü"}).read_bytes()
-    assert first == artifacts.write_json(tmp_path / "c", {"a": "ü", "b": 1}).read_bytes()
+    first = disk.write_json(tmp_path / "a", {"b": 1, "a": "ü"}).read_bytes()
+    assert first == disk.write_json(tmp_path / "c", {"a": "ü", "b": 1}).read_bytes()
     assert json.loads(first) == {"a": "ü", "b": 1}
 
 

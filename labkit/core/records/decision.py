@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from labkit.core import artifacts
+from labkit.core import artifacts, disk
 from labkit.core.config import Config, hash_json
 from labkit.core.errors import LabError
 
@@ -39,13 +39,13 @@ def record_decision(decision: Decision, config: Config, result: dict[str, Any]) 
 
     The folder's name is made from all three, so that equal work lands in the same place.
     """
-    root = artifacts.home() / "decisions" / artifacts.slug(decision.notebook)
+    root = artifacts.home() / "decisions" / disk.slug(decision.notebook)
     name = hash_json([config.model_dump(mode="json"), decision.model_dump(mode="json"), result])
     folder = root / name
     with artifacts.write_artifact(folder, config=config, inputs=config.inputs()) as temporary:
-        artifacts.write_json(temporary / "decision.json", decision.model_dump(mode="json"))
-        artifacts.write_json(temporary / "result.json", result)
-    artifacts.write_json(_pointer(decision.notebook, decision.corpus_hash), {"folder": name})
+        disk.write_json(temporary / "decision.json", decision.model_dump(mode="json"))
+        disk.write_json(temporary / "result.json", result)
+    disk.write_json(_pointer(decision.notebook, decision.corpus_hash), {"folder": name})
     return folder
 
 
@@ -69,5 +69,5 @@ def current_decision(notebook: str, corpus_hash: str = NO_CORPUS) -> tuple[Decis
 
 
 def _pointer(notebook: str, corpus_hash: str) -> Path:
-    root = artifacts.home() / "decisions" / artifacts.slug(notebook)
-    return root / f"current-{artifacts.slug(corpus_hash)}.json"
+    root = artifacts.home() / "decisions" / disk.slug(notebook)
+    return root / f"current-{disk.slug(corpus_hash)}.json"
