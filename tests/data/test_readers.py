@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from labkit.core.errors import LabError
-from labkit.data import readers
+from labkit.data import build, readers
 from labkit.data.build import build_documents, load_columns, load_texts
+from labkit.data.columns import add_statistics
 from labkit.data.readers import fingerprint, read_documents
 
 
@@ -56,7 +58,10 @@ def test_fields_and_their_defaults(tmp_path: Path):
     ("content", "message"),
     [
         (b'{"text": "ok"}\n{"text": "caf\xe9"}\n', r"bad.jsonl:2: not UTF-8 at byte 13 \(0xe9\)"),
-        (b'{"text": "ok"}\n\n{"text": \n', r"bad.jsonl:3: not JSON"),
+        (
+            b'{"text": "ok"}\n\n{"text": "a"\n',
+            r"bad.jsonl:3: not JSON \(Expecting ',' delimiter at column 13\)",
+        ),
         (b"[1, 2]\n", r"bad.jsonl:1: expected an object with a 'text', found list"),
         (b'{"txt": "a"}\n', r"bad.jsonl:1: 'text' is NoneType, not a string"),
         (b'{"text": 3}\n', r"bad.jsonl:1: 'text' is int, not a string"),
@@ -87,6 +92,46 @@ def test_files_that_cannot_be_a_corpus(tmp_path: Path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(LabError, match=message):
         build_documents(str(tmp_path / name))
+
+
+def test_a_damaged_page_of_parquet_is_named_by_the_row_before_it(tmp_path: Path, lab_home: Path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["hello world " * 1000] * 100}), path)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(LabError, match=r"a.parquet: after row 0: damaged .*nothing was written"):
+        build_documents(str(path))
+    assert not list((lab_home / "datasets").glob("*"))
+
+
+@pytest.mark.parametrize("name", ["pipe.jsonl", "pipe.parquet", "texts/pipe.txt"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(LabError, match=r"pipe\.\w+: a pipe or a device"):
+        build_documents(str(path if path.suffix != ".txt" else path.parent))
+
+
+def test_a_link_to_nothing_in_a_folder_is_refused(tmp_path: Path):
+    (tmp_path / "a.txt").symlink_to(tmp_path / "gone")
+    with pytest.raises(LabError, match=r"a\.txt: a link to nothing"):
+        build_documents(str(tmp_path))
+
+
+def test_a_file_that_changes_while_it_is_read_is_no_dataset(tmp_path, lab_home, monkeypatch):
+    path = write_jsonl(tmp_path / "a.jsonl", {"text": "one"}, {"text": "two"})
+
+    def add_and_append(batch: pa.RecordBatch) -> pa.RecordBatch:
+        with path.open("a") as file:
+            file.write('{"text": "late"}\n')
+        return add_statistics(batch)
+
+    monkeypatch.setattr(build, "add_statistics", add_and_append)
+    with pytest.raises(LabError, match=r"a\.jsonl: changed while it was read; nothing was written"):
+        build_documents(str(path))
+    assert not list((lab_home / "datasets").glob("*"))
 
 
 def test_parquet_without_a_text_column(tmp_path: Path):
