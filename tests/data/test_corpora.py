@@ -75,11 +75,12 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_network_one_line_says_what_to_do(monkeypatch):
     offline(monkeypatch)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as a Jupyter kernel has it
     with pytest.raises(LabError) as error:
         fetch(find_corpus("milton"))
     text = str(error.value)
     assert "\n" not in text
-    assert "milton is not here and cannot be downloaded" in text
+    assert "milton is not here and cannot be downloaded (No matching distribution" in text
     assert "labkit fetch milton" in text
     assert "Without: python-stdlib, python-docs, or a path" in text
 
