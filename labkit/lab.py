@@ -42,66 +42,26 @@ def estimate_cost(config: CostConfig) -> CostEstimate:
 
 def parameter_table(estimate: CostEstimate) -> Table:
     """Parameters and their share by component."""
+    from labkit.cost.tables import parameter_rows
     from labkit.plots.table import Table
 
-    counts = {name: n for name, n in estimate.parameters_by_component.items() if n}
-    return Table(
-        {
-            "component": list(counts),
-            "parameters": list(counts.values()),
-            "share": [round(n / estimate.num_parameters, 4) for n in counts.values()],
-        }
-    )
+    return Table(parameter_rows(estimate))
 
 
 def flops_table(config: CostConfig) -> Table:
     """Training FLOPs per token: both conventions, and what the matrix products really take."""
-    from labkit.cost.flops import forward_flops_by_component, training_flops_per_token
+    from labkit.cost.tables import flops_rows
     from labkit.plots.table import Table
 
-    length = config.training_sequence_length
-    products = 3 * sum(forward_flops_by_component(config.model, length).values())
-    rows: dict[str, int] = {
-        "6N": training_flops_per_token(config.model, length, "6N"),
-        "6N+12LHQT": training_flops_per_token(config.model, length, "6N+12LHQT"),
-        "matrix products, counted": products,
-    }
-    return Table(
-        {
-            "counted as": list(rows),
-            "FLOPs per token": list(rows.values()),
-            "of 6N": [round(flops / rows["6N"], 3) for flops in rows.values()],
-        }
-    )
+    return Table(flops_rows(config))
 
 
 def gpu_table(config: CostConfig) -> Table:
-    """The same run on each GPU that has a sourced price, with its measured MFU where known."""
-    from labkit.cost.decision import compare_gpus
-    from labkit.cost.hardware import find_gpu
-    from labkit.cost.measured_steps import mfu_quartiles
+    """The same run on each GPU with a price, with its measured MFU where known."""
+    from labkit.cost.tables import gpu_rows
     from labkit.plots.table import Table
 
-    rows = []
-    for name, estimate in compare_gpus(config).items():
-        quartiles, gpu = mfu_quartiles(name), find_gpu(name)
-        rows.append(
-            {
-                "GPU": name if gpu.is_peak_verified else f"{name} (peak unverified)",
-                "GPU hours": round(estimate.gpu_hours),
-                "days": round(estimate.days, 2),
-                "USD": round(estimate.usd),
-                "USD per GPU hour": estimate.price_usd_per_gpu_hour,
-                "rent seen": f"{gpu.usd_per_hour_low:.2f} to {gpu.usd_per_hour_high:.2f}",
-                "price of": gpu.price_as_of if estimate.price_source != "given" else "given",
-                "GB needed": round(estimate.memory_bytes_total / 1e9, 1),
-                "fits": estimate.fits,
-                "step MFU measured by others": f"{quartiles[0]:.2f} to {quartiles[2]:.2f}"
-                if quartiles
-                else "no data",
-            }
-        )
-    return Table(rows)
+    return Table(gpu_rows(config))
 
 
 def money_figure(config: CostConfig) -> go.Figure:

@@ -13,8 +13,11 @@ Shards are written aside one by one and kept through a crash; the folder appears
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -25,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from labkit.core import artifacts
+from labkit.core import artifacts, disk
 from labkit.core.artifacts import write_artifact
 from labkit.core.disk import sha256_file, write_file, write_json
 from labkit.core.errors import LabError
@@ -82,17 +85,44 @@ def write_shards(
     Raises:
         LabError: no documents, one that is no text, or a tokenizer without an end of text.
     """
-    if artifacts.exists(folder):
-        artifacts.read_manifest(folder)
-        return folder
     if tokenizer.end_of_text is None:
         raise LabError(f"tokenizer {tokenizer.name} has no end of text to separate documents with")
-    aside = folder.with_name(f"{folder.name}.unfinished")
-    aside.mkdir(parents=True, exist_ok=True)
-    pieces = _pieces(texts, shard_characters)
-    shards = _encode_all(pieces, tokenizer, aside, num_workers)
+    with _alone(folder.with_name(f"{folder.name}.unfinished")) as aside:
+        if artifacts.exists(folder):
+            artifacts.read_manifest(folder)
+        else:
+            pieces = _pieces(texts, shard_characters)
+            shards = _encode_all(pieces, tokenizer, aside, num_workers)
+            _publish(shards, tokenizer, folder, aside, certificate)
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _alone(aside: Path) -> Iterator[Path]:
+    """The folder of unfinished shards, for one writer at a time; others wait for it."""
+    with disk.clear_errors(aside):
+        aside.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(aside, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with disk.clear_errors(aside):
+            aside.mkdir(exist_ok=True)  # the writer before us removed it
+        yield aside
+    finally:
+        os.close(descriptor)
+
+
+def _publish(
+    shards: list[_Shard],
+    tokenizer: Tokenizer,
+    folder: Path,
+    aside: Path,
+    certificate: LeakCertificate | None,
+) -> None:
     if not shards:
         raise LabError(f"{folder}: no documents to write")
+    assert tokenizer.end_of_text is not None
     hashes = [one for shard in shards for one in shard.content_hashes]
     summary = ShardSet(
         tokenizer=tokenizer.fingerprint,
@@ -112,8 +142,6 @@ def write_shards(
             for name in _names(number):
                 (aside / name).replace(temporary / name)
         write_json(temporary / SUMMARY, summary.model_dump(mode="json"))
-    shutil.rmtree(aside)
-    return folder
 
 
 def _pieces(texts: Iterable[str], shard_characters: int) -> Iterator[_Piece]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -73,3 +75,10 @@ def test_a_fields_help_is_not_taken_for_a_format():
     parser = argparse.ArgumentParser()
     add_config_flags(parser, Share)
     assert "100% of it" in parser.format_help()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m labkit cost gpt2 | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("model")
+    assert done.stderr == ""

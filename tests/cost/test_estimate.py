@@ -11,6 +11,7 @@ from labkit.cost.config import CostConfig
 from labkit.cost.decision import compare_gpus, record_cost
 from labkit.cost.estimate import estimate_cost
 from labkit.cost.hardware import find_gpu, gpus
+from labkit.cost.tables import flops_rows, gpu_rows, parameter_rows
 
 
 def config(**parameters) -> CostConfig:
@@ -69,6 +70,24 @@ def test_a_given_price_belongs_to_the_chosen_gpu_alone():
     assert found["H100 SXM"].price_usd_per_gpu_hour == 2.0
     assert found["A100-80GB SXM"].price_usd_per_gpu_hour == 1.3
     assert "MI300X" not in found
+
+
+def test_tables_of_any_gpu_that_has_a_price():
+    for name in gpus():
+        chosen = config(gpu=name, price_usd_per_gpu_hour=2.0)
+        rows = gpu_rows(chosen)
+        assert next(row["price of"] for row in rows if row["GPU"].startswith(name)) == "given"
+        assert len(rows) >= 4
+    rows = {row["GPU"]: row for row in gpu_rows(config(gpu="MI300X", price_usd_per_gpu_hour=2))}
+    assert rows["MI300X"]["rent seen"] == "no data"
+    assert rows["H100 SXM"]["step MFU measured by others"] == "0.36 to 0.42"
+
+
+def test_rows_agree_with_the_estimate():
+    estimate = estimate_cost(config(model="gpt2"))
+    rows = parameter_rows(estimate)
+    assert sum(row["parameters"] for row in rows) == 124_439_808
+    assert flops_rows(config(model="gpt2"))[0]["of 6N"] == 1.0
 
 
 def test_recording_twice_gives_the_same_bytes_in_the_same_place(lab_home: Path):

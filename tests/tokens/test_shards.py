@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,15 @@ def test_refusals(tmp_path: Path):
     with pytest.raises(LabError, match="text 1 holds a lone surrogate"):
         write_shards(["a", "\ud800"], make_bytes(), tmp_path / "s")
     assert not (tmp_path / "s").exists()
+
+
+def test_two_writers_of_the_same_shards_share_the_work_of_one(tmp_path: Path):
+    tokenizer = train_bpe(TEXTS, 300)
+
+    def write(_: int) -> Path:
+        return write_shards(TEXTS, tokenizer, tmp_path / "s", shard_characters=700)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(write, range(4))) == {tmp_path / "s"}
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert Shards(tmp_path / "s").facts.num_documents == 80
