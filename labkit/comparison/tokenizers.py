@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from labkit.core import artifacts, disk
 from labkit.core.config import Config, field, hash_json
@@ -85,6 +85,13 @@ class TokenizerComparisonConfig(Config):
             )
         return ", ".join(names(published))
 
+    @model_validator(mode="after")
+    def _are_different(self) -> Self:
+        shown = [Path(name).name for name in (self.corpus, *names(self.compare_on))]
+        if len(set(shown)) < len(shown):
+            raise ValueError("compare_on: corpora must have different names, and not corpus' own")
+        return self
+
     def inputs(self) -> dict[str, str]:
         corpora = [self.corpus, *names(self.compare_on)]
         files = [name for name in names(self.published) if name not in VOCABULARIES]
@@ -115,6 +122,8 @@ class TokenizerComparison:
             *_samples(config.corpus, self._rows, self.sides, config.measure_budget),
             *self._other_samples(),
         ]
+        if not self.samples:
+            raise LabError("nothing to measure: no held-out text and no other corpus")
         self.tokenizers = self._all_tokenizers()
 
     def texts(self, side: Side) -> list[str]:
@@ -163,7 +172,9 @@ class TokenizerComparison:
         for name in names(self.config.published):
             try:
                 is_known = name in VOCABULARIES
-                found[name] = load_vocabulary(name) if is_known else Tokenizer.load(name, name)
+                one = load_vocabulary(name) if is_known else Tokenizer.load(name, name)
+                one.token_bytes(0)  # refuses one whose bytes are not known
+                found[name] = one
             except LabError as error:
                 self.lacking.append(str(error))
         return found

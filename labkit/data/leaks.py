@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from labkit.core.records.certificate import LeakCertificate, document_set_hash
-from labkit.data.ngrams import ngram_hashes
+from labkit.data.ngrams import ngram_hashes, unit_hashes
 from labkit.data.splits import SplitDocument
 
 NGRAM_UNITS = 13
@@ -20,6 +20,9 @@ NGRAM_UNITS = 13
 def certify(train: Iterable[SplitDocument], heldout: Sequence[SplitDocument]) -> LeakCertificate:
     """The certificate of these two sets of documents."""
     grams = [ngram_hashes(document.text, NGRAM_UNITS) for document in heldout]
+    # A shorter held-out text is one gram of its own length.
+    lengths = sorted({min(NGRAM_UNITS, len(unit_hashes(d.text))) for d in heldout} - {0})
+    lengths = lengths or [NGRAM_UNITS]
     everything = np.concatenate([*grams, np.zeros(0, np.uint64)])
     wanted, counts = np.unique(everything, return_counts=True)
     is_seen = np.zeros(len(wanted), dtype=bool)
@@ -27,7 +30,7 @@ def certify(train: Iterable[SplitDocument], heldout: Sequence[SplitDocument]) ->
     for document in train:
         train_hashes.append(document.content_hash)
         train_groups.add(document.group)
-        found = np.unique(ngram_hashes(document.text, NGRAM_UNITS))
+        found = np.unique(np.concatenate([ngram_hashes(document.text, n) for n in lengths]))
         is_seen |= np.isin(wanted, found, assume_unique=True)
     known = set(train_hashes)
     copies = [document for document in heldout if document.content_hash in known]

@@ -10,6 +10,7 @@ up to its size in bytes (or a share of a small corpus), and the rest is train.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -29,10 +30,14 @@ class SplitConfig(Config):
     )
     test_bytes: int = field(500_000, "test text", unit="bytes", ge=0, le=10**10, scale="log")
     max_share: float = field(
-        0.1, "of the corpus that a held-out side takes at most", gt=0, le=0.5, step=0.01
+        0.1,
+        "of the corpus that a held-out side takes at most, but for one whole work",
+        gt=0,
+        le=0.5,
+        step=0.01,
     )
     near_duplicate_jaccard: float = field(
-        0.8, "5-gram Jaccard from which documents stay together", ge=0.3, le=1.0, step=0.05
+        0.8, "5-gram Jaccard from which documents stay together", ge=0.6, le=1.0, step=0.05
     )
     seed: int = field(0, "seed of the order of units", ge=0, le=2**31 - 1)
 
@@ -50,7 +55,7 @@ def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> 
     """The side of each document.
 
     Raises:
-        LabError: too few works to give each side one.
+        LabError: too few works to give each side one, or none left to train on.
     """
     units = unit_numbers(documents, config.near_duplicate_jaccard)
     members: defaultdict[int, list[int]] = defaultdict(list)
@@ -58,7 +63,7 @@ def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> 
         members[unit].append(position)
     order = sorted(members.values(), key=lambda unit: _key(documents, unit, config.seed))
     sides: list[Side] = ["train"] * len(documents)
-    most = round(config.max_share * sum(document.num_bytes for document in documents))
+    most = math.ceil(config.max_share * sum(document.num_bytes for document in documents))
     wanted: list[tuple[Side, int]] = [
         ("test", min(config.test_bytes, most)),
         ("validation", min(config.validation_bytes, most)),
@@ -69,7 +74,12 @@ def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> 
                 f"no unit is left for {side}: the corpus has {len(members)} that can be separated "
                 f"(works, near-duplicates and copies stay together); set {side}_bytes to 0"
             )
-        order = _fill(documents, order, sides, side, size)
+        order = _fill(documents, order, sides, side, size, most)
+    if documents and not order:
+        raise LabError(
+            "the held-out sides take every unit and leave nothing to train on; lower max_share, "
+            "test_bytes or validation_bytes"
+        )
     return sides
 
 
@@ -91,6 +101,7 @@ def _fill(
     sides: list[Side],
     side: Side,
     size: int,
+    most: int,
 ) -> list[list[int]]:
     """Give units to a side while that brings it nearer to its size; returns those left.
 
@@ -99,7 +110,8 @@ def _fill(
     sizes = [sum(documents[position].num_bytes for position in unit) for unit in order]
     taken, filled = set(), 0
     for number, unit_bytes in enumerate(sizes):
-        if abs(filled + unit_bytes - size) < abs(filled - size):
+        is_nearer = abs(filled + unit_bytes - size) < abs(filled - size)
+        if is_nearer and filled + unit_bytes <= most:
             taken.add(number)
             filled += unit_bytes
     if size and not taken:

@@ -1,8 +1,9 @@
 """What a tokenizer does to text, per document, so that intervals can be taken over documents.
 
 A ratio over a set of documents is a ratio of sums (bytes per token = all bytes / all tokens);
-its interval resamples documents, numerator and denominator together. Words are runs without white
-space, or Han and kana characters, as everywhere in the lab's overlap measures.
+its interval resamples documents, numerator and denominator together. Words are counted by the
+caller: here runs of letters and digits, or Han and kana characters (`data/ngrams.py`), which is
+too many where combining signs split words, as in Hindi.
 """
 
 from __future__ import annotations

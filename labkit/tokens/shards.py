@@ -85,17 +85,24 @@ def write_shards(
     Raises:
         LabError: no documents, one that is no text, or a tokenizer without an end of text.
     """
+    if num_workers < 1:
+        raise LabError(f"num_workers={num_workers}: give at least 1")
     if tokenizer.end_of_text is None:
         raise LabError(f"tokenizer {tokenizer.name} has no end of text to separate documents with")
     with _alone(folder.with_name(f"{folder.name}.unfinished")) as aside:
         if artifacts.exists(folder):
-            artifacts.read_manifest(folder)
+            _check_tokenizer(folder, tokenizer)
         else:
             pieces = _pieces(texts, shard_characters)
             shards = _encode_all(pieces, tokenizer, aside, num_workers)
             _publish(shards, tokenizer, folder, aside, certificate)
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def _check_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
+    if Shards(folder).facts.tokenizer != tokenizer.fingerprint:
+        raise LabError(f"{folder}: made with another tokenizer than {tokenizer.name}; delete it")
 
 
 @contextlib.contextmanager
@@ -140,8 +147,16 @@ def _publish(
     with write_artifact(folder, inputs=inputs, packages=("tokenizers",)) as temporary:
         for number in range(len(shards)):
             for name in _names(number):
-                (aside / name).replace(temporary / name)
+                _link_or_copy(aside / name, temporary / name)
         write_json(temporary / SUMMARY, summary.model_dump(mode="json"))
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """The finished shards stay aside until the folder is published, for the next try."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _pieces(texts: Iterable[str], shard_characters: int) -> Iterator[_Piece]:
@@ -264,6 +279,8 @@ class Shards:
     def tokens(self, start: int, length: int) -> np.ndarray:
         """`length` ids from position `start` of all shards in a row."""
         assert 0 <= start <= start + length <= self.facts.num_tokens, (start, length)
+        if not length:
+            return np.empty(0, self.facts.dtype)
         parts = []
         shard = int(np.searchsorted(self._starts, start, side="right")) - 1
         while length:

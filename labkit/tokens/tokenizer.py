@@ -28,6 +28,10 @@ class Tokenizer:
 
     def __init__(self, backend: tokenizers.Tokenizer, name: str):
         backend.encode_special_tokens = True
+        backend.no_truncation()  # published files carry both, and they would lose or add ids
+        backend.no_padding()
+        if getattr(backend.model, "dropout", None):
+            backend.model.dropout = None
         self.backend = backend
         self.name = name
 

@@ -115,6 +115,7 @@ def test_a_corpus_without_a_network_is_named_and_the_rest_goes_on(monkeypatch):
         ({"corpus": "nothing"}, "neither a registered corpus"),
         ({"compare_on": "sanguo, nothing"}, "neither a registered corpus"),
         ({"published": "gpt2, gpt7"}, "unknown gpt7; known: gpt2, qwen3, or a path"),
+        ({"corpus": "python-docs", "compare_on": "python-docs"}, "must have different names"),
         ({"vocab_size": 100}, "should be greater than or equal to 300"),
     ],
 )

@@ -165,3 +165,27 @@ def test_a_certificate_goes_stale_when_a_set_changes():
         certificate.check(certify([one], []).train_set, certificate.heldout_set)
     with pytest.raises(LabError, match="the held-out documents are"):
         certificate.check(certificate.train_set, certificate.train_set)
+
+
+def test_a_side_never_exceeds_its_share_but_for_one_work():
+    rng = random.Random(4)
+    for seed in range(30):
+        documents = [document(" ".join(words(rng, rng.randrange(20, 60)))) for _ in range(40)]
+        total = sum(d.num_bytes for d in documents)
+        sides = split_documents(documents, SplitConfig(seed=seed))
+        for side in ("test", "validation"):
+            held = sum(d.num_bytes for d, s in zip(documents, sides, strict=True) if s == side)
+            assert 0 < held <= 0.1 * total + 1
+
+
+def test_nothing_left_to_train_on_is_refused():
+    documents = [document(f"{n:0100d}") for n in range(4)]
+    config = SplitConfig(max_share=0.5, test_bytes=200, validation_bytes=200)
+    with pytest.raises(LabError, match="leave nothing to train on; lower max_share"):
+        split_documents(documents, config)
+
+
+def test_a_short_text_quoted_in_training_is_a_leak():
+    short = document("to be or not to be that is the question")
+    certificate = certify([document(f"he said: {short.text} and left at once")], [short])
+    assert (certificate.exact_document_share, certificate.ngram_share) == (0.0, 1.0)

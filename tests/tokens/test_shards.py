@@ -185,3 +185,16 @@ def test_two_writers_of_the_same_shards_share_the_work_of_one(tmp_path: Path):
         assert set(pool.map(write, range(4))) == {tmp_path / "s"}
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
     assert Shards(tmp_path / "s").facts.num_documents == 80
+
+
+def test_finished_shards_survive_a_failure_at_the_very_end(tmp_path: Path, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("labkit.tokens.shards.write_json", fail)
+        write_shards(TEXTS, make_bytes(), tmp_path / "s", shard_characters=700)
+    assert len(list((tmp_path / "s.unfinished").glob("tokens-*.bin"))) > 5
+    write_shards(TEXTS, make_bytes(), tmp_path / "s", shard_characters=700)
+    with pytest.raises(LabError, match="made with another tokenizer than bpe"):
+        write_shards(TEXTS, train_bpe(TEXTS, 300), tmp_path / "s")

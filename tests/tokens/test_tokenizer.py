@@ -139,3 +139,16 @@ def test_the_alphabet_of_bytes_is_a_bijection_that_prints():
     assert not any(character.isspace() for character in alphabet)
     assert alphabet["Ġ"] == 32
     assert np.all([alphabet[chr(b)] == b for b in range(33, 127)])
+
+
+def test_a_file_that_truncates_pads_or_drops_merges_does_none_of_it_here(tmp_path):
+    plain = train_bpe(TEXTS, 300)
+    backend = tokenizers.Tokenizer.from_str(plain.backend.to_str())
+    backend.enable_truncation(4)
+    backend.enable_padding(length=50)
+    backend.model.dropout = 0.5
+    backend.save(str(tmp_path / "tokenizer.json"))
+    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
+    for text in TEXTS:
+        assert loaded.encode(text).tolist() == plain.encode(text).tolist()
+    assert loaded.fingerprint == plain.fingerprint
