@@ -33,11 +33,10 @@ def forward_flops_by_component(model: ModelConfig, sequence_length: int) -> dict
     Training does three times as much.
     """
     d, width = model.d_model, model.attention_width
-    num_matrices = {"gelu": 2, "swiglu": 3}[model.feed_forward]
     return {
         "attention projections": model.num_layers * 2 * d * (2 * width + 2 * model.kv_width),
         "attention scores": model.num_layers * 2 * 2 * width * sequence_length,
-        "feed-forward": model.num_layers * 2 * num_matrices * d * model.d_ff,
+        "feed-forward": model.num_layers * 2 * model.num_feed_forward_matrices * d * model.d_ff,
         "head": 2 * d * model.vocab_size,
     }
 

@@ -73,10 +73,13 @@ def block_activation_bytes(
     """What one block keeps for its backward pass: `num_tokens` in sequences of one length."""
     element = _element_bytes(memory)
     d, width, f = model.d_model, model.attention_width, model.d_ff
-    norm_inputs = 2 * d
+    norm_inputs = {"sequential": 2, "parallel": 1}[model.block] * d
+    if model.qk_norm:
+        norm_inputs += width + model.kv_width
     attention = d + width + 2 * model.kv_width + width  # its input, q, k and v, the mixed values
     feed_forward = {
         "gelu": d + f + f,  # its input, before and after the GELU
+        "relu_squared": d + f + f,
         "swiglu": d + 4 * f,  # its input; gate before and after SiLU, up, their product
     }[model.feed_forward]
     total = num_tokens * element * (norm_inputs + attention + feed_forward)

@@ -42,17 +42,36 @@ class ModelConfig(Config):
     d_ff: int = field(
         3072, "hidden width of the feed-forward", unit="features", ge=1, le=1 << 20, scale="log"
     )
-    feed_forward: Literal["gelu", "swiglu"] = field(
-        "gelu", "gelu: two matrices; swiglu: three, one of them a gate"
+    feed_forward: Literal["gelu", "relu_squared", "swiglu"] = field(
+        "gelu", "gelu (tanh form) and relu_squared: two matrices; swiglu: three, one a gate"
     )
     norm: Literal["layernorm", "rmsnorm"] = field(
         "layernorm", "layernorm: scale and shift; rmsnorm: scale only"
     )
-    positions: Literal["learned", "rope"] = field(
+    norm_placement: Literal["pre", "post"] = field(
+        "pre", "pre: before each part and at the end; post: after each sum, as in GPT-1"
+    )
+    norm_epsilon: float = field(1e-5, "added to the variance", gt=0, le=1e-2, scale="log")
+    block: Literal["sequential", "parallel"] = field(
+        "sequential", "parallel: attention and feed-forward read the same norm, as in PaLM"
+    )
+    positions: Literal["learned", "rope", "none"] = field(
         "learned", "learned: a table of context_length rows; rope: rotations, no parameters"
     )
-    use_bias: bool = field(True, "biases in every linear layer of the blocks")
+    rope_theta: float = field(10_000.0, "base of RoPE's wavelengths", ge=100, le=1e9, scale="log")
+    qk_norm: bool = field(False, "RMSNorm on each head's queries and keys, as in Qwen3")
+    token_shift: bool = field(
+        False, "each embedding takes a learned share of its predecessor's, as in RWKV"
+    )
+    qkv_bias: bool = field(True, "biases of the query, key and value projections")
+    attention_output_bias: bool = field(True, "bias of attention's output projection")
+    feed_forward_bias: bool = field(True, "biases of the feed-forward's matrices")
+    norm_bias: bool = field(True, "shift of layernorm; rmsnorm has none")
     tie_embeddings: bool = field(True, "output head shares the embedding's matrix")
+    initialization: Literal["gpt2", "zero_output"] = field(
+        "gpt2", "zero_output: what writes to the residual stream, and an untied head, start at 0"
+    )
+    dropout: float = field(0.0, "of embeddings, scores and each part's output", ge=0, le=0.9)
 
     @classmethod
     def from_preset(cls, name: str) -> Self:
@@ -79,6 +98,17 @@ class ModelConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _choices_agree(self) -> Self:
+        if self.block == "parallel" and self.norm_placement == "post":
+            raise ValueError("a parallel block has its norm before; use norm_placement=pre")
+        if self.positions == "rope" and self.head_dim % 2:
+            raise ValueError(
+                f"rope rotates pairs of features; head_dim={self.head_dim} is odd; "
+                f"try head_dim={self.head_dim + 1}"
+            )
+        return self
+
     @property
     def attention_width(self) -> int:
         """num_heads x head_dim: equal to d_model in GPT-2 and Llama, free in general."""
@@ -87,3 +117,22 @@ class ModelConfig(Config):
     @property
     def kv_width(self) -> int:
         return self.num_kv_heads * self.head_dim
+
+    @property
+    def num_feed_forward_matrices(self) -> int:
+        return {"gelu": 2, "relu_squared": 2, "swiglu": 3}[self.feed_forward]
+
+    @property
+    def num_norms(self) -> int:
+        """Norms of the residual stream: a parallel block has one, and post needs none at the end."""
+        per_block = {"sequential": 2, "parallel": 1}[self.block]
+        return self.num_layers * per_block + (self.norm_placement == "pre")
+
+
+def matched_d_ff(d_ff: int) -> int:
+    """Width of a SwiGLU with as many weights as a two-matrix feed-forward of width `d_ff`.
+
+    >>> matched_d_ff(3072)
+    2048
+    """
+    return round(2 * d_ff / 3)

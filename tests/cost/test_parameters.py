@@ -68,7 +68,9 @@ def test_llama_counts_equal_transformers(tie, num_kv_heads, num_layers):
         feed_forward="swiglu",
         norm="rmsnorm",
         positions="rope",
-        use_bias=False,
+        qkv_bias=False,
+        attention_output_bias=False,
+        feed_forward_bias=False,
         tie_embeddings=tie,
     )
     with torch.device("meta"):

@@ -1,0 +1,103 @@
+"""Causal self-attention with H query heads over K/V heads that groups of them share.
+
+num_kv_heads = num_heads is multi-head (Vaswani et al. 2017), 1 is multi-query (Shazeer 2019),
+between is grouped-query attention (Ainslie et al. 2023). Which kernel computes it changes speed
+and memory, not the result: which is faster depends on shape, type and processor, and is measured
+(`labkit.training.resolve`).
+"""
+
+# B batch, T time (queries), S time (keys), D model, H heads, G key/value heads, K head dim
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from labkit.model.cache import LayerCache
+from labkit.model.config import ModelConfig
+from labkit.model.positions import rotate
+
+Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
+Rotations = tuple[torch.Tensor, torch.Tensor]
+
+
+class Attention(nn.Module):
+    def __init__(self, config: ModelConfig, kernel: str):
+        super().__init__()
+        d, width, kv_width = config.d_model, config.attention_width, config.kv_width
+        self.query = nn.Linear(d, width, bias=config.qkv_bias)
+        self.key = nn.Linear(d, kv_width, bias=config.qkv_bias)
+        self.value = nn.Linear(d, kv_width, bias=config.qkv_bias)
+        self.output = nn.Linear(width, d, bias=config.attention_output_bias)
+        self.query_norm = self.key_norm = None
+        if config.qk_norm:
+            self.query_norm = nn.RMSNorm(config.head_dim, eps=config.norm_epsilon)
+            self.key_norm = nn.RMSNorm(config.head_dim, eps=config.norm_epsilon)
+        self.head_dim = config.head_dim
+        self.num_heads = config.num_heads
+        self.dropout = config.dropout
+        self.kernel = KERNELS[kernel]
+
+    def forward(
+        self, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+    ) -> torch.Tensor:
+        q_BHTK = self._heads(self.query(x_BTD), self.query_norm)
+        k_BGSK = self._heads(self.key(x_BTD), self.key_norm)
+        v_BGSK = self._heads(self.value(x_BTD), None)
+        if rotations is not None:
+            q_BHTK, k_BGSK = rotate(q_BHTK, *rotations), rotate(k_BGSK, *rotations)
+        if cache is not None:
+            k_BGSK, v_BGSK = cache.append(k_BGSK, v_BGSK)
+        dropout = self.dropout if self.training else 0.0
+        mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, dropout)
+        return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
+
+    def _heads(self, x_BTW: torch.Tensor, norm: nn.Module | None) -> torch.Tensor:
+        x_BTHK = x_BTW.unflatten(-1, (-1, self.head_dim))
+        return (x_BTHK if norm is None else norm(x_BTHK)).transpose(1, 2)
+
+
+def fused(
+    q_BHTK: torch.Tensor, k_BGSK: torch.Tensor, v_BGSK: torch.Tensor, dropout: float
+) -> torch.Tensor:
+    """torch's scaled_dot_product_attention: never stores the scores where a fused kernel exists."""
+    num_queries, num_keys = q_BHTK.shape[-2], k_BGSK.shape[-2]
+    is_square = num_queries == num_keys
+    return functional.scaled_dot_product_attention(
+        q_BHTK,
+        k_BGSK,
+        v_BGSK,
+        attn_mask=None if is_square or num_queries == 1 else _seen(q_BHTK, num_keys),
+        dropout_p=dropout,
+        is_causal=is_square and num_queries > 1,
+        enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1],
+    )
+
+
+def written_out(
+    q_BHTK: torch.Tensor, k_BGSK: torch.Tensor, v_BGSK: torch.Tensor, dropout: float
+) -> torch.Tensor:
+    """softmax(q k^T / sqrt(K)) v with the T x S scores in memory."""
+    groups = q_BHTK.shape[1] // k_BGSK.shape[1]
+    if groups > 1:
+        k_BGSK, v_BGSK = (x.repeat_interleave(groups, dim=1) for x in (k_BGSK, v_BGSK))
+    scores_BHTS = (q_BHTK / math.sqrt(q_BHTK.shape[-1])) @ k_BGSK.transpose(-1, -2)
+    unseen_TS = ~_seen(q_BHTK, k_BGSK.shape[-2])
+    weights_BHTS = scores_BHTS.masked_fill(unseen_TS, -math.inf).softmax(dim=-1)
+    if dropout:
+        weights_BHTS = functional.dropout(weights_BHTS, dropout)
+    return weights_BHTS.to(v_BGSK.dtype) @ v_BGSK
+
+
+def _seen(q_BHTK: torch.Tensor, num_keys: int) -> torch.Tensor:
+    """(T, S): whether query t, counted from the end of the keys, may look at key s."""
+    num_queries = q_BHTK.shape[-2]
+    ones = torch.ones(num_queries, num_keys, dtype=torch.bool, device=q_BHTK.device)
+    return ones.tril(num_keys - num_queries)
+
+
+KERNELS: dict[str, Kernel] = {"fused": fused, "written_out": written_out}

@@ -1,0 +1,67 @@
+"""Starting weights. Each parameter has a generator of its own, keyed by (seed, name), so that
+models which share a parameter start it equal, and adding one moves no other.
+
+gpt2          N(0, 0.02); what writes to the residual stream N(0, 0.02 / sqrt(2 layers)) (Radford
+              et al. 2019), so that the stream's variance does not grow with depth
+zero_output   matrices N(0, 1 / fan_in), embeddings N(0, 1), what writes to the residual stream and
+              an untied head 0: each block starts as the identity, and the loss at exactly ln V
+Norms start at 1, biases and token shares at 0. Under zero_output a tied head is the embedding, and
+that keeps N(0, 0.02).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import nn
+
+from labkit.model.config import ModelConfig
+from labkit.model.transformer import Transformer
+
+RESIDUAL_WRITERS = ("attention.output.weight", "feed_forward.down.weight")
+STANDARD = 0.02
+
+
+@torch.no_grad()
+def initialize(model: Transformer, seed: int) -> Transformer:
+    """Set every parameter in place; the same seed gives the same weights on any device."""
+    for name, parameter in model.named_parameters():
+        start = INITIALIZATIONS[model.config.initialization](name, parameter, model.config)
+        if isinstance(start, float):
+            generator = torch.Generator().manual_seed(_key(seed, name))
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * start)
+        else:
+            parameter.fill_(start)
+    return model
+
+
+def _gpt2(name: str, parameter: nn.Parameter, config: ModelConfig) -> float | int:
+    """A float is a standard deviation, an int a constant."""
+    if parameter.ndim == 1:
+        return _constant(name)
+    is_writer = name.endswith(RESIDUAL_WRITERS)
+    return STANDARD / math.sqrt(2 * config.num_layers) if is_writer else STANDARD
+
+
+def _zero_output(name: str, parameter: nn.Parameter, config: ModelConfig) -> float | int:
+    if parameter.ndim == 1:
+        return _constant(name)
+    if name.endswith(RESIDUAL_WRITERS) or name == "head.weight":
+        return 0
+    if name.startswith(("embedding.", "positions.")):
+        return STANDARD if config.tie_embeddings else 1.0
+    return 1 / math.sqrt(parameter.shape[1])
+
+
+def _constant(name: str) -> int:
+    return int("norm" in name and name.endswith("weight"))
+
+
+INITIALIZATIONS = {"gpt2": _gpt2, "zero_output": _zero_output}
+
+
+def _key(seed: int, name: str) -> int:
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
