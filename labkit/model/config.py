@@ -124,7 +124,7 @@ class ModelConfig(Config):
 
     @property
     def num_norms(self) -> int:
-        """Norms of the residual stream: a parallel block has one, and post needs none at the end."""
+        """Of the residual stream: a parallel block has one, and post needs none at the end."""
         per_block = {"sequential": 2, "parallel": 1}[self.block]
         return self.num_layers * per_block + (self.norm_placement == "pre")
 

@@ -78,30 +78,45 @@ class DataOrder:
         self.block_size = max(MIN_BLOCK, math.ceil(1 / min(self.weights)))
         self._cumulative = np.minimum(np.cumsum([0.0, *self.weights]), 1.0)
         self._cumulative[-1] = 1.0
-        self._blocks: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._cached: tuple[int, np.ndarray] | None = None
 
     def sample(self, number: int) -> Sample:
         """Sample `number`, counted from 0 over the whole training."""
         block, inside = divmod(number, self.block_size)
-        sources, ranks = self._block(block)
-        source = int(sources[inside])
-        position = int(self.counts(block * self.block_size)[source]) + int(ranks[inside])
-        epoch, place = divmod(position, self.num_windows[source])
-        key = _key(self.seed, "epoch", source, epoch)
-        return Sample(source, epoch, permute(place, self.num_windows[source], key))
+        return Sample(*self._block(block)[inside].tolist())
 
-    def _block(self, block: int) -> tuple[np.ndarray, np.ndarray]:
-        """Source of each sample of a block, and how many of that source come before it there."""
-        if block not in self._blocks:
-            before, after = (self.counts(n * self.block_size) for n in (block, block + 1))
-            sources = np.repeat(np.arange(len(self.weights)), after - before)
-            np.random.default_rng(_key(self.seed, "block", block)).shuffle(sources)
-            ranks = np.empty_like(sources)
-            for source in range(len(self.weights)):
-                own = sources == source
-                ranks[own] = np.arange(own.sum())
-            self._blocks = {block: (sources, ranks)}
-        return self._blocks[block]
+    def samples(self, first: int, count: int, step: int = 1) -> np.ndarray:
+        """(count, 3): source, epoch and window of the samples first, first + step, ..."""
+        numbers = range(first, first + count * step, step)
+        blocks = np.array([divmod(number, self.block_size) for number in numbers]).reshape(-1, 2)
+        return np.concatenate(
+            [
+                self._block(int(block))[blocks[blocks[:, 0] == block, 1]]
+                for block in np.unique(blocks[:, 0])
+            ]
+        )
+
+    def _block(self, block: int) -> np.ndarray:
+        """(block_size, 3), computed in vectors: a sample alone would cost as much as its block."""
+        if self._cached is None or self._cached[0] != block:
+            self._cached = (block, self._compute(block))
+        return self._cached[1]
+
+    def _compute(self, block: int) -> np.ndarray:
+        before, after = (self.counts(n * self.block_size) for n in (block, block + 1))
+        sources = np.repeat(np.arange(len(self.weights)), after - before)
+        np.random.default_rng(_key(self.seed, "block", block)).shuffle(sources)
+        samples = np.empty((self.block_size, 3), dtype=np.int64)
+        samples[:, 0] = sources
+        for source, num_windows in enumerate(self.num_windows):
+            own = np.flatnonzero(sources == source)
+            epochs, places = np.divmod(before[source] + np.arange(len(own)), num_windows)
+            samples[own, 1] = epochs
+            for epoch in np.unique(epochs):
+                key = _key(self.seed, "epoch", source, int(epoch))
+                is_now = epochs == epoch
+                samples[own[is_now], 2] = permute(places[is_now], num_windows, key)
+        return samples
 
     def counts(self, num_samples: int) -> np.ndarray:
         """Samples each source has had after `num_samples`, a multiple of the block size."""
@@ -109,7 +124,7 @@ class DataOrder:
 
     def batch(
         self, step: int, ramp: BatchRamp, process: int = 0, num_processes: int = 1
-    ) -> list[Sample]:
+    ) -> np.ndarray:
         """This process' share of the global batch of `step`: every `num_processes`-th sample.
 
         Raises:
@@ -121,26 +136,29 @@ class DataOrder:
                 f"a batch of {size} samples (step {step}) can't be shared by {num_processes} "
                 f"processes; make it a multiple"
             )
-        return [self.sample(start + n) for n in range(process, size, num_processes)]
+        return self.samples(start + process, size // num_processes, num_processes)
 
 
-def permute(value: int, size: int, key: int) -> int:
-    """A permutation of 0..size-1 chosen by `key`, computed for one value alone.
+def permute(values: np.ndarray, size: int, key: int) -> np.ndarray:
+    """Where a permutation of 0..size-1, chosen by `key`, sends each of the values.
 
     Four Feistel rounds on the smallest even number of bits that holds `size`, walked until the
     value falls inside (Black and Rogaway 2002): at most four steps on average.
     """
-    half = max((max(size - 1, 1).bit_length() + 1) // 2, 1)
-    mask = (1 << half) - 1
-    while True:
-        left, right = value >> half, value & mask
+    half = np.uint64(max((max(size - 1, 1).bit_length() + 1) // 2, 1))
+    mask = np.uint64((1 << int(half)) - 1)
+    found = values.astype(np.uint64)
+    outside = np.ones(len(found), dtype=bool)
+    while outside.any():
+        left, right = found[outside] >> half, found[outside] & mask
         for round_ in range(4):
-            mixed = (right * 0x9E3779B97F4A7C15 + key + round_ * 0xD1B54A32D192ED03) & (2**64 - 1)
-            mixed = ((mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93) & (2**64 - 1)
-            left, right = right, left ^ ((mixed >> 32) & mask)
-        value = left << half | right
-        if value < size:
-            return value
+            offset = np.uint64((key + round_ * 0xD1B54A32D192ED03) & (2**64 - 1))
+            mixed = right * np.uint64(0x9E3779B97F4A7C15) + offset
+            mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+            left, right = right, left ^ ((mixed >> np.uint64(32)) & mask)
+        found[outside] = left << half | right
+        outside = found >= size
+    return found.astype(np.int64)
 
 
 @functools.lru_cache(maxsize=1024)

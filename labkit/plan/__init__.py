@@ -1,0 +1,1 @@
+"""What shall be run? Schemas only, without torch. Start at `plan.py`."""

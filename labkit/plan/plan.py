@@ -1,0 +1,93 @@
+"""All that a training run follows from, but the data's bytes and the machine."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from labkit.core import artifacts
+from labkit.core.config import Config, field, hash_json
+from labkit.core.disk import slug
+from labkit.core.errors import LabError
+from labkit.model.config import ModelConfig
+from labkit.plan.optimizer import OptimizerPlan
+from labkit.plan.parts import BudgetPlan, CheckpointPlan, ComputePlan, DataPlan, EvaluationPlan
+from labkit.plan.schedule import SchedulePlan
+
+
+class TrainingPlan(Config):
+    name: str = field("run", "what you call it; no two plans share a folder anyway")
+    model: ModelConfig = field(ModelConfig.from_preset("nanogpt-cpu"), "shape to start from")
+    optimizer: OptimizerPlan = field(OptimizerPlan(), "optimizer to start from")
+    schedule: SchedulePlan = field(SchedulePlan(), "learning rate over the budget")
+    data: DataPlan = field(DataPlan(), "what is read, and how much at once")
+    budget: BudgetPlan = field(BudgetPlan(), "what ends the run")
+    evaluation: EvaluationPlan = field(EvaluationPlan(), "what is measured on the way")
+    checkpoints: CheckpointPlan = field(CheckpointPlan(), "what a later start can go on from")
+    compute: ComputePlan = field(ComputePlan(), "on what, and how exactly")
+    tracking: Literal["off", "offline", "online"] = field(
+        "offline", "Weights & Biases beside the run's own record"
+    )
+    seed: int = field(0, "of starting weights, data order and dropout", ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.sequence_length > self.model.context_length:
+            raise ValueError(
+                f"data.sequence_length={self.sequence_length} exceeds "
+                f"model.context_length={self.model.context_length}"
+            )
+        return self
+
+    @property
+    def sequence_length(self) -> int:
+        return self.data.sequence_length or self.model.context_length
+
+    @property
+    def micro_batch(self) -> int:
+        return self.data.micro_batch or self.data.batch_size
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.data.batch_size * self.sequence_length
+
+    @property
+    def num_steps(self) -> int:
+        """Whole steps that use the budget up: the last one may pass it."""
+        return math.ceil(self.budget.num_tokens / self.tokens_per_step)
+
+    def inputs(self) -> dict[str, str]:
+        """Content hashes of shards and tokenizer.
+
+        Raises:
+            LabError: a folder is missing, or none is named.
+        """
+        data = self.data
+        if not data.train or not data.validation or not data.tokenizer:
+            raise LabError(
+                "data.train, data.validation and data.tokenizer name no folders; notebook 20 "
+                "writes them"
+            )
+        folders = [*data.train, data.validation, data.tokenizer]
+        return {name: _content_hash(name) for name in folders}
+
+    @property
+    def run_id(self) -> str:
+        """Names the run's folder: the same plan on the same data is the same run."""
+        return f"{slug(self.name)[:40]}-{hash_json([self.model_dump(), self.inputs()])}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is left to look up or measure."""
+        compute = self.compute
+        is_auto = "auto" in (compute.device, compute.precision, compute.attention)
+        return not is_auto and compute.num_threads is not None
+
+
+def _content_hash(name: str) -> str:
+    folder = artifacts.home() / name
+    if not artifacts.exists(folder):
+        raise LabError(f"{folder}: no such shards or tokenizer; run notebooks/20 again")
+    return artifacts.read_manifest(folder, verify=False).content_hash

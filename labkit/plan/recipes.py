@@ -1,0 +1,77 @@
+"""Two recipes as changes to any plan; the shape's size, the data and the budget stay its own.
+
+gpt2     the decoder of 2019 with AdamW and a cosine: LayerNorm, GELU, learned positions, tied head
+modern   what has held up since: RMSNorm, RoPE, squared ReLU, projections and head that start at
+         zero, token shift, Muon for the blocks' matrices, rate decayed to zero
+Neither has biases, as nanoGPT's `gpt2` doesn't.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from labkit.core.config import validate
+from labkit.core.errors import LabError
+from labkit.plan.plan import TrainingPlan
+
+
+class Recipe(NamedTuple):
+    """Fields of the model, and the presets of optimizer and schedule."""
+
+    model: dict[str, Any]
+    optimizer: str
+    schedule: str
+
+
+_NO_BIASES = {
+    "qkv_bias": False,
+    "attention_output_bias": False,
+    "feed_forward_bias": False,
+    "norm_bias": False,
+}
+
+RECIPES = {
+    "gpt2": Recipe(
+        model={
+            "norm": "layernorm",
+            "positions": "learned",
+            "feed_forward": "gelu",
+            "initialization": "gpt2",
+            "tie_embeddings": True,
+            "token_shift": False,
+            **_NO_BIASES,
+        },
+        optimizer="adamw",
+        schedule="cosine",
+    ),
+    "modern": Recipe(
+        model={
+            "norm": "rmsnorm",
+            "positions": "rope",
+            "feed_forward": "relu_squared",
+            "initialization": "zero_output",
+            "tie_embeddings": False,
+            "token_shift": True,
+            **_NO_BIASES,
+        },
+        optimizer="muon",
+        schedule="wsd",
+    ),
+}
+
+
+def with_recipe(plan: TrainingPlan, recipe: str) -> TrainingPlan:
+    """The plan with the recipe's choices.
+
+    Raises:
+        LabError: no recipe of that name.
+    """
+    if recipe not in RECIPES:
+        raise LabError(f"unknown recipe {recipe!r}; known: {', '.join(RECIPES)}")
+    chosen = RECIPES[recipe]
+    changes = {
+        "model": plan.model.model_dump() | chosen.model,
+        "optimizer": chosen.optimizer,
+        "schedule": chosen.schedule,
+    }
+    return validate(TrainingPlan, plan.model_dump() | changes)
