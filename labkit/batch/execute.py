@@ -17,11 +17,11 @@ import psutil
 
 from labkit.batch import status as statuses
 from labkit.batch.job import Job, lock_file, running_folder
-from labkit.batch.lock import hold
 from labkit.batch.processes import end, family, resident_bytes
 from labkit.batch.publish import LOG, NOTEBOOK, publish
 from labkit.batch.status import State, Status
 from labkit.core import artifacts, disk
+from labkit.core.lock import hold
 
 POLL_SECONDS = 0.2
 

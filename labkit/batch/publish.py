@@ -14,10 +14,10 @@ from pathlib import Path
 
 from labkit.batch import status as statuses
 from labkit.batch.job import beside, job_folder, lock_file, reports_folder, running_folder
-from labkit.batch.lock import HeldLock, hold, is_held
 from labkit.batch.report import write_report
 from labkit.batch.status import Status
 from labkit.core import artifacts, disk
+from labkit.core.lock import HeldLock, hold, is_held
 
 NOTEBOOK, REPORT, STATUS, LOG = "notebook.ipynb", "report.html", "status.json", "worker.log"
 

@@ -16,7 +16,7 @@ from labkit.batch import status as statuses
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
 from labkit.batch.job import lock_file, make_job
-from labkit.batch.lock import hold
+from labkit.core.lock import hold
 from labkit.batch.pool import run_jobs
 from labkit.cli import main
 from tests.batch.toy_notebooks import RESULT, write_notebook

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.batch import lock
-from labkit.batch.lock import HeldLock, hold, is_held
+from labkit.core import lock
+from labkit.core.lock import HeldLock, hold, is_held
 from labkit.core.errors import LabError
 
 

@@ -1,0 +1,153 @@
+"""The record of a training run: a folder that says what was planned, what happened, what came out.
+
+plan.json          the settled plan and the hashes of what it reads
+predictions.json   what was expected, written before the first step
+metrics.jsonl      one row per step, evaluation and event, in order; each step once
+status.json        where it stands
+control.json       what a person asks of it; removed when taken up
+LOG.md             to read, and to write notes in
+result.json        what follows from plan and data: equal bytes wherever it ran
+timing.json        what doesn't: seconds, memory, machine, how the predictions did
+checkpoints/       folders to go on from
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from labkit.core import artifacts, disk, lock
+from labkit.core.errors import LabError
+
+State = Literal[
+    "starting", "running", "paused", "stopped", "interrupted", "finished", "failed", "died"
+]
+Request = Literal["pause", "stop", "evaluate"]
+RUNNING: tuple[State, ...] = ("starting", "running")
+
+
+class RunStatus(BaseModel):
+    """`died` is never written: it is what a status without its process means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: State
+    step: int = 0
+    reason: str = ""
+
+
+class RunRecord:
+    """One run's folder; reading it needs neither torch nor the process that writes it."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self.metrics = self.folder / "metrics.jsonl"
+        self.log_file = self.folder / "LOG.md"
+        self.lock_file = self.folder / "running.lock"
+        self.console = self.folder / "console.log"
+        self.checkpoints = self.folder / "checkpoints"
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+    @property
+    def is_there(self) -> bool:
+        return (self.folder / "plan.json").is_file()
+
+    def read(self, name: str) -> Any:
+        """One of the JSON files above, or None where it isn't written yet."""
+        try:
+            return json.loads((self.folder / f"{name}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, value: Any) -> None:
+        disk.write_json(self.folder / f"{name}.json", value)
+
+    def status(self) -> RunStatus:
+        found = self.read("status")
+        status = RunStatus.model_validate(found) if found else RunStatus(state="starting")
+        if status.state in RUNNING and not lock.is_held(self.lock_file):
+            return status.model_copy(update={"state": "died", "reason": "its process is gone"})
+        return status
+
+    def set_status(self, state: State, step: int, reason: str = "") -> None:
+        self.write("status", RunStatus(state=state, step=step, reason=reason).model_dump())
+
+    def rows_from(self, offset: int) -> tuple[list[dict[str, Any]], int]:
+        """Whole rows after byte `offset`, and the offset to go on from.
+
+        A file that has become shorter was cut back by a resumed run: it is read from the start.
+        """
+        try:
+            with self.metrics.open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(offset if offset <= size else 0)
+                start = file.tell()
+                content = file.read()
+        except FileNotFoundError:
+            return [], 0
+        whole = content[: content.rfind(b"\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+
+    def rows(self, kind: str | None = None) -> list[dict[str, Any]]:
+        found, _ = self.rows_from(0)
+        return [row for row in found if kind is None or row["kind"] == kind]
+
+    def append(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            with disk.clear_errors(self.metrics), self.metrics.open("ab") as file:
+                file.write(text.encode())
+
+    def cut_after(self, step: int) -> None:
+        """Drop rows of steps that a resumed run will take again, and a torn last line."""
+        if self.metrics.is_file():
+            kept = [row for row in self.rows() if row["step"] <= step]
+            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+            disk.write_file(self.metrics, text.encode())
+
+    def log(self, text: str) -> None:
+        """A dated line at the end of LOG.md; what a person wrote there stays."""
+        now = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        with disk.clear_errors(self.log_file), self.log_file.open("a", encoding="utf-8") as file:
+            file.write(f"- {now} {text}\n")
+
+    def ask(self, request: Request) -> None:
+        self.write("control", {"request": request})
+
+    def take_request(self) -> Request | None:
+        """What was asked since the last call, once."""
+        path = self.folder / "control.json"
+        if not path.is_file():
+            return None
+        try:
+            request = json.loads(path.read_bytes())["request"]
+        except (ValueError, KeyError, TypeError):
+            request = None
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        return request if request in ("pause", "stop", "evaluate") else None
+
+
+def runs_folder() -> Path:
+    return artifacts.home() / "runs"
+
+
+def open_run(run_id: str) -> RunRecord:
+    """The record of that run.
+
+    Raises:
+        LabError: there is none; names those that are there.
+    """
+    record = RunRecord(runs_folder() / disk.slug(run_id))
+    if not record.is_there:
+        known = sorted(path.parent.name for path in runs_folder().glob("*/plan.json"))
+        raise LabError(f"no run {run_id!r}; known: {', '.join(known) or 'none yet'}")
+    return record

@@ -1,0 +1,70 @@
+"""`python -m labkit.training plan.json`: the process in which a run trains.
+
+Exit status: 0 finished, paused or stopped as asked; 1 failed; 2 refused; 143 ended by SIGTERM after
+a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from labkit.core.config import load_parameters, validate
+from labkit.core.errors import LabError
+from labkit.plan.plan import TrainingPlan
+
+EXIT_STATUS = {"failed": 1, "interrupted": 143}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m labkit.training", description=__doc__)
+    parser.add_argument("plan", type=Path, help="plan.json, or parameters as a panel saves them")
+    parser.add_argument("--folder", type=Path, help="of the record; by default runs/<run id>")
+    parser.add_argument("--until", type=int, metavar="STEP", help="pause after this step")
+    parser.add_argument(
+        "--save-at", default="", metavar="STEPS", help="further checkpoints, comma-separated"
+    )
+    parser.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="of the same plan")
+    arguments = parser.parse_args()
+    from labkit.training.run import run
+
+    quieten()
+    try:
+        plan = read_plan(arguments.plan)
+        save_at = tuple(int(step) for step in arguments.save_at.split(",") if step)
+        status = run(
+            plan,
+            arguments.folder,
+            until=arguments.until,
+            save_at=save_at,
+            resume_from=arguments.resume_from,
+            say=lambda line: print(line, flush=True),
+        )
+    except LabError as error:
+        print(f"labkit.training: {error}", file=sys.stderr)
+        return 2
+    return EXIT_STATUS.get(status.state, 0)
+
+
+def read_plan(path: Path) -> TrainingPlan:
+    """A plan as JSON, or the flat parameters of one.
+
+    Raises:
+        LabError: unreadable, or a refused field.
+    """
+    data = load_parameters(path)
+    is_whole = isinstance(data.get("model"), dict)
+    return validate(TrainingPlan, data) if is_whole else TrainingPlan.from_parameters(data)
+
+
+def quieten() -> None:
+    """Lightning's start-up lines and its advice on loaders; it sets its level when imported."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The plan as a LightningModule: loss, learning rate, clipping, and the guard before each step.
+
+Learning rate and gradient norm are decided here, where Lightning has summed the gradients of a
+step and not yet applied them; everything that is written down is the recorder's business.
+"""
+
+# B batch, T time
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+
+from labkit.model.objective import next_token_nats
+from labkit.model.transformer import Transformer
+from labkit.plan.plan import TrainingPlan
+from labkit.plan.schedule import learning_rate_ratio
+from labkit.training.guards import BadStepGuard
+from labkit.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
+
+
+class StepFacts:
+    """Of the step at work: what the recorder reads when it is done.
+
+    A plain object beside the module, since torch modules pay for each attribute that is set.
+    """
+
+    def __init__(self, step: int):
+        self.step = step
+        self.micro_losses: list[torch.Tensor] = []
+        self.loss = self.gradient_norm = self.learning_rate = 0.0
+        self.is_dropped = False
+
+
+class TrainingModule(lightning.LightningModule):
+    """`facts.step` counts the steps taken in the whole run, those before a resume included."""
+
+    def __init__(self, plan: TrainingPlan, model: Transformer, step: int = 0):
+        super().__init__()
+        self.plan = plan
+        self.model = model
+        self.groups = parameter_groups(model, plan.optimizer)
+        self.optimizer = make_optimizer(self.groups, plan.optimizer, _muon_dtype(plan))
+        self.weights = [
+            parameter for group in self.groups for parameter in group.parameters.values()
+        ]
+        self.facts = StepFacts(step)
+        self.guard = BadStepGuard()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:  # pyright: ignore
+        return self.optimizer
+
+    def training_step(self, ids_BT: torch.Tensor, _number: int) -> torch.Tensor:  # pyright: ignore
+        loss = next_token_nats(self.model(ids_BT[:, :-1]), ids_BT[:, 1:]).mean()
+        self.facts.micro_losses.append(loss.detach())
+        return loss
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Clip the norm over all parameters; give a bad step no gradients to apply."""
+        facts, plan = self.facts, self.plan
+        norm = torch.nn.utils.get_total_norm([w.grad for w in self.weights if w.grad is not None])
+        facts.loss = float(torch.stack(facts.micro_losses).mean())
+        facts.gradient_norm = float(norm)
+        facts.micro_losses = []
+        # an overflowing fp16 step is the loss scaler's to drop, and to scale down
+        watched = (
+            (facts.loss,) if plan.compute.precision == "fp16" else (facts.loss, facts.gradient_norm)
+        )
+        facts.is_dropped = self.guard.drops(*watched)
+        middle = (facts.step + 0.5) * plan.tokens_per_step
+        ratio = learning_rate_ratio(plan.schedule, middle, plan.num_steps * plan.tokens_per_step)
+        set_learning_rate(self.optimizer, ratio)
+        facts.learning_rate = ratio * plan.optimizer.learning_rate
+        facts.step += 1
+        if facts.is_dropped:
+            self.optimizer.zero_grad()
+        elif plan.optimizer.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.weights, plan.optimizer.clip_norm, norm)
+
+
+def _muon_dtype(plan: TrainingPlan) -> torch.dtype:
+    return torch.float32 if plan.compute.precision == "fp32" else torch.bfloat16

@@ -1,0 +1,105 @@
+"""Which parameter is moved by which rule, at which rate, and whether it decays.
+
+Decay reaches matrices of the blocks and an untied head; never an embedding (a tied head is one),
+a norm, a bias or a token share.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from labkit.plan.optimizer import OptimizerPlan
+from labkit.training.muon import MuonAdamW
+
+
+class ParameterGroup(NamedTuple):
+    """One row of what a run prints before it starts."""
+
+    name: str
+    rule: str
+    peak_learning_rate: float
+    weight_decay: float
+    parameters: dict[str, nn.Parameter]
+
+
+def parameter_groups(model: nn.Module, plan: OptimizerPlan) -> list[ParameterGroup]:
+    """Every trainable parameter once; empty groups are left out."""
+    embeddings = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    }
+    rows: dict[str, dict[str, nn.Parameter]] = {
+        "matrices": {},
+        "head": {},
+        "embeddings": {},
+        "vectors": {},
+    }
+    for name, parameter in model.named_parameters():
+        rows[_kind(name, parameter, embeddings)][name] = parameter
+    is_muon = plan.matrices == "muon"
+    groups = [
+        ParameterGroup(
+            "matrices",
+            plan.matrices,
+            plan.muon_learning_rate if is_muon else plan.learning_rate,
+            plan.weight_decay,
+            rows["matrices"],
+        ),
+        ParameterGroup("head", "adamw", plan.learning_rate, plan.weight_decay, rows["head"]),
+        ParameterGroup("embeddings", "adamw", plan.learning_rate, 0.0, rows["embeddings"]),
+        ParameterGroup("vectors", "adamw", plan.learning_rate, 0.0, rows["vectors"]),
+    ]
+    return [group for group in groups if group.parameters]
+
+
+def make_optimizer(
+    groups: list[ParameterGroup], plan: OptimizerPlan, dtype: torch.dtype
+) -> torch.optim.Optimizer:
+    """torch's fused AdamW, or Muon and AdamW in one; each group keeps its `peak` rate."""
+    rules = [
+        {
+            "name": group.name,
+            "params": list(group.parameters.values()),
+            "peak": group.peak_learning_rate,
+            "lr": group.peak_learning_rate,
+            "weight_decay": group.weight_decay,
+            "betas": (plan.beta1, plan.beta2),
+            "eps": plan.epsilon,
+        }
+        for group in groups
+    ]
+    if plan.matrices == "adamw":
+        return torch.optim.AdamW(rules, fused=True)
+    for rule, group in zip(rules, groups, strict=True):
+        rule |= {"uses_muon": group.rule == "muon", "momentum": plan.muon_momentum}
+    return MuonAdamW(rules, dtype)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, ratio: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * ratio
+
+
+def group_rows(groups: list[ParameterGroup]) -> list[dict[str, Any]]:
+    """The groups as a table: what decays, what does not."""
+    return [
+        {
+            "group": group.name,
+            "rule": group.rule,
+            "peak learning rate": group.peak_learning_rate,
+            "weight decay": group.weight_decay,
+            "tensors": len(group.parameters),
+            "parameters": sum(p.numel() for p in group.parameters.values()),
+        }
+        for group in groups
+    ]
+
+
+def _kind(name: str, parameter: nn.Parameter, embeddings: set[int]) -> str:
+    if id(parameter) in embeddings:
+        return "embeddings"
+    if parameter.ndim < 2:
+        return "vectors"
+    return "head" if name == "head.weight" else "matrices"

@@ -1,0 +1,226 @@
+"""What happens after each step: the record grows, requests are taken up, checkpoints are written.
+
+Rows are gathered and written about twice a second, so that a step costs microseconds. Whatever
+ends a run early is decided here, between two steps, and leaves a checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import lightning
+
+from labkit.core.records.run import RunRecord, State
+from labkit.plan.plan import TrainingPlan
+from labkit.training import checkpoints
+from labkit.training.batches import chain_hash
+from labkit.training.evaluation import Evaluation, Evaluator
+from labkit.training.guards import MOST_BAD_STEPS
+from labkit.training.module import TrainingModule
+from labkit.training.state import RunState, gather_state
+from labkit.training.tracking import Tracker
+
+FLUSH_SECONDS = 0.5
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Milestones:
+    """Steps after which something is due, counted from 1."""
+
+    evaluations: set[int]
+    checkpoints: set[int]
+    until: int
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, until: int, save_at: tuple[int, ...]) -> Milestones:
+        return cls(
+            evaluations=_spread(plan.num_steps, plan.evaluation.num_evaluations),
+            checkpoints=_spread(plan.num_steps, plan.checkpoints.num_checkpoints) | set(save_at),
+            until=until,
+        )
+
+
+@dataclass
+class Clock:
+    """Seconds of training, those before a resume included; `costs` of what isn't a step."""
+
+    before: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+    evaluating: float = 0.0
+    saving: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.started
+
+
+class Recorder(lightning.Callback):
+    """`outcome` says how the run ended, and why."""
+
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        record: RunRecord,
+        run: RunState,
+        evaluator: Evaluator,
+        tracker: Tracker,
+        milestones: Milestones,
+        samples_of: Callable[[int], Any],
+        clock: Clock,
+    ):
+        self.plan, self.record, self.run = plan, record, run
+        self.evaluator, self.tracker, self.milestones = evaluator, tracker, milestones
+        self.samples_of, self.clock = samples_of, clock
+        self.outcome: tuple[State, str] = ("finished", "")
+        self.rows: list[dict[str, Any]] = []
+        self._seen_step = 0
+        self._flushed = self._polled = time.perf_counter()
+        self._signal = 0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._seen_step = pl_module.facts.step
+        signal.signal(signal.SIGTERM, self._on_signal)  # Lightning's own would leave no checkpoint
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        module, facts = pl_module, pl_module.facts
+        if facts.step == self._seen_step:  # between two micro-batches of a step
+            return
+        self._seen_step = facts.step
+        self._add_step(module)
+        self.run.samples_hash = chain_hash(self.run.samples_hash, self.samples_of(facts.step - 1))
+        if facts.step in self.milestones.evaluations:
+            self.evaluate(trainer, module)
+        now = time.perf_counter()
+        end = self._end(module)
+        if now - self._polled > POLL_SECONDS or self._signal:
+            self._polled = now
+            end = end or self._requested(trainer, module)
+        if end or facts.step in self.milestones.checkpoints:
+            self.save(trainer, module)
+        if end:
+            self.outcome = end
+            trainer.should_stop = True
+        if now - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def evaluate(self, trainer: Any, module: TrainingModule) -> Evaluation:
+        start = time.perf_counter()
+        context = trainer.precision_plugin.forward_context
+        found = self.evaluator.evaluate(module.model, context)
+        step = module.facts.step
+        texts = self.evaluator.sample_texts(module.model, self.plan.seed + 1000 * step, context)
+        self.clock.evaluating += time.perf_counter() - start
+        row = {
+            "kind": "evaluation",
+            "step": step,
+            "tokens": step * self.plan.tokens_per_step,
+            "seconds": round(self.clock.seconds, 3),
+            **{key: finite(value) for key, value in found._asdict().items()},
+            "samples": texts,
+        }
+        self.rows.append(row)
+        self.tracker.log_evaluation(row)
+        self.flush()
+        self.record.log(
+            f"step {step}: validation loss {found.loss:.4f} "
+            f"({found.low:.4f} to {found.high:.4f}, {found.num_windows} windows)"
+        )
+        return found
+
+    def save(self, trainer: Any, module: TrainingModule) -> None:
+        """Write a checkpoint and drop the oldest beyond those that are kept."""
+        start = time.perf_counter()
+        self.flush()
+        step = module.facts.step
+        state = gather_state(module, self.run, scaler_state(trainer))
+        folder = checkpoints.checkpoint_folder(self.record.checkpoints, step)
+        checkpoints.save_checkpoint(folder, state, self.plan)
+        checkpoints.remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
+        self.record.set_status("running", step)
+        self.clock.saving += time.perf_counter() - start
+
+    def flush(self) -> None:
+        self._flushed = time.perf_counter()
+        self.record.append(self.rows)
+        self.rows.clear()
+
+    def event(self, step: int, text: str) -> None:
+        self.rows.append({"kind": "event", "step": step, "text": text})
+        self.record.log(f"step {step}: {text}")
+
+    def _add_step(self, module: TrainingModule) -> None:
+        facts = module.facts
+        row = {
+            "kind": "step",
+            "step": facts.step,
+            "tokens": facts.step * self.plan.tokens_per_step,
+            "seconds": round(self.clock.seconds, 4),
+            "loss": finite(facts.loss),
+            "gradient_norm": finite(facts.gradient_norm),
+            "learning_rate": facts.learning_rate,
+        }
+        self.rows.append(row)
+        self.tracker.log_step(row)
+        if facts.is_dropped:
+            found = f"loss {facts.loss:g}, gradient norm {facts.gradient_norm:g}"
+            self.event(facts.step, f"dropped, its samples {self._samples(facts.step)}: {found}")
+        elif self.run.spikes.is_spike(facts.loss):
+            self.event(facts.step, f"loss spike to {facts.loss:.4f}")
+
+    def _samples(self, step: int) -> str:
+        """First of the step's samples, to find the documents by: source/epoch/window."""
+        listed = ["/".join(map(str, row)) for row in self.samples_of(step - 1)[:8].tolist()]
+        return ", ".join(listed)
+
+    def _end(self, module: TrainingModule) -> tuple[State, str] | None:
+        """Why the run ends here of itself."""
+        step, budget = module.facts.step, self.plan.budget
+        if module.guard.gives_up:
+            return "failed", f"{MOST_BAD_STEPS} steps in a row with NaN or infinite values"
+        if self._signal:
+            return "interrupted", f"signal {signal.Signals(self._signal).name}"
+        minutes = self.clock.seconds / 60
+        if budget.max_minutes and minutes >= budget.max_minutes:
+            return "stopped", f"max_minutes={budget.max_minutes:g} is used up"
+        if budget.max_usd and minutes / 60 * (budget.usd_per_hour or 0) >= budget.max_usd:
+            return "stopped", f"max_usd={budget.max_usd:g} is spent"
+        if step == self.milestones.until < self.plan.num_steps:
+            return "paused", f"asked to run until step {step}"
+        return None
+
+    def _requested(self, trainer: Any, module: TrainingModule) -> tuple[State, str] | None:
+        request = self.record.take_request()
+        if request == "evaluate":
+            self.evaluate(trainer, module)
+        if request == "pause":
+            return "paused", "asked to pause"
+        if request == "stop":
+            return "stopped", "asked to stop"
+        return None
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        self._signal = number
+
+
+def scaler_state(trainer: Any) -> dict[str, Any]:
+    """The fp16 loss scale; empty in other precisions."""
+    return trainer.precision_plugin.state_dict()
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN: None instead."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _spread(num_steps: int, count: int) -> set[int]:
+    """`count` steps spread evenly, the last among them."""
+    count = min(count, num_steps)
+    return {num_steps * number // count for number in range(1, count + 1)}
