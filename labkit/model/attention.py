@@ -56,9 +56,11 @@ class Attention(nn.Module):
         mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, dropout)
         return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
 
-    def _heads(self, x_BTW: torch.Tensor, norm: nn.Module | None) -> torch.Tensor:
+    def _heads(self, x_BTW: torch.Tensor, norm: nn.RMSNorm | None) -> torch.Tensor:
         x_BTHK = x_BTW.unflatten(-1, (-1, self.head_dim))
-        return (x_BTHK if norm is None else norm(x_BTHK)).transpose(1, 2)
+        if norm is not None:
+            x_BTHK = norm(x_BTHK.to(norm.weight.dtype))  # fp32 under autocast
+        return x_BTHK.transpose(1, 2)
 
 
 def fused(

@@ -47,17 +47,23 @@ class Block(nn.Module):
         return self.dropout(self.feed_forward(x_BTD))
 
 
-def _pre(block: Block, x_BTD: torch.Tensor, rotations, cache) -> torch.Tensor:
+def _pre(
+    block: Block, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+) -> torch.Tensor:
     h_BTD = x_BTD + block.attend(block.attention_norm(x_BTD), rotations, cache)
     return h_BTD + block.feed(cast(nn.Module, block.feed_forward_norm)(h_BTD))
 
 
-def _post(block: Block, x_BTD: torch.Tensor, rotations, cache) -> torch.Tensor:
+def _post(
+    block: Block, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+) -> torch.Tensor:
     h_BTD = block.attention_norm(x_BTD + block.attend(x_BTD, rotations, cache))
     return cast(nn.Module, block.feed_forward_norm)(h_BTD + block.feed(h_BTD))
 
 
-def _parallel(block: Block, x_BTD: torch.Tensor, rotations, cache) -> torch.Tensor:
+def _parallel(
+    block: Block, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+) -> torch.Tensor:
     normed_BTD = block.attention_norm(x_BTD)
     return x_BTD + block.attend(normed_BTD, rotations, cache) + block.feed(normed_BTD)
 

@@ -8,8 +8,6 @@ the class that it chooses. How the model is sharded is not its business.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import nn
 
@@ -22,7 +20,7 @@ from labkit.model.positions import rope_tables
 
 
 class Transformer(nn.Module):
-    """Weights are uninitialised memory until `initialization.initialize` or a state is loaded."""
+    """Weights are torch's defaults until `initialization.initialize` or a state sets them."""
 
     def __init__(self, config: ModelConfig, *, kernel: str = "fused"):
         super().__init__()
@@ -76,12 +74,11 @@ class Transformer(nn.Module):
         if self.config.positions != "rope":
             return None
         if self._rotations is None or self._rotations[0].device != device:
-            tables = rope_tables(
-                self.config.context_length, self.config.head_dim, self.config.rope_theta
-            )
-            self._rotations = cast(
-                tuple[torch.Tensor, torch.Tensor], tuple(table.to(device) for table in tables)
-            )
+            with torch.inference_mode(False):  # they outlive the call, and training saves them
+                cos_TK, sin_TK = rope_tables(
+                    self.config.context_length, self.config.head_dim, self.config.rope_theta
+                )
+                self._rotations = cos_TK.to(device), sin_TK.to(device)
         cos_TK, sin_TK = self._rotations
         return cos_TK[start:end], sin_TK[start:end]
 
@@ -91,7 +88,7 @@ class TokenShift(nn.Module):
 
     def __init__(self, d_model: int):
         super().__init__()
-        self.share = nn.Parameter(torch.empty(d_model))
+        self.share = nn.Parameter(torch.zeros(d_model))
 
     def forward(self, x_BTD: torch.Tensor, cache: Cache | None) -> torch.Tensor:
         before_B1D = torch.zeros_like(x_BTD[:, :1])

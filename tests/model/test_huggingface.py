@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs labkit[train]")
+transformers = pytest.importorskip("transformers", reason="needs labkit[dev]")
+
+from labkit.core.errors import LabError  # noqa: E402
+from labkit.model.config import ModelConfig  # noqa: E402
+from labkit.model.huggingface import (  # noqa: E402
+    from_huggingface,
+    load_huggingface,
+    save_huggingface,
+    to_huggingface,
+)
+from labkit.model.presets import PRESETS  # noqa: E402
+from tests.model.models import random_ids, random_model, randomize, tiny  # noqa: E402
+
+GPT2 = {"vocab_size": 61, "n_positions": 16, "n_embd": 24, "n_layer": 2, "n_head": 4}
+LLAMA = {
+    "vocab_size": 61,
+    "max_position_embeddings": 16,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 10,
+}
+ROPE = {"rope_theta": 500.0, "rope_type": "default"}
+THEIRS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gpt2": ("gpt2", GPT2),
+    "gpt2-untied": ("gpt2", GPT2 | {"tie_word_embeddings": False, "n_inner": 40}),
+    "llama": ("llama", LLAMA),
+    "llama-tied": ("llama", LLAMA | {"tie_word_embeddings": True, "rope_parameters": ROPE}),
+    "llama-attention-bias": ("llama", LLAMA | {"attention_bias": True}),
+    "llama-mlp-bias": ("llama", LLAMA | {"mlp_bias": True, "num_key_value_heads": None}),
+    "qwen3": ("qwen3", LLAMA | {"rope_parameters": ROPE, "num_key_value_heads": 1}),
+    "qwen3-bias-tied": ("qwen3", LLAMA | {"attention_bias": True, "tie_word_embeddings": True}),
+}
+
+
+def theirs_of(kind: str, settings: dict[str, Any]):
+    config = transformers.AutoConfig.for_model(
+        kind, **settings, bos_token_id=None, eos_token_id=None
+    )
+    return randomize(transformers.AutoModelForCausalLM.from_config(config))
+
+
+def config_json_of(theirs) -> dict[str, Any]:
+    return json.loads(theirs.config.to_json_string(use_diff=False))
+
+
+def assert_same_logits(ours, theirs):
+    ids_BT = random_ids(ours.config, batch=2, length=16)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(ids_BT), theirs(ids_BT).logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_their_model_gives_the_same_logits_here_and_comes_back_bit_for_bit(name):
+    theirs = theirs_of(*THEIRS[name])
+    config_json, state = config_json_of(theirs), theirs.state_dict()
+    ours = from_huggingface(config_json, state).eval()
+    assert_same_logits(ours, theirs)
+    config_back, state_back = to_huggingface(ours)
+    is_tied = ours.config.tie_embeddings
+    assert state_back.keys() == state.keys() - ({"lm_head.weight"} if is_tied else set())
+    assert all(torch.equal(tensor, state[key]) for key, tensor in state_back.items())
+    again = transformers.AutoConfig.for_model(**config_back).to_dict()
+    before = theirs.config.to_dict() | {"architectures": [type(theirs).__name__]}
+    before["n_inner"] = before.get("n_inner") or 96
+    changed = {key for key, value in again.items() if before.get(key) != value}
+    assert changed <= {"dtype", "n_inner"} - set(THEIRS[name][1]), changed
+
+
+def shrunk(preset: str) -> ModelConfig:
+    """A preset's choices at a tiny size."""
+    config = ModelConfig.from_preset(preset)
+    is_grouped = config.num_kv_heads < config.num_heads
+    size = {"vocab_size": 61, "context_length": 16, "d_model": 32, "num_layers": 2}
+    heads = {"num_heads": 4, "num_kv_heads": 2 if is_grouped else 4, "head_dim": 8, "d_ff": 40}
+    return ModelConfig.model_validate(config.model_dump() | size | heads)
+
+
+MIXED = {
+    "one of two attention biases": tiny(
+        positions="rope", norm="rmsnorm", feed_forward="swiglu", attention_output_bias=False
+    ),
+    "gpt2 with some biases": tiny(num_kv_heads=4, head_dim=6, feed_forward_bias=False),
+}
+OURS = {preset: shrunk(preset) for preset in PRESETS} | MIXED
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_model_gives_the_same_logits_there(name, tmp_path):
+    ours = random_model(OURS[name])
+    folder = save_huggingface(ours, tmp_path)
+    theirs, report = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, output_loading_info=True
+    )
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert_same_logits(ours, theirs)
+    assert_same_logits(load_huggingface(folder).eval(), theirs)
+
+
+def test_files_that_transformers_wrote_can_be_read(tmp_path):
+    theirs = theirs_of(*THEIRS["llama-tied"])
+    theirs.save_pretrained(tmp_path, max_shard_size="8KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    assert_same_logits(load_huggingface(tmp_path).eval(), theirs)
+
+
+def test_gpt2_as_openai_released_it_has_no_prefix_and_stores_its_masks():
+    theirs = theirs_of("gpt2", GPT2)
+    state = {name.removeprefix("transformer."): t for name, t in theirs.state_dict().items()}
+    del state["lm_head.weight"]
+    state |= {f"h.{layer}.attn.bias": torch.ones(1, 1, 16, 16).tril() for layer in range(2)}
+    assert_same_logits(from_huggingface(config_json_of(theirs), state).eval(), theirs)
+
+
+def test_rope_as_transformers_4_wrote_it():
+    theirs = theirs_of(*THEIRS["llama-tied"])
+    config_json = config_json_of(theirs) | {"rope_theta": 500.0, "rope_scaling": None}
+    del config_json["rope_parameters"]
+    assert_same_logits(from_huggingface(config_json, theirs.state_dict()).eval(), theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("llama", {"model_type": "mamba"}, "model_type='mamba'.*known: gpt2, llama, qwen3"),
+        ("llama", {"rope_parameters": ROPE | {"rope_type": "llama3"}}, "rope scaling.*llama3"),
+        ("llama", {"rope_parameters": None, "rope_scaling": {"type": "linear"}}, "rope scaling"),
+        ("llama", {"hidden_act": "gelu"}, "hidden_act='gelu'.*allowed: 'silu'"),
+        ("qwen3", {"use_sliding_window": True}, "use_sliding_window=True"),
+        ("qwen3", {"layer_types": ["sliding_attention"] * 2}, "layer_types"),
+        ("gpt2", {"activation_function": "relu"}, "activation_function='relu'"),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+        ("gpt2", {"attn_pdrop": 0.2}, "resid_pdrop=0.1 but others"),
+        ("gpt2", {"n_head": 5}, "n_embd=24, not a multiple of n_head=5"),
+        ("gpt2", {"n_inner": 40}, "c_fc.weight is .*shape \\(24, 96\\).*\\(24, 40\\)"),
+        ("llama", {"num_hidden_layers": 1}, "unknown.*model.layers.1.input_layernorm.weight"),
+        ("llama", {"num_hidden_layers": 3}, "missing.*model.layers.2.input_layernorm.weight"),
+        ("llama", {"tie_word_embeddings": True}, "lm_head.weight differs"),
+        ("gpt2", {"vocab_size": "many"}, "vocab_size"),
+    ],
+)
+def test_what_has_no_equal_here_is_refused(name, changes, message):
+    theirs = theirs_of(*THEIRS[name])
+    with pytest.raises(LabError, match=message):
+        from_huggingface(config_json_of(theirs) | changes, theirs.state_dict())
+
+
+QWEN3 = {"positions": "rope", "norm": "rmsnorm", "feed_forward": "swiglu", "qk_norm": True}
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"token_shift": True}, "GPT2LMHeadModel, which can't express.*token_shift=True"),
+        ({"norm_placement": "post"}, "norm_placement='post'.*needs.*norm_placement='pre'"),
+        ({"feed_forward": "relu_squared"}, "feed_forward='relu_squared'"),
+        ({"num_kv_heads": 2}, "num_kv_heads=2.*num_kv_heads=4"),
+        ({"positions": "none"}, "LlamaForCausalLM.*positions='none'"),
+        (QWEN3, "Qwen3ForCausalLM.*feed_forward_bias=True"),
+        (QWEN3 | {"qk_norm": False, "d_model": 26}, "num_heads=4.*a divisor of d_model=26"),
+    ],
+)
+def test_what_transformers_has_not_is_refused(choices, message):
+    with pytest.raises(LabError, match=message):
+        to_huggingface(random_model(tiny(**{"num_kv_heads": 4, "head_dim": 6} | choices)))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(LabError, match="cannot read a model"):
+        load_huggingface(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(LabError, match=r"needs config.json and model.safetensors"):
+        load_huggingface(tmp_path)

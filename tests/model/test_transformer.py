@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs labkit[train]")
+
+from labkit.cost.parameters import count_parameters  # noqa: E402
+from labkit.model.attention import KERNELS  # noqa: E402
+from labkit.model.config import ModelConfig  # noqa: E402
+from labkit.model.positions import rope_tables, rotate  # noqa: E402
+from labkit.model.transformer import TokenShift, Transformer  # noqa: E402
+from tests.model.models import (  # noqa: E402
+    every_choice,
+    name_of,
+    random_ids,
+    random_model,
+    tiny,
+)
+from tests.random_configs import random_configs  # noqa: E402
+
+EVERY_CHOICE = pytest.mark.parametrize("config", every_choice(), ids=name_of)
+
+
+@EVERY_CHOICE
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_logits_depend_on_no_later_token_and_on_earlier_ones(config, kernel):
+    model = random_model(config, kernel=kernel)
+    embedded = []
+    model.embedding.register_forward_hook(lambda module, args, output: embedded.append(output))
+    logits_BTV = model(random_ids(config, batch=2, length=9))
+    for t in (0, 4, 8):
+        weights_V = torch.linspace(-1, 1, config.vocab_size)
+        (gradient_BTD,) = torch.autograd.grad(
+            logits_BTV[0, t] @ weights_V, embedded, retain_graph=True
+        )
+        assert gradient_BTD[0, t + 1 :].abs().sum() == 0
+        assert gradient_BTD[1].abs().sum() == 0
+        assert (gradient_BTD[0, : t + 1].abs().sum(dim=-1) > 0).all()
+
+
+@EVERY_CHOICE
+def test_kernels_agree(config):
+    ids_BT = random_ids(config, batch=2, length=16)
+    fused, written_out = (random_model(config, kernel=kernel)(ids_BT) for kernel in KERNELS)
+    torch.testing.assert_close(fused, written_out, atol=1e-5, rtol=0)
+
+
+def num_parameters(config: ModelConfig) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Transformer(config).parameters())
+
+
+@EVERY_CHOICE
+def test_number_of_parameters_is_the_counted_one(config):
+    assert num_parameters(config) == count_parameters(config)
+
+
+def test_number_of_parameters_is_the_counted_one_for_random_shapes():
+    for config in random_configs(ModelConfig, 40):
+        assert num_parameters(config) == count_parameters(config), config
+
+
+@pytest.mark.parametrize("num_kv_heads", [1, 2])
+def test_grouped_heads_are_multi_head_with_repeated_weights(num_kv_heads):
+    grouped = random_model(tiny(num_kv_heads=num_kv_heads, positions="rope"))
+    full = random_model(tiny(num_kv_heads=4, positions="rope"))
+    state = grouped.state_dict()
+    for name, tensor in state.items():
+        if ".attention.key." in name or ".attention.value." in name:
+            heads = tensor.unflatten(0, (num_kv_heads, 10))
+            state[name] = heads.repeat_interleave(4 // num_kv_heads, dim=0).flatten(0, 1)
+    full.load_state_dict(state)
+    ids_BT = random_ids(full.config, batch=2, length=16)
+    torch.testing.assert_close(grouped(ids_BT), full(ids_BT), atol=1e-5, rtol=0)
+
+
+def test_rope_by_hand():
+    """K = 4 and theta = 100: at position 2 the pairs turn by 2 and by 2 * 100^(-2/4) = 0.2."""
+    cos_TK, sin_TK = rope_tables(num_positions=3, head_dim=4, theta=100.0)
+    x_BHTK = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 4)
+    turned = rotate(x_BHTK, cos_TK[2:], sin_TK[2:]).flatten()
+    angles = torch.tensor([2.0, 0.2])
+    torch.testing.assert_close(turned, torch.cat((angles.cos(), angles.sin())))
+
+
+def test_rope_scores_depend_on_distance_alone():
+    tables = rope_tables(num_positions=32, head_dim=10, theta=10_000.0)
+    generator = torch.Generator().manual_seed(0)
+    q_BHTK, k_BHTK = torch.randn(2, 1, 1, 1, 10, generator=generator)
+    everywhere = (1, 1, 32, 10)
+    q_BHTK, k_BHTK = (rotate(x.expand(everywhere), *tables) for x in (q_BHTK, k_BHTK))
+    scores_TS = (q_BHTK @ k_BHTK.transpose(-1, -2))[0, 0]
+    torch.testing.assert_close(scores_TS[1:, 1:], scores_TS[:-1, :-1], atol=1e-5, rtol=0)
+    assert scores_TS[0].std() > 0.1
+
+
+def test_token_shift_by_hand():
+    shift = TokenShift(2)
+    shift.share.data = torch.tensor([0.25, 1.0])
+    x_BTD = torch.tensor([[[4.0, 4.0], [8.0, 8.0]]])
+    expected = torch.tensor([[[3.0, 0.0], [7.0, 4.0]]])
+    assert torch.equal(shift(x_BTD, None), expected)
+
+
+def test_a_model_can_learn_after_inference_mode():
+    model = random_model(tiny(positions="rope"))
+    ids_BT = random_ids(model.config, batch=1, length=8)
+    with torch.inference_mode():
+        model(ids_BT)
+    model(ids_BT).sum().backward()
+
+
+def test_too_many_positions_are_refused():
+    with pytest.raises(ValueError, match="17 positions.*context_length is 16"):
+        random_model(tiny())(torch.zeros(1, 17, dtype=torch.long))
