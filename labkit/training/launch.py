@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labkit.core.errors import LabError
-from labkit.core.records.run import RUNNING, RunRecord, RunStatus, open_run, runs_folder
+from labkit.core.records.run import RUNNING, Request, RunRecord, RunStatus, open_run, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.training.settle import settle
 
@@ -104,7 +104,7 @@ class Run:
             return ""
         return "\n".join(text.splitlines()[-num_lines:])
 
-    def _ask(self, request) -> None:
+    def _ask(self, request: Request) -> None:
         if not self.is_running:
             raise LabError(f"{self.run_id} is not running ({self.status().state})")
         self.record.ask(request)
