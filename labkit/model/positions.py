@@ -15,8 +15,8 @@ import torch
 def rope_tables(
     num_positions: int, head_dim: int, theta: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(cos, sin), each (num_positions, head_dim / 2) in fp32."""
-    frequencies = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    """(cos, sin), each (num_positions, head_dim / 2), in Llama's own fp32 steps, bit for bit."""
+    frequencies = 1.0 / (theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim))
     angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), frequencies)
     return angles.cos(), angles.sin()
 

@@ -86,13 +86,14 @@ def shrunk(preset: str) -> ModelConfig:
     return ModelConfig.model_validate(config.model_dump() | size | heads)
 
 
-MIXED = {
-    "one of two attention biases": tiny(
-        positions="rope", norm="rmsnorm", feed_forward="swiglu", attention_output_bias=False
-    ),
+LLAMA_CHOICES = {"positions": "rope", "norm": "rmsnorm", "feed_forward": "swiglu"}
+UNUSUAL = {
+    "no output bias": tiny(**LLAMA_CHOICES, attention_output_bias=False),
+    "no qkv bias": tiny(**LLAMA_CHOICES, qkv_bias=False),
     "gpt2 with some biases": tiny(num_kv_heads=4, head_dim=6, feed_forward_bias=False),
+    "gpt2 with another epsilon": tiny(num_kv_heads=4, head_dim=6, norm_epsilon=1e-2),
 }
-OURS = {preset: shrunk(preset) for preset in PRESETS} | MIXED
+OURS = {preset: shrunk(preset) for preset in PRESETS} | UNUSUAL
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -155,7 +156,7 @@ def test_what_has_no_equal_here_is_refused(name, changes, message):
         from_huggingface(config_json_of(theirs) | changes, theirs.state_dict())
 
 
-QWEN3 = {"positions": "rope", "norm": "rmsnorm", "feed_forward": "swiglu", "qk_norm": True}
+QWEN3 = LLAMA_CHOICES | {"qk_norm": True}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ QWEN3 = {"positions": "rope", "norm": "rmsnorm", "feed_forward": "swiglu", "qk_n
         ({"num_kv_heads": 2}, "num_kv_heads=2.*num_kv_heads=4"),
         ({"positions": "none"}, "LlamaForCausalLM.*positions='none'"),
         (QWEN3, "Qwen3ForCausalLM.*feed_forward_bias=True"),
-        (QWEN3 | {"qk_norm": False, "d_model": 26}, "num_heads=4.*a divisor of d_model=26"),
+        (LLAMA_CHOICES | {"d_model": 26}, "num_heads=4.*a divisor of d_model=26"),
     ],
 )
 def test_what_transformers_has_not_is_refused(choices, message):

@@ -83,6 +83,18 @@ def test_rope_by_hand():
     torch.testing.assert_close(turned, torch.cat((angles.cos(), angles.sin())))
 
 
+def test_rope_tables_are_those_of_transformers_bit_for_bit():
+    transformers = pytest.importorskip("transformers", reason="needs labkit[dev]")
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+    rope = {"rope_theta": 500_000.0, "rope_type": "default"}
+    theirs = LlamaRotaryEmbedding(transformers.LlamaConfig(head_dim=64, rope_parameters=rope))
+    cos_BTK, sin_BTK = theirs(torch.zeros(1), torch.arange(8192)[None])
+    cos_TK, sin_TK = rope_tables(num_positions=8192, head_dim=64, theta=500_000.0)
+    assert torch.equal(cos_BTK[0, :, :32], cos_TK)
+    assert torch.equal(sin_BTK[0, :, :32], sin_TK)
+
+
 def test_rope_scores_depend_on_distance_alone():
     tables = rope_tables(num_positions=32, head_dim=10, theta=10_000.0)
     generator = torch.Generator().manual_seed(0)
