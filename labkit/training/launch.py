@@ -55,8 +55,15 @@ class Run:
         """Ask for an evaluation between two steps, now."""
         self._ask("evaluate")
 
+    def begin(self) -> Run:
+        """Start it where nobody has, or go on where it was cut off; leave alone what runs, is
+        finished, or was paused or stopped by someone.
+        """
+        left_alone = ("finished", "paused", "stopped", *RUNNING)
+        return self if self.status().state in left_alone else start(self.record)
+
     def resume(self) -> Run:
-        """Start a process that goes on from the newest good checkpoint.
+        """Go on from the newest good checkpoint, also after a pause or stop.
 
         Raises:
             LabError: it runs already.
@@ -110,19 +117,19 @@ class Run:
         self.record.ask(request)
 
 
-def launch(plan: TrainingPlan, folder: Path | None = None) -> Run:
-    """Settle the plan and train it in a process of its own; returns at once.
-
-    A run that is there already is attached to: followed when it runs or is finished, taken up
-    again where it was cut off. One that was paused or stopped is left so, for `resume` to start.
-    """
+def prepare(plan: TrainingPlan, folder: Path | None = None) -> Run:
+    """The plan's run, settled and written down, waiting to begin; one that is there as it is."""
     settled = settle(plan)
     record = RunRecord(folder or runs_folder() / settled.run_id)
-    state = record.status().state if record.is_there else None
-    if state in ("finished", "paused", "stopped", *RUNNING):
-        return Run(record)
-    record.write("plan", settled.model_dump(mode="json"))
-    return start(record)
+    if not record.is_there:
+        record.write("plan", settled.model_dump(mode="json"))
+        record.set_status("waiting", 0)
+    return Run(record)
+
+
+def launch(plan: TrainingPlan, folder: Path | None = None) -> Run:
+    """Train the plan in a process of its own; returns when that is at work. See `Run.begin`."""
+    return prepare(plan, folder).begin()
 
 
 def attach(run_id: str) -> Run:

@@ -25,7 +25,15 @@ from labkit.core import artifacts, disk, lock
 from labkit.core.errors import LabError
 
 State = Literal[
-    "starting", "running", "paused", "stopped", "interrupted", "finished", "failed", "died"
+    "waiting",
+    "starting",
+    "running",
+    "paused",
+    "stopped",
+    "interrupted",
+    "finished",
+    "failed",
+    "died",
 ]
 Request = Literal["pause", "stop", "evaluate"]
 RUNNING: tuple[State, ...] = ("starting", "running")

@@ -1,0 +1,126 @@
+"""The question of notebook 50: this text and this tokenizer, trained by two recipes of one size.
+
+Both read the same samples in the same order, for the same number of tokens, and are evaluated on
+the same windows. One seed each: what comes out is two models and what they took, not a verdict.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from labkit.core import artifacts
+from labkit.core.config import Config, field
+from labkit.core.errors import LabError
+from labkit.core.records.decision import Decision, current_decision
+from labkit.data.readers import check_corpus, fingerprint
+from labkit.model.config import ModelConfig
+from labkit.plan.parts import BudgetPlan, ComputePlan, EvaluationPlan
+from labkit.plan.plan import TrainingPlan
+from labkit.plan.recipes import RECIPES, with_recipe
+from labkit.tokens.tokenizer import Tokenizer
+from labkit.training.settle import settle
+
+TOKENIZER_NOTEBOOK = "20_tokenizer_comparison"
+
+
+class TwoRecipesConfig(Config):
+    """The size that both recipes share, and what both are given."""
+
+    corpus: str = field("shakespeare", "registered corpus or path that notebook 20 has split")
+    d_model: int = field(128, "width of both models", unit="features", ge=16, le=4096, scale="log")
+    num_layers: int = field(4, "blocks of both models", ge=1, le=128)
+    context_length: int = field(
+        64, "tokens of a sample", unit="tokens", ge=8, le=1 << 17, scale="log"
+    )
+    batch_size: int = field(
+        24, "samples of one step", unit="samples", ge=1, le=1 << 20, scale="log"
+    )
+    num_tokens: int = field(
+        400_000, "each recipe trains on", unit="tokens", ge=1, le=10**13, scale="log"
+    )
+    gpt2_learning_rate: float = field(
+        4e-3, "AdamW's peak rate in the recipe gpt2", gt=0, le=1, scale="log"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = field("auto", "auto: the GPU where one works")
+    tracking: Literal["off", "offline", "online"] = field("offline", "Weights & Biases beside it")
+    usd_per_hour: float = field(
+        0.0, "price of this machine, for the money so far", unit="USD per hour", ge=0, le=10**6
+    )
+    seed: int = field(0, "of weights and data order", ge=0, le=2**31 - 1)
+    evaluation: EvaluationPlan = field(EvaluationPlan(), "what is measured on the way")
+    compute: ComputePlan = field(ComputePlan(), "how exactly; its device is the one above")
+
+    @field_validator("corpus")
+    @classmethod
+    def _is_readable(cls, corpus: str) -> str:
+        return check_corpus(corpus)
+
+    def inputs(self) -> dict[str, str]:
+        return {self.corpus: fingerprint(self.corpus)}
+
+
+class TwoRecipes:
+    """The question with its plans settled: recipe -> plan.
+
+    Raises:
+        LabError: notebook 20 has decided nothing for this corpus, or left no validation text.
+    """
+
+    def __init__(self, config: TwoRecipesConfig):
+        self.config = config
+        self.decision, _ = current_decision(TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
+        base = _base_plan(config, self.decision)
+        self.plans = {recipe: settle(_plan(base, recipe, config)) for recipe in RECIPES}
+
+
+def _base_plan(config: TwoRecipesConfig, decision: Decision) -> TrainingPlan:
+    shards: dict[str, str] = decision.evidence["shards"]
+    if "validation" not in shards or decision.artifact is None:
+        raise LabError(
+            "notebook 20 held no validation text out; give it more text and run it again"
+        )
+    home = artifacts.home()
+    vocab_size = Tokenizer.load(home / decision.artifact / "tokenizer.json").vocab_size
+    compute = config.compute.model_copy(update={"device": config.device})
+    price = config.usd_per_hour or None
+    return TrainingPlan.model_validate(
+        {
+            "model": _size(config, vocab_size),
+            "data": {
+                "train": {shards["train"]: 1.0},
+                "validation": shards["validation"],
+                "tokenizer": decision.artifact,
+                "batch_size": config.batch_size,
+            },
+            "budget": BudgetPlan(num_tokens=config.num_tokens, usd_per_hour=price),
+            "evaluation": config.evaluation,
+            "compute": compute,
+            "tracking": config.tracking,
+            "seed": config.seed,
+        }
+    )
+
+
+def _size(config: TwoRecipesConfig, vocab_size: int) -> dict[str, Any]:
+    """Heads of 32 features, or one of the whole width where 32 doesn't divide it."""
+    head_dim = 32 if config.d_model % 32 == 0 else config.d_model
+    num_heads = config.d_model // head_dim
+    return ModelConfig.from_preset("nanogpt-cpu").model_dump() | {
+        "vocab_size": vocab_size,
+        "context_length": config.context_length,
+        "d_model": config.d_model,
+        "num_layers": config.num_layers,
+        "num_heads": num_heads,
+        "num_kv_heads": num_heads,
+        "head_dim": head_dim,
+        "d_ff": 4 * config.d_model,
+    }
+
+
+def _plan(base: TrainingPlan, recipe: str, config: TwoRecipesConfig) -> TrainingPlan:
+    plan = with_recipe(base, recipe).with_overrides({"name": recipe})
+    if recipe == "gpt2":
+        plan = plan.with_overrides({"optimizer.learning_rate": config.gpt2_learning_rate})
+    return plan
