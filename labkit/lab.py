@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     from labkit.cost.config import CostConfig
     from labkit.cost.estimate import CostEstimate
     from labkit.data.exploration import Exploration
+    from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
+    from labkit.training.launch import Run
+    from labkit.training.resume_proof import ResumeProof
+    from labkit.training.two_recipes import TwoRecipes
     from labkit.widgets.corpus_panel import CorpusPanel
     from labkit.widgets.cost_panel import CostPanel
+    from labkit.widgets.plan_panel import PlanPanel
+    from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.tokenizer_viewer import TokenizerViewer
 
 # ---------------------------------------------------------------- cost
@@ -280,3 +286,141 @@ def record_tokenizer(comparison: TokenizerComparison) -> Path:
     from labkit.comparison import tokenizer_decision
 
     return tokenizer_decision.record_tokenizer(comparison)
+
+
+# ---------------------------------------------------------------- training
+
+
+def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> TwoRecipes:
+    """Two settled plans on the corpus as notebook 20 has split and encoded it.
+
+    Where notebook 20 hasn't been run on it, its defaults are made here, and said.
+    """
+    from labkit.core.errors import LabError
+    from labkit.core.records.decision import current_decision
+    from labkit.training import two_recipes as rooms
+
+    config = rooms.TwoRecipesConfig.from_parameters(
+        {**parameters, "overrides": dict(overrides or {})}
+    )
+    try:
+        current_decision(rooms.TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
+    except LabError:
+        print(f"no decision of notebook 20 for {config.corpus}: making its defaults (a minute)")
+        record_tokenizer(compare_tokenizers(corpus=config.corpus, compare_on="", published=""))
+    question = rooms.TwoRecipes(config)
+    print(describe_device(next(iter(question.plans.values()))))
+    return question
+
+
+def describe_device(plan: TrainingPlan) -> str:
+    """Device, threads and precision of a settled plan on this machine, in one line."""
+    from labkit.training import device
+
+    return device.describe_device(plan.compute, device.find_device_facts())
+
+
+def plan_table(question: TwoRecipes) -> Table:
+    """The fields in which the two plans differ."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.plan_rows(question))
+
+
+def group_table(question: TwoRecipes) -> Table:
+    """Which parameters each optimizer moves, at which rate, and which of them decay."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.group_table_rows(question))
+
+
+def prepare(question: TwoRecipes) -> dict[str, Run]:
+    """A run for each plan, waiting to begin; one that was begun before is attached to."""
+    from labkit.training import launch
+
+    return {recipe: launch.prepare(plan) for recipe, plan in question.plans.items()}
+
+
+def finish(runs: Mapping[str, Run]) -> None:
+    """Train what is not finished yet, one run after the other, each in a process of its own.
+
+    Interrupting the kernel leaves the run at work; calling this again follows it.
+    """
+    for run in runs.values():
+        status = run.begin().wait(print)
+        print(f"{run.run_id}: {status.state} at step {status.step:,}")
+
+
+def launch(plan: TrainingPlan) -> Run:
+    """Train a plan in a process of its own, which outlives this kernel."""
+    from labkit.training import launch
+
+    return launch.launch(plan)
+
+
+def attach(run_id: str) -> Run:
+    """A run started anywhere, by its id."""
+    from labkit.training import launch
+
+    return launch.attach(run_id)
+
+
+def monitor(runs: Mapping[str, Run]) -> RunMonitor:
+    """Live curves, rates and samples with buttons; in batch as far as the runs have come."""
+    from labkit.widgets.run_monitor import RunMonitor
+
+    return RunMonitor(list(runs.values()))
+
+
+def result_table(runs: Mapping[str, Run]) -> Table:
+    """Loss with its interval, and what each run took."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.result_rows(dict(runs)))
+
+
+def score_table(runs: Mapping[str, Run]) -> Table:
+    """What was predicted before the first step against what was measured after the last."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.score_rows(dict(runs)))
+
+
+def trained_samples(runs: Mapping[str, Run]) -> Html:
+    """What the trained models write; escaped."""
+    from labkit.core.display import text_samples
+    from labkit.training import two_recipes_tables
+
+    return text_samples(two_recipes_tables.sample_pairs(dict(runs)))
+
+
+def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
+    """What was found, one sentence for each section of notebook 50."""
+    from labkit.training import two_recipes_tables
+
+    return two_recipes_tables.recipe_sentences(dict(runs))
+
+
+def prove_resume(plan: TrainingPlan) -> ResumeProof:
+    """Cut a run of this plan in the middle and see whether it ends bit-equal to an unbroken one."""
+    from labkit.training import resume_proof
+
+    return resume_proof.prove_resume(plan)
+
+
+def plan_panel(plan: TrainingPlan) -> PlanPanel:
+    """The plan as a form with its learning-rate curve; in batch the same, static."""
+    from labkit.widgets.plan_panel import PlanPanel
+
+    return PlanPanel(plan)
+
+
+def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:
+    """Record the decision of notebook 50: the checkpoint to go on with."""
+    from labkit.training import two_recipes_decision
+
+    return two_recipes_decision.record_two_recipes(question, dict(runs), proof)

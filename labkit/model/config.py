@@ -20,6 +20,9 @@ def _preset_names() -> tuple[str, ...]:
     return tuple(PRESETS)
 
 
+_NUM_MATRICES = {"gelu": 2, "relu_squared": 2, "swiglu": 3}
+
+
 class ModelConfig(Config):
     """One decoder-only Transformer: `num_layers` blocks of attention and feed-forward."""
 
@@ -120,7 +123,7 @@ class ModelConfig(Config):
 
     @property
     def num_feed_forward_matrices(self) -> int:
-        return {"gelu": 2, "relu_squared": 2, "swiglu": 3}[self.feed_forward]
+        return _NUM_MATRICES[self.feed_forward]
 
     @property
     def num_norms(self) -> int:
@@ -129,10 +132,12 @@ class ModelConfig(Config):
         return self.num_layers * per_block + (self.norm_placement == "pre")
 
 
-def matched_d_ff(d_ff: int) -> int:
-    """Width of a SwiGLU with as many weights as a two-matrix feed-forward of width `d_ff`.
+def matched_d_ff(d_ff: int, before: str, after: str) -> int:
+    """Width at which feed-forward `after` has as many weights as `before` has at `d_ff`.
 
-    >>> matched_d_ff(3072)
+    A multiple of 8, hence within 4 / d_ff of equal.
+
+    >>> matched_d_ff(3072, "gelu", "swiglu")
     2048
     """
-    return round(2 * d_ff / 3)
+    return max(8 * round(d_ff * _NUM_MATRICES[before] / _NUM_MATRICES[after] / 8), 8)

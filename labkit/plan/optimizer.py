@@ -15,7 +15,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "adamw": {},
     "muon": {
         "matrices": "muon",
-        "learning_rate": 0.01,
+        "learning_rate": 0.03,
         "weight_decay": 0.0,
     },
 }
@@ -28,7 +28,7 @@ class OptimizerPlan(Config):
     matrices: Literal["adamw", "muon"] = field("adamw", "what moves the matrices of the blocks")
     learning_rate: float = field(1e-3, "AdamW's peak rate", gt=0, le=1, scale="log")
     muon_learning_rate: float = field(0.04, "Muon's peak rate", gt=0, le=1, scale="log")
-    muon_momentum: float = field(0.95, "Muon's momentum (Nesterov)", ge=0, le=0.999, step=0.01)
+    muon_momentum: float = field(0.9, "Muon's momentum (Nesterov)", ge=0, le=0.999, step=0.01)
     beta1: float = field(0.9, "AdamW: memory of the gradient", ge=0, le=0.999, step=0.01)
     beta2: float = field(0.95, "AdamW: memory of its square", ge=0, le=0.9999, step=0.01)
     epsilon: float = field(1e-8, "AdamW: added to the root", gt=0, le=1e-3, scale="log")

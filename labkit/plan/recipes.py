@@ -1,9 +1,10 @@
 """Two recipes as changes to any plan; the shape's size, the data and the budget stay its own.
 
 gpt2     the decoder of 2019 with AdamW and a cosine: LayerNorm, GELU, learned positions, tied head
-modern   what has held up since: RMSNorm, RoPE, squared ReLU, projections and head that start at
-         zero, token shift, Muon for the blocks' matrices, rate decayed to zero
-Neither has biases, as nanoGPT's `gpt2` doesn't.
+modern   what has held up since: RMSNorm, RoPE, SwiGLU, projections and head that start at zero,
+         token shift, Muon for the blocks' matrices, rate decayed to zero
+Neither has biases, as nanoGPT's `gpt2` doesn't. The feed-forward's width follows its kind, so that
+its weights stay as many. The numbers of `modern` were tuned on Shakespeare's bytes alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from labkit.core.config import validate
 from labkit.core.errors import LabError
+from labkit.model.config import matched_d_ff
 from labkit.plan.plan import TrainingPlan
 
 
@@ -48,7 +50,7 @@ RECIPES = {
         model={
             "norm": "rmsnorm",
             "positions": "rope",
-            "feed_forward": "relu_squared",
+            "feed_forward": "swiglu",
             "initialization": "zero_output",
             "tie_embeddings": False,
             "token_shift": True,
@@ -69,8 +71,10 @@ def with_recipe(plan: TrainingPlan, recipe: str) -> TrainingPlan:
     if recipe not in RECIPES:
         raise LabError(f"unknown recipe {recipe!r}; known: {', '.join(RECIPES)}")
     chosen = RECIPES[recipe]
+    before, after = plan.model.feed_forward, chosen.model["feed_forward"]
+    width = {} if before == after else {"d_ff": matched_d_ff(plan.model.d_ff, before, after)}
     changes = {
-        "model": plan.model.model_dump() | chosen.model,
+        "model": plan.model.model_dump() | chosen.model | width,
         "optimizer": chosen.optimizer,
         "schedule": chosen.schedule,
     }

@@ -48,12 +48,20 @@ class Milestones:
 
 @dataclass
 class Clock:
-    """Seconds of training, those before a resume included; `costs` of what isn't a step."""
+    """Seconds of steps, those before a resume included; evaluations and checkpoints apart."""
 
     before: float = 0.0
     started: float = field(default_factory=time.perf_counter)
     evaluating: float = 0.0
     saving: float = 0.0
+
+    @classmethod
+    def going_on(cls, step_rows: list[dict[str, Any]]) -> Clock:
+        return cls(before=step_rows[-1]["seconds"] if step_rows else 0.0)
+
+    @property
+    def of_steps(self) -> float:
+        return self.seconds - self.evaluating - self.saving
 
     @property
     def seconds(self) -> float:
@@ -122,7 +130,7 @@ class Recorder(lightning.Callback):
             "kind": "evaluation",
             "step": step,
             "tokens": step * self.plan.tokens_per_step,
-            "seconds": round(self.clock.seconds, 3),
+            "seconds": round(self.clock.of_steps, 4),
             **{key: finite(value) for key, value in found._asdict().items()},
             "samples": texts,
         }
@@ -162,7 +170,7 @@ class Recorder(lightning.Callback):
             "kind": "step",
             "step": facts.step,
             "tokens": facts.step * self.plan.tokens_per_step,
-            "seconds": round(self.clock.seconds, 4),
+            "seconds": round(self.clock.of_steps, 4),
             "loss": finite(facts.loss),
             "gradient_norm": finite(facts.gradient_norm),
             "learning_rate": facts.learning_rate,
