@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from labkit.statistics.bootstrap import bootstrap_interval
 from labkit.statistics.jackknife import jackknife_interval
+from labkit.statistics.students_t import mean_interval
 
 
 def test_bootstrap_by_enumeration():
@@ -47,3 +49,14 @@ def test_jackknife_of_a_mean_is_the_standard_error_of_the_mean():
     reach = 1.959964 * values.std(ddof=1) / 2
     assert found.high - found.estimate == pytest.approx(reach, rel=1e-6)
     assert found.estimate == 4.0
+
+
+def test_students_interval_equals_scipys_and_covers_as_often_as_it_says():
+    values = [0.3, 1.2, -0.4, 0.9]
+    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert mean_interval(values)[1:] == pytest.approx(expected)
+    rng = np.random.default_rng(4)
+    found = [mean_interval(rng.normal(2, 1, 4).tolist()) for _ in range(2000)]
+    assert sum(one.low <= 2 <= one.high for one in found) / 2000 == pytest.approx(0.95, abs=0.015)
+    with pytest.raises(ValueError, match="1 observation: give two or more"):
+        mean_interval([1.0])

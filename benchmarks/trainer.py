@@ -1,0 +1,161 @@
+"""CPU per step of a recorded run under Lightning's Trainer against a bare loop; A B B A.
+
+    python benchmarks/trainer.py [--steps 300] [--rounds 7]
+
+Both take the same samples through the same module with the same clipping, guard and learning rate,
+in one thread, and must end with the same bits or there is no figure. The recorded run writes its
+metrics; evaluations and checkpoints are left out of both. Bare against bare is printed beside it:
+no difference smaller than that means anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from labkit.core import artifacts, disk, provenance
+
+
+def plan_in(home: Path) -> Any:
+    """A model small enough that the loop shows: 0.03M parameters, 4 x 16 tokens a step."""
+    from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+    return tiny_plan(write_tiny_corpus(home), num_steps=10**6)
+
+
+def bare(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
+    """(CPU seconds, final weights)."""
+    from labkit.training.trainer import make_module
+
+    module = make_module(plan)
+    started = time.process_time()
+    for step in range(steps):
+        for ids in data.micro_batches(step):
+            loss = module.training_step(ids, 0)
+            module.optimizer.zero_grad()
+            loss.backward()
+        module.configure_gradient_clipping()
+        module.optimizer.step()
+    return time.process_time() - started, module.model.state_dict()
+
+
+def recorded(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
+    """The same steps through Lightning, with the recorder that every run has."""
+    from labkit.core.records.run import RunRecord
+    from labkit.training.batches import StepBatches
+    from labkit.training.recorder import Clock, Milestones, Recorder
+    from labkit.training.state import RunState
+    from labkit.training.tracking import Tracker
+    from labkit.training.trainer import make_module, make_trainer
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = RunRecord(Path(folder))
+        spans: list[float] = []
+
+        class Timed(Recorder):
+            def on_train_start(self, *arguments: Any) -> None:
+                super().on_train_start(*arguments)
+                spans.append(time.process_time())
+
+            def on_train_end(self, *_: Any) -> None:
+                self.flush()
+                spans.append(time.process_time())
+
+        nothing_due = Milestones(evaluations=set(), checkpoints=set(), until=10**9)
+        recorder = Timed(
+            plan,
+            record,
+            RunState(),
+            None,  # pyright: ignore[reportArgumentType]
+            Tracker(plan, record),
+            nothing_due,
+            data.samples,
+            Clock(),
+        )
+        module = make_module(plan)
+        make_trainer(plan, steps, recorder).fit(module, StepBatches(data, 0, steps))
+        assert len(record.rows("step")) == steps
+        return spans[1] - spans[0], module.model.state_dict()
+
+
+def data_share(plan: Any, data: Any, steps: int, step_seconds: float) -> float:
+    started = time.process_time()
+    for step in range(steps):
+        for _ in data.micro_batches(step):
+            pass
+    return (time.process_time() - started) / steps / step_seconds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LABKIT_HOME"] = folder
+        result = measure(Path(folder), arguments.steps, arguments.rounds)
+        del os.environ["LABKIT_HOME"]
+    path = artifacts.home() / "benchmarks" / "trainer.json"
+    disk.write_json(path, result)
+    print(f"{result['name']}: {result['overhead_ms']} ms of CPU per step")
+    print(f"bare against bare: {result['noise_ms']} ms; written to {path}")
+    return 0
+
+
+def measure(home: Path, steps: int, rounds: int) -> dict[str, Any]:
+    import torch
+
+    from labkit.training.__main__ import quieten
+    from labkit.training.batches import TrainingData
+    from labkit.training.checkpoints import tensor_bytes
+
+    torch.set_num_threads(1)
+    plan = plan_in(home)
+    data = TrainingData(plan)
+    import labkit.training.trainer  # noqa: F401  sets Lightning's log level, which is then lowered
+
+    quieten()
+    overhead, noise, step_ms = [], [], []
+    for number in range(rounds + 1):
+        with contextlib.redirect_stdout(None):
+            first, weights = bare(plan, data, steps)
+            second, other = recorded(plan, data, steps)
+            third, _ = recorded(plan, data, steps)
+            fourth, _ = bare(plan, data, steps)
+        same = all(tensor_bytes(weights[k]) == tensor_bytes(other[k]) for k in weights)
+        assert same, "the Trainer's weights differ from the bare loop's: no figure"
+        if number:  # the first round warms up
+            overhead.append(1e3 * (second + third - first - fourth) / 2 / steps)
+            noise.append(1e3 * (fourth - first) / steps)
+            step_ms.append(1e3 * (first + fourth) / 2 / steps)
+    return {
+        "name": "trainer against bare loop",
+        "equal": "final weights, bit for bit",
+        "unit": "ms of CPU per step, one thread",
+        "steps": steps,
+        "rounds": rounds,
+        "bare_step_ms": round(median(step_ms), 3),
+        "overhead_ms": spread(overhead),
+        "noise_ms": spread(noise),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}",
+        "versions": provenance.versions("torch", "lightning", "numpy"),
+    }
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {
+        "median": round(median(values), 3),
+        "min": round(min(values), 3),
+        "max": round(max(values), 3),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
