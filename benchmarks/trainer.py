@@ -32,13 +32,17 @@ def plan_in(home: Path) -> Any:
 
 def bare(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
     """(CPU seconds, final weights)."""
+    import torch
+
     from labkit.training.trainer import make_module
 
     module = make_module(plan)
+    is_bf16 = plan.compute.precision == "bf16"
     started = time.process_time()
     for step in range(steps):
         for ids in data.micro_batches(step):
-            loss = module.training_step(ids, 0)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bf16):
+                loss = module.training_step(ids, 0)
             module.optimizer.zero_grad()
             loss.backward()
         module.configure_gradient_clipping()
@@ -85,12 +89,33 @@ def recorded(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
         return spans[1] - spans[0], module.model.state_dict()
 
 
-def data_share(plan: Any, data: Any, steps: int, step_seconds: float) -> float:
-    started = time.process_time()
-    for step in range(steps):
-        for _ in data.micro_batches(step):
-            pass
-    return (time.process_time() - started) / steps / step_seconds
+def data_share(home: Path, steps: int) -> dict[str, float]:
+    """Share of a step's CPU time that reading its samples takes, for the default plan."""
+    from labkit.plan.plan import TrainingPlan
+    from labkit.plan.recipes import RECIPES, with_recipe
+    from labkit.training.batches import TrainingData
+    from labkit.training.settle import settle
+    from tests.training.tiny import write_tiny_corpus
+
+    found = {}
+    for recipe in RECIPES:
+        plan = TrainingPlan.model_validate(
+            {
+                "data": write_tiny_corpus(home) | {"batch_size": TrainingPlan().data.batch_size},
+                "model": TrainingPlan().model.model_dump() | {"vocab_size": 257},
+                "compute": {"device": "cpu", "num_threads": 1},
+                "tracking": "off",
+            }
+        )
+        plan = settle(with_recipe(plan, recipe))
+        data = TrainingData(plan)
+        whole = bare(plan, data, steps)[0]
+        started = time.process_time()
+        for step in range(steps):
+            for _ in data.micro_batches(step):
+                pass
+        found[recipe] = round((time.process_time() - started) / whole, 5)
+    return found
 
 
 def main() -> int:
@@ -105,7 +130,8 @@ def main() -> int:
     path = artifacts.home() / "benchmarks" / "trainer.json"
     disk.write_json(path, result)
     print(f"{result['name']}: {result['overhead_ms']} ms of CPU per step")
-    print(f"bare against bare: {result['noise_ms']} ms; written to {path}")
+    print(f"bare against bare: {result['noise_ms']} ms")
+    print(f"reading samples, of a default step: {result['data_share_of_default_step']}")
     return 0
 
 
@@ -144,6 +170,7 @@ def measure(home: Path, steps: int, rounds: int) -> dict[str, Any]:
         "bare_step_ms": round(median(step_ms), 3),
         "overhead_ms": spread(overhead),
         "noise_ms": spread(noise),
+        "data_share_of_default_step": data_share(home, 100),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}",
         "versions": provenance.versions("torch", "lightning", "numpy"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ CORPORA = ("shakespeare", "sanguo")
 BUILT_IN_CORPUS, BUILT_IN_CODE = "python-docs", "python-stdlib"
 
 
-def lineup(notebooks: Path) -> list[Job]:
-    """Jobs with the corpora they need here.
+def lineup(notebooks: Path) -> Iterator[list[Job]]:
+    """Stages of jobs with the corpora they need here.
+
+    A stage is made when it is asked for, so that its jobs know the decisions of the one before.
 
     Raises:
         LabError: no notebooks folder, or a refused parameter.
@@ -24,12 +27,16 @@ def lineup(notebooks: Path) -> list[Job]:
         raise LabError(f"{notebooks}: no such folder; run this where notebooks/ is, or --notebooks")
     corpora = available_corpora()
     others = ", ".join(name for name in (*corpora[1:], BUILT_IN_CODE) if name != corpora[0])
-    jobs: list[tuple[str, dict[str, Any]]] = [
-        *(("10_data_exploration", {"corpus": corpus}) for corpus in corpora),
-        ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),
-        ("40_cost_and_scaling", {}),
+    stages: list[list[tuple[str, dict[str, Any]]]] = [
+        [
+            *(("10_data_exploration", {"corpus": corpus}) for corpus in corpora),
+            ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),
+            ("40_cost_and_scaling", {}),
+        ],
+        [("50_fsdp_training", {"corpus": corpora[0]})],
     ]
-    return [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in jobs]
+    for stage in stages:
+        yield [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in stage]
 
 
 def available_corpora() -> list[str]:

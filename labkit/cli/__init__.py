@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from labkit.core.errors import LabError
 
-COMMANDS = ("cost", "fetch", "doctor", "batch", "run")
+COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train")
 
 DESCRIPTION = """\
 Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, cost.
@@ -21,6 +21,7 @@ Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, co
                                     GPU hours, money and memory of a training run
   labkit batch notebooks/10_data_exploration.ipynb -p corpus my_texts.jsonl
                                     one notebook without a person, with an HTML report
+  labkit train plan.json            one training run; started again, it goes on where it was
   labkit run                        all notebooks in batch, with an index of the reports
 """
 

@@ -88,7 +88,9 @@ def lightning(facts: Facts) -> Check:
     if version in MALWARE_LIGHTNING:
         found = f"{version} is a release with malware in it"
         return Check("lightning", "lack", found, "pip uninstall -y lightning")
-    return Check("lightning", "ok", version or "not installed, not needed")
+    if version is None:
+        return Check("lightning", "warn", "not installed; only training needs it", INSTALL)
+    return Check("lightning", "ok", version)
 
 
 def kernel(facts: Facts) -> Check:

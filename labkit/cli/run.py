@@ -21,6 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     from labkit.batch.pool import run_jobs
 
     limits = Limits(arguments.cell_timeout, arguments.timeout)
-    jobs = lineup(arguments.notebooks)
-    done = run_jobs(jobs, limits, num_workers=arguments.workers, force=arguments.force)
-    return 0 if done else 1
+    done = [
+        run_jobs(stage, limits, num_workers=arguments.workers, force=arguments.force)
+        for stage in lineup(arguments.notebooks)
+    ]
+    return 0 if all(done) else 1

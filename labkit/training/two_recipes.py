@@ -58,7 +58,8 @@ class TwoRecipesConfig(Config):
         return check_corpus(corpus)
 
     def inputs(self) -> dict[str, str]:
-        return {self.corpus: fingerprint(self.corpus)}
+        corpus = fingerprint(self.corpus)
+        return {self.corpus: corpus} | _decided(corpus)
 
 
 class TwoRecipes:
@@ -73,6 +74,14 @@ class TwoRecipes:
         self.decision, _ = current_decision(TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
         base = _base_plan(config, self.decision)
         self.plans = {recipe: settle(_plan(base, recipe, config)) for recipe in RECIPES}
+
+
+def _decided(corpus: str) -> dict[str, str]:
+    """What notebook 20 has decided, if it has: another tokenizer is another question."""
+    try:
+        return {"decision:20": current_decision(TOKENIZER_NOTEBOOK, corpus)[1].name}
+    except LabError:
+        return {}
 
 
 def _base_plan(config: TwoRecipesConfig, decision: Decision) -> TrainingPlan:

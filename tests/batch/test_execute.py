@@ -16,9 +16,9 @@ from labkit.batch import status as statuses
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
 from labkit.batch.job import lock_file, make_job
-from labkit.core.lock import hold
 from labkit.batch.pool import run_jobs
 from labkit.cli import main
+from labkit.core.lock import hold
 from tests.batch.toy_notebooks import RESULT, write_notebook
 
 LIMITS = Limits(cell_seconds=30, notebook_seconds=60)

@@ -20,7 +20,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_network")
 def test_without_a_network_every_notebook_has_a_corpus_and_a_line_says_which_are_missing(capsys):
-    jobs = lineup.lineup(NOTEBOOKS)
+    jobs = [job for stage in lineup.lineup(NOTEBOOKS) for job in stage]
     said = capsys.readouterr().out.splitlines()
     assert len(said) == len(lineup.CORPORA)
     assert all(line.startswith("going on without: ") for line in said)
@@ -30,4 +30,4 @@ def test_without_a_network_every_notebook_has_a_corpus_and_a_line_says_which_are
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(LabError, match="none: no such folder; run this where notebooks/ is"):
-        lineup.lineup(tmp_path / "none")
+        list(lineup.lineup(tmp_path / "none"))

@@ -1,0 +1,49 @@
+"""Train a plan in this process, or leave it to one of its own with --detach."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from labkit.cli.flags import add_config_flags, config_from_flags
+from labkit.core.errors import LabError
+from labkit.core.schema import headline_faces
+from labkit.plan.plan import TrainingPlan
+
+HELP = "train a plan: plan.json, saved parameters, or flags"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", nargs="?", type=Path, metavar="PLAN.JSON", help="a whole plan")
+    add_config_flags(parser, TrainingPlan)
+    parser.add_argument("--recipe", help="apply a recipe: gpt2 or modern")
+    parser.add_argument("--detach", action="store_true", help="return at once; prints the run's id")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    plan = _plan(arguments)
+    if arguments.detach:
+        from labkit.training.launch import launch
+
+        print(launch(plan).run_id)
+        return 0
+    from labkit.training.__main__ import EXIT_STATUS, quieten
+    from labkit.training.run import run
+
+    quieten()
+    status = run(plan, say=lambda line: print(line, flush=True))
+    return EXIT_STATUS.get(status.state, 0)
+
+
+def _plan(arguments: argparse.Namespace) -> TrainingPlan:
+    from labkit.plan.recipes import with_recipe
+    from labkit.training.__main__ import read_plan
+
+    if arguments.plan is not None:
+        names = [face.name for face in headline_faces(TrainingPlan)]
+        if arguments.params or arguments.set or any(getattr(arguments, n) for n in names):
+            raise LabError("give a whole plan.json, or parameters and flags, not both")
+        plan = read_plan(arguments.plan)
+    else:
+        plan = config_from_flags(arguments, TrainingPlan)
+    return with_recipe(plan, arguments.recipe) if arguments.recipe else plan
