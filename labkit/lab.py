@@ -382,6 +382,17 @@ def result_table(runs: Mapping[str, Run]) -> Table:
     return Table(two_recipes_tables.result_rows(dict(runs)))
 
 
+def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
+    """Training and validation loss of each run against its tokens."""
+    from labkit.plots import training
+    from labkit.training.curves import FollowedRun
+
+    followed = [FollowedRun(run) for run in runs.values()]
+    for one in followed:
+        one.follow()
+    return training.loss_figure([one.curve for one in followed])
+
+
 def score_table(runs: Mapping[str, Run]) -> Table:
     """What was predicted before the first step against what was measured after the last."""
     from labkit.plots.table import Table

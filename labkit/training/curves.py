@@ -1,0 +1,109 @@
+"""A run's record taken in row by row: its curve, and where it stands in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.core.records.run import RUNNING
+from labkit.cost.flops import model_flops_utilization
+from labkit.plots.training import Curve, Point
+from labkit.training.launch import Run
+
+RATE_STEPS = 50
+"""Tokens per second is that of the last so many steps."""
+
+
+class FollowedRun:
+    """What has been read so far; `follow` reads what is new."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.plan = run.plan
+        self._forget()
+
+    def follow(self) -> None:
+        rows, offset = self.run.record.rows_from(self._offset)
+        if offset < self._offset or not self._goes_on(rows):
+            self._forget()  # a resumed run has cut its rows back
+            rows, offset = self.run.record.rows_from(0)
+        self._offset = offset
+        for row in rows:
+            {"step": self.steps, "evaluation": self.evaluations, "event": self.events}[
+                row["kind"]
+            ].append(row)
+        self.status = self.run.status()
+
+    @property
+    def curve(self) -> Curve:
+        points = [
+            Point(row["tokens"], row["loss"], row["low"], row["high"])
+            for row in self.evaluations
+            if row["loss"] is not None
+        ]
+        tokens, losses = ([row[key] for row in self.steps] for key in ("tokens", "loss"))
+        return Curve(self.plan.name, tokens, losses, points)
+
+    def read_outs(self) -> dict[str, str]:
+        """Where it stands: each number with its unit."""
+        last = self.steps[-1] if self.steps else None
+        step = last["step"] if last else 0
+        seconds = last["seconds"] if last else 0.0
+        predictions = self.run.record.read("predictions") or {}
+        rate = self.tokens_per_s
+        price = self.plan.budget.usd_per_hour
+        left = (self.plan.num_steps - step) * self.plan.tokens_per_step / rate if rate else None
+        is_running = self.status.state in RUNNING
+        predicted = predictions.get("seconds_of_steps")
+        return {
+            "run": self.run.run_id,
+            "state": " · ".join(filter(None, [self.status.state, self.status.reason])),
+            "step": f"{step:,} of {self.plan.num_steps:,}",
+            "training loss": f"{last['loss']:.4f}" if last and last["loss"] is not None else "-",
+            "validation loss": self._validation(),
+            "learning rate": f"{last['learning_rate']:.3g}" if last else "-",
+            "gradient norm": _shown(last and last["gradient_norm"]),
+            "tokens/s": f"{rate:,.0f}" if rate else "-",
+            "MFU": _utilization(rate, predictions, self.plan),
+            "seconds of steps": f"{seconds:,.1f}"
+            + (f" of {predicted:,.1f} predicted" if predicted else ""),
+            "seconds left": f"{left:,.0f}" if left is not None and is_running else "-",
+            "USD so far": f"{seconds / 3600 * price:,.2f}" if price else "no price given",
+        }
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        recent = self.steps[-RATE_STEPS:]
+        if len(recent) < 2:
+            return None
+        seconds = recent[-1]["seconds"] - recent[0]["seconds"]
+        return (recent[-1]["tokens"] - recent[0]["tokens"]) / seconds if seconds > 0 else None
+
+    def _validation(self) -> str:
+        if not self.evaluations or self.evaluations[-1]["loss"] is None:
+            return "-"
+        last = self.evaluations[-1]
+        return f"{last['loss']:.4f} ({last['low']:.4f} to {last['high']:.4f})"
+
+    def _goes_on(self, rows: list[dict[str, Any]]) -> bool:
+        """Whether the new steps follow those that are known."""
+        steps = [row["step"] for row in rows if row["kind"] == "step"]
+        return not steps or not self.steps or steps[0] == self.steps[-1]["step"] + 1
+
+    def _forget(self) -> None:
+        self._offset = 0
+        self.steps: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.status = self.run.status()
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _utilization(rate: float | None, predictions: dict[str, Any], plan: Any) -> str:
+    peak = predictions.get("peak_flops_per_s")
+    if rate is None or peak is None:
+        return "peak of this device unknown"
+    tokens = plan.num_steps * plan.tokens_per_step
+    return f"{model_flops_utilization(rate, predictions['flops'] / tokens, peak):.1%}"
