@@ -205,9 +205,19 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def leaves(config: Config, prefix: str = "") -> dict[str, Any]:
+    """Dotted fields and their values; a field that holds a mapping is one leaf."""
+    found: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        is_group = isinstance(value, Config)
+        found |= leaves(value, f"{prefix}{name}.") if is_group else {f"{prefix}{name}": value}
+    return found
+
+
 def differences(before: Config, after: Config) -> dict[str, Any]:
     """Dotted fields of `after` whose values differ from `before`."""
-    old, new = flatten(before.model_dump()), flatten(after.model_dump())
+    old, new = leaves(before), leaves(after)
     return {key: value for key, value in new.items() if old.get(key, _MISSING) != value}
 
 
@@ -242,7 +252,7 @@ def _without_negative_zero(value: Any) -> Any:
 
 def _known(config: Config) -> list[str]:
     presets = _preset_fields(config)
-    return [name for name in flatten(config.model_dump()) if name not in presets]
+    return [name for name in leaves(config) if name not in presets]
 
 
 def _override(data: Any, overrides: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class FollowedRun:
             "training loss": f"{last['loss']:.4f}" if last and last["loss"] is not None else "-",
             "validation loss": self._validation(),
             "learning rate": f"{last['learning_rate']:.3g}" if last else "-",
-            "gradient norm": _shown(last and last["gradient_norm"]),
+            "gradient norm": _shown(last["gradient_norm"] if last else None),
             "tokens/s": f"{rate:,.0f}" if rate else "-",
             "MFU": _utilization(rate, predictions, self.plan),
             "seconds of steps": f"{seconds:,.1f}"

@@ -57,7 +57,8 @@ def run(
     facts = find_device_facts()
     plan = settle(plan, facts)
     say(describe_device(plan.compute, facts))
-    record = RunRecord(folder or runs_folder() / plan.run_id)
+    run_id = plan.run_id  # refuses missing data by name, whatever the folder
+    record = RunRecord(folder or runs_folder() / run_id)
     with lock.hold(record.lock_file, f"run {record.run_id}"):
         if record.status().state == "finished":
             say(f"{record.run_id} is finished; nothing to do")

@@ -115,12 +115,14 @@ def recipe_sentences(runs: dict[str, Run]) -> dict[str, Html]:
         "result": (
             f"After {one['tokens']:,} tokens each, {better} is {abs(nats[0] - nats[1]):.3f} nats "
             f"per token below {worse} on the same {one['validation']['num_windows']} windows. "
-            f"Inconclusive: one seed each says nothing of the next seed, and the two take "
-            f"different time."
+            f"Inconclusive as to the recipes: one seed each says nothing of the next, and they are "
+            f"equal in tokens, not in parameters ({one['parameters']:,} and "
+            f"{other['parameters']:,}) or time."
         ),
         "predictions": (
             f"The steps took, times the 20-step probe's prediction: {off}. {dropped} steps were "
-            f"dropped for NaN or infinite values."
+            f"dropped for NaN or infinite values. Measured memory holds the libraries' workspace "
+            f"too, which the closed form leaves out; under a small model it is most of it."
         ),
         "tracking": _tracking(runs),
     }

@@ -27,62 +27,96 @@ ENDED = ("finished", "failed", "stopped")
 
 
 class RunMonitor:
-    """Shown as the last value of a cell; `close` ends the thread before the runs do."""
+    """Shown as the last value of a cell; `close` ends the thread before the runs do.
+
+    Raises:
+        LabError: no run is given.
+    """
 
     def __init__(self, runs: Sequence[Run] | Run):
         found = [runs] if isinstance(runs, Run) else list(runs)
+        if not found:
+            raise LabError("no run to monitor; give one, or several")
         self.followed = [FollowedRun(run) for run in found]
+        self.widget: widgets.VBox | None = None
+        self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self.widget: widgets.VBox | None = None
+        self._drawn: list[Any] = []
         if is_interactive():
             self._build()
+
+    @property
+    def is_following(self) -> bool:
+        return self._thread is not None
 
     def close(self) -> None:
         self._closed.set()
 
     def refresh(self) -> None:
         """Take in what is new and show it."""
-        for followed in self.followed:
-            followed.follow()
+        with self._lock:
+            self._take_in()
+            if self.widget is not None:
+                self._show()
+
+    def _take_in(self) -> None:
+        self.followed = [caught_up(one) for one in self.followed]
+
+    def _show(self) -> None:
+        show_html(self.readout, read_outs(self.followed))
+        last_rows = [(one.steps[-1:], one.evaluations[-1:]) for one in self.followed]
+        show_html(self.texts, latest_texts(self.followed))
+        if last_rows == self._drawn:
+            return
         with self.figure.batch_update():
             for number, followed in enumerate(self.followed):
                 _show_curve(self.figure, number, followed.curve)
-        show_html(self.readout, read_outs(self.followed))
-        show_html(self.texts, latest_texts(self.followed))
+        self._drawn = last_rows
 
     def _build(self) -> None:
         import plotly.graph_objects as go
 
         self.figure: Any = go.FigureWidget(loss_figure([one.curve for one in self.followed]))
         self.readout, self.texts = html_widget(css_class="labkit-readout"), html_widget()
-        self.fault_line = html_widget(fault(""), "labkit-fault")
+        self.answer = html_widget(fault(""), "labkit-fault")
+        self.trouble = html_widget(fault(""), "labkit-fault")
         rows = [self._buttons(followed.run) for followed in self.followed]
-        self.widget = widgets.VBox([*rows, self.fault_line, self.readout, self.figure, self.texts])
+        lines = [self.answer, self.trouble, self.readout]
+        self.widget = widgets.VBox([*rows, *lines, self.figure, self.texts])
         self.widget.add_class("labkit-monitor")
         self.refresh()
         self._follow()
 
     def _follow(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._look_on, daemon=True)
-            self._thread.start()
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(target=self._look_on, daemon=True)
+                self._thread.start()
 
     def _look_on(self) -> None:
-        while not self._closed.wait(SECONDS_BETWEEN_LOOKS):
+        while not self._closed.wait(SECONDS_BETWEEN_LOOKS) and not self._is_gone:
+            had_ended = all(one.status.state in ENDED for one in self.followed)
             try:
-                ended = all(one.status.state in ENDED for one in self.followed)
                 self.refresh()
+                show_html(self.trouble, fault(""))
             except Exception as error:  # a thread's traceback would be seen by nobody
-                show_html(self.fault_line, fault(f"monitor: {error}"))
+                show_html(self.trouble, fault(f"monitor: {type(error).__name__}: {error}"))
                 continue
-            if ended:
-                return
+            with self._lock:  # `_follow` after a resume finds it either going on or gone
+                if had_ended and all(one.run.status().state in ENDED for one in self.followed):
+                    self._thread = None
+                    return
+        self._thread = None
+
+    @property
+    def _is_gone(self) -> bool:
+        return self.widget is None or self.widget.comm is None
 
     def _buttons(self, run: Run) -> widgets.HBox:
         asks: list[tuple[str, Callable[[], Any]]] = [
             ("Pause", run.pause),
-            ("Resume", run.resume),
+            ("Resume", lambda: _resume(run)),
             ("Stop", run.stop),
             ("Evaluate now", run.evaluate),
         ]
@@ -90,29 +124,51 @@ class RunMonitor:
         for name, ask in asks:
             button = widgets.Button(description=name, tooltip=f"{name}: {run.run_id}")
             button.add_class(f"labkit-{name.split()[0].lower()}")
-            button.on_click(lambda _, ask=ask: self._ask(ask))
+            asked = f"{run.run_id}: asked for {name.lower()}"
+            button.on_click(lambda it, ask=ask, asked=asked: self._clicked(it, ask, asked))
             buttons.append(button)
         return widgets.HBox([widgets.Label(value=run.plan.name), *buttons])
 
-    def _ask(self, ask: Callable[[], Any]) -> None:
+    def _clicked(self, button: widgets.Button, ask: Callable[[], Any], asked: str) -> None:
+        """A resumed process takes seconds to start: the kernel doesn't wait for it."""
+        button.disabled = True
+        show_html(self.answer, paragraph(asked))
+        threading.Thread(target=self._ask, args=(button, ask), daemon=True).start()
+
+    def _ask(self, button: widgets.Button, ask: Callable[[], Any]) -> None:
         try:
             ask()
-            show_html(self.fault_line, fault(""))
         except LabError as error:
-            show_html(self.fault_line, fault(str(error)))
+            show_html(self.answer, fault(str(error)))
+        except Exception as error:  # a thread's traceback would be seen by nobody
+            show_html(self.answer, fault(f"{type(error).__name__}: {error}"))
+        button.disabled = False
         self._follow()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         if self.widget is not None:
+            self._follow()
             display(self.widget)
             return
-        for followed in self.followed:
-            followed.follow()
+        self.refresh()
         display(read_outs(self.followed))
         if any(followed.curve.tokens for followed in self.followed):
             display(loss_figure([followed.curve for followed in self.followed]))
+
+
+def caught_up(followed: FollowedRun) -> FollowedRun:
+    """With what is new, read from the start where the place it had come to is no row's any more.
+
+    So it is when, between two looks, a resumed run has cut its rows back and grown past that place.
+    """
+    try:
+        followed.follow()
+    except ValueError:
+        followed = FollowedRun(followed.run)
+        followed.follow()
+    return followed
 
 
 def read_outs(followed: Sequence[FollowedRun]) -> Html:
@@ -139,6 +195,12 @@ def latest_texts(followed: Sequence[FollowedRun]) -> Html:
     for event in events:
         found = found + paragraph(event)
     return found
+
+
+def _resume(run: Run) -> None:
+    if run.status().state == "finished":
+        raise LabError(f"{run.run_id} is finished; there is nothing to resume")
+    run.resume()
 
 
 def _show_curve(figure: Any, number: int, curve: Curve) -> None:

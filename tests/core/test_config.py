@@ -9,6 +9,7 @@ from labkit.core.config import (
     Config,
     ConfigError,
     canonical_json,
+    differences,
     field,
     hash_json,
     load_parameters,
@@ -124,3 +125,15 @@ def test_saved_parameters_load_to_the_same_hash(tmp_path: Path):
     config = CostConfig.from_parameters({"model": "llama-3-8b", "mfu": 0.123, "num_tokens": 3e9})
     path = config.save_parameters(tmp_path / "params.yaml")
     assert CostConfig.from_parameters(load_parameters(path)).hash == config.hash
+
+
+def test_a_field_that_holds_a_mapping_is_one_leaf_whatever_its_keys():
+    class Mixture(Config):
+        weights: dict[str, float] = field({}, "folder -> weight")
+
+    class Outer(Config):
+        mixture: Mixture = field(Mixture(), "what is mixed")
+
+    changed = Outer().with_overrides({"mixture.weights": {"a.b/c": 0.5}})
+    assert differences(Outer(), changed) == {"mixture.weights": {"a.b/c": 0.5}}
+    assert Outer.from_parameters(changed.to_parameters()) == changed

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from labkit.core import lock
-from labkit.core.lock import HeldLock, hold, is_held
 from labkit.core.errors import LabError
+from labkit.core.lock import HeldLock, hold, is_held
 
 
 @pytest.fixture

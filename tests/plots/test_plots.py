@@ -8,6 +8,7 @@ from labkit.plots import palette
 from labkit.plots.corpus import length_figure, script_figure, zipf_figure
 from labkit.plots.cost import Money, hours_figure, memory_figure, money_figure
 from labkit.plots.table import Table
+from labkit.plots.training import Curve, Point, loss_figure, schedule_figure, thinned
 from tests.hostile import HOSTILE_TEXTS, active_elements
 
 
@@ -75,3 +76,56 @@ def test_a_table_is_a_dataframe_that_escapes_and_separates():
     assert active_elements(markup) == []
     assert "nothing found" in Table({"n": []})._repr_html_()
     assert "the first 60 of 100 rows" in Table({"n": range(100)})._repr_html_()
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 499, 500, 501, 750, 998, 1003, 5000])
+def test_a_thinned_curve_keeps_its_ends_its_envelope_and_any_spike(size):
+    rng = np.random.default_rng(size)
+    x, y = np.arange(size), rng.normal(3, 0.1, size)
+    for spike in {0, 1, size // 2, size - 2, size - 1} & set(range(size)):
+        for height in (9.0, 0.0):
+            spiked = np.where(x == spike, height, y)
+            kept_x, kept_y = thinned(x, spiked)
+            assert len(kept_x) <= 500
+            assert spike in kept_x
+            assert kept_y.tolist() == spiked[kept_x].tolist()
+            assert {0, size - 1} <= set(kept_x.tolist())
+            assert (np.diff(kept_x) > 0).all()
+
+
+@pytest.mark.parametrize("size", [600, 998, 1500, 5000])
+def test_thinning_noise_raises_it_no_more_than_it_lowers_it(size):
+    rng = np.random.default_rng(0)
+    means = [thinned(np.arange(size), rng.normal(size=size))[1].mean() for _ in range(200)]
+    assert abs(np.mean(means)) < 4 * np.std(means) / np.sqrt(200)
+
+
+def test_a_thinned_curve_has_gaps_only_where_nothing_else_is():
+    y = np.where(np.arange(2000) % 3 == 0, None, 1.0)
+    y[1000:1100] = None
+    kept_x, kept_y = thinned(np.arange(2000), y)
+    gaps = kept_x[np.isnan(kept_y)]
+    assert all(gap == 0 or 1000 <= gap < 1100 for gap in gaps)
+    assert len(gaps) > 1
+
+
+def test_a_loss_figure_has_a_colour_for_each_run_and_its_intervals():
+    curves = [
+        Curve("a", [64, 128], [3.0, 2.0], [Point(128, 2.5, 2.25, 3.0)]),
+        Curve(HOSTILE_TEXTS[0], [64], [3.5], []),
+    ]
+    first, evaluated, second, none = loss_figure(curves, title="Two runs").data
+    assert (list(first.x), list(first.y)) == ([64, 128], [3.0, 2.0])
+    assert (list(evaluated.error_y.array), list(evaluated.error_y.arrayminus)) == ([0.5], [0.25])
+    colours = [trace.line.color for trace in (first, evaluated, second, none)]
+    assert colours == [palette.SERIES[0]] * 2 + [palette.SERIES[1]] * 2
+    assert first.opacity < 1
+    assert active_elements(second.name) == []
+    assert len(none.x) == 0
+
+
+def test_training_figures_of_nothing():
+    assert [len(trace.x) for trace in loss_figure([Curve("a", [], [], [])]).data] == [0, 0]
+    assert len(loss_figure([]).data) == 0
+    assert list(schedule_figure([0, 64], [0.0, 1.0]).data[0].y) == [0.0, 1.0]
+    assert len(schedule_figure([], []).data[0].x) == 0

@@ -1,0 +1,223 @@
+"""Whole runs: equal bytes, resume from anywhere, requests, signals, and refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labkit.core.errors import LabError
+from labkit.core.records.run import RunRecord
+from labkit.plan.plan import TrainingPlan
+from labkit.plan.recipes import with_recipe
+from labkit.plan.schedule import learning_rate_ratio
+from labkit.training.checkpoints import (
+    all_checkpoints,
+    checkpoint_folder,
+    first_difference,
+    load_checkpoint,
+)
+from labkit.training.launch import attach, launch
+from labkit.training.run import run
+from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["labkit.training.run", "labkit.training.__main__"])
+STEPS = 24
+
+
+@pytest.fixture
+def data(lab_home: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    return write_tiny_corpus(lab_home)
+
+
+def hard_plan(data: dict[str, Any], recipe: str) -> TrainingPlan:
+    """Accumulation, dropout, and a second source so small that it is read many times."""
+    data = data | {"micro_batch": 2, "train": {**data["train"], "shards/tiny/validation": 0.3}}
+    plan = with_recipe(tiny_plan(data, STEPS), recipe)
+    return plan.with_overrides({"model.dropout": 0.1, "checkpoints.keep": STEPS})
+
+
+def _train(plan: dict[str, Any], home: str, folder: Path, keywords: dict[str, Any]) -> None:
+    from labkit.training.__main__ import EXIT_STATUS, quieten
+
+    os.environ["LABKIT_HOME"] = home
+    quieten()
+    status = run(TrainingPlan.model_validate(plan), folder, say=lambda _: None, **keywords)
+    sys.exit(EXIT_STATUS.get(status.state, 0))
+
+
+def in_fresh_process(plan: TrainingPlan, home: Path, folder: Path, **keywords: Any) -> Any:
+    """A process forked from a server that has imported torch and trained nothing."""
+    arguments = (plan.model_dump(mode="json"), str(home), folder, keywords)
+    process = PROCESSES.Process(target=_train, args=arguments)
+    process.start()
+    return process
+
+
+def finished(plan: TrainingPlan, home: Path, folder: Path, **keywords: Any) -> RunRecord:
+    process = in_fresh_process(plan, home, folder, **keywords)
+    process.join(60)
+    assert process.exitcode == 0
+    return RunRecord(folder)
+
+
+@pytest.mark.parametrize("recipe", ["gpt2", "modern"])
+def test_a_resume_from_every_save_point_ends_bit_equal(recipe, data, lab_home):
+    plan = hard_plan(data, recipe)
+    whole = finished(plan, lab_home, lab_home / "whole", save_at=tuple(range(1, STEPS)))
+    expected = (whole.folder / "result.json").read_bytes()
+    end = load_checkpoint(checkpoint_folder(whole.checkpoints, STEPS), plan)
+    points = range(1, STEPS) if recipe == "modern" else (5, 13, 23)
+    for step in points:
+        point = checkpoint_folder(whole.checkpoints, step)
+        resumed = finished(plan, lab_home, lab_home / f"from-{step}", resume_from=point)
+        state = load_checkpoint(checkpoint_folder(resumed.checkpoints, STEPS), plan)
+        assert first_difference(end, state) is None, step
+        assert (resumed.folder / "result.json").read_bytes() == expected
+
+
+def test_the_same_plan_in_two_fresh_processes_gives_the_same_bytes(tmp_path):
+    results = []
+    for name in ("one", "other"):
+        home = tmp_path / name
+        plan = hard_plan(write_tiny_corpus(home), "modern")
+        path = tmp_path / f"{name}.json"
+        path.write_text(plan.model_dump_json())
+        done = subprocess.run(
+            [sys.executable, "-m", "labkit.training", str(path)],
+            env=os.environ | {"LABKIT_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("device cpu (1 thread")
+        assert not done.stderr
+        [result] = home.glob("runs/*/result.json")
+        results.append(result.read_bytes())
+    assert results[0] == results[1]
+
+
+def test_every_step_is_recorded_once_with_the_schedules_rate(data, lab_home):
+    plan = tiny_plan(data, 30)
+    record = finished(plan, lab_home, lab_home / "run")
+    rows = record.rows("step")
+    assert [row["step"] for row in rows] == list(range(1, 31))
+    for row in rows:
+        ratio = learning_rate_ratio(plan.schedule, row["tokens"] - 32, 30 * 64)
+        assert row["learning_rate"] == ratio * plan.optimizer.learning_rate
+    assert [row["step"] for row in record.rows("evaluation")] == [10, 20, 30]
+    scores = record.read("timing")["scores"]
+    assert scores["parameters"]["measured_to_predicted"] == 1
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_accumulated_micro_batches_are_the_whole_batch(data, lab_home):
+    losses = []
+    for micro_batch in (4, 2, 1):
+        plan = tiny_plan(data | {"micro_batch": micro_batch}, 10)
+        record = finished(plan, lab_home, lab_home / str(micro_batch))
+        losses.append([row["loss"] for row in record.rows("step")])
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert losses[2] == pytest.approx(losses[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_run_ended_from_outside_goes_on_to_the_same_result(number, status, data, lab_home):
+    plan = tiny_plan(data, 400).with_overrides({"checkpoints.num_checkpoints": 10})
+    expected = finished(plan, lab_home, lab_home / "whole").folder / "result.json"
+    folder = lab_home / "ended"
+    process = in_fresh_process(plan, lab_home, folder)
+    wait_until(lambda: len(RunRecord(folder).rows("step")) > 60)
+    os.kill(process.pid, number)
+    process.join(30)
+    assert process.exitcode == status
+    record = RunRecord(folder)
+    assert record.status().state == {143: "interrupted", -9: "died"}[status]
+    assert all_checkpoints(record.checkpoints)
+    finished(plan, lab_home, folder)
+    assert (folder / "result.json").read_bytes() == expected.read_bytes()
+    assert [row["step"] for row in record.rows("step")] == list(range(1, 401))
+
+
+def test_launch_pause_resume_evaluate_stop_and_attach(data, lab_home):
+    plan = tiny_plan(data, 20_000)
+    launched = launch(plan)
+    with pytest.raises(LabError, match="runs already"):
+        run(plan, launched.record.folder, say=lambda _: None)
+    wait_until(lambda: launched.record.rows("step"))
+    launched.pause()
+    assert launched.wait().state == "paused"
+    assert launch(plan).status().state == "paused"  # what a person paused stays so
+    followed = attach(launched.run_id).resume()
+    followed.evaluate()
+    wait_until(lambda: followed.record.rows("evaluation"))
+    followed.stop()
+    assert followed.wait().state == "stopped"
+    steps = [row["step"] for row in followed.record.rows("step")]
+    assert steps == list(range(1, len(steps) + 1))
+    assert all_checkpoints(followed.record.checkpoints)[0].name == f"step-{len(steps):08d}"
+    with pytest.raises(LabError, match=r"is not running \(stopped\)"):
+        followed.pause()
+    with pytest.raises(LabError, match=f"no run 'other'; known: {launched.run_id}"):
+        attach("other")
+
+
+def test_a_run_that_fails_says_why_to_whoever_waits(data, lab_home):
+    (lab_home / "shards/tiny/train/tokens-00000.bin").write_bytes(b"damaged")
+    with pytest.raises(LabError, match=r"(?s)did not start:.*tokens-00000.bin.*manifest"):
+        launch(tiny_plan(data))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.vocab_size": 200}, "the tokenizer has 257 ids, model.vocab_size=200; give"),
+        ({"data.validation": "shards/other"}, "no such shards or tokenizer; run notebooks/20"),
+        ({"model.context_length": 8192}, "not two windows of 8192; hold out more text"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(changes, message, data, tmp_path):
+    with pytest.raises(LabError, match=message):
+        run(tiny_plan(data).with_overrides(changes), tmp_path / "run", say=lambda _: None)
+
+
+def test_a_budget_in_minutes_ends_in_a_checkpoint(data, lab_home):
+    plan = tiny_plan(data, 100_000).with_overrides({"budget.max_minutes": 0.01})
+    record = RunRecord(lab_home / "run")
+    assert run(plan, record.folder, say=lambda _: None).state == "stopped"
+    [newest, *_] = all_checkpoints(record.checkpoints)
+    assert newest.name == f"step-{record.rows('step')[-1]['step']:08d}"
+    assert "max_minutes=0.01 is used up" in record.log_file.read_text()
+
+
+def test_notes_in_the_log_stay_and_the_config_difference_is_there(data, lab_home):
+    plan = tiny_plan(data, 20)
+    record = RunRecord(lab_home / "run")
+    run(plan, record.folder, until=10, say=lambda _: None)
+    text = record.log_file.read_text()
+    assert "- model.d_ff: 64" in text
+    record.log_file.write_text(text.replace("## Events", "My thought.\n\n## Events"))
+    run(plan, record.folder, say=lambda _: None)
+    text = record.log_file.read_text()
+    assert "My thought." in text
+    assert "paused: asked to run until step 10" in text
+    assert "start from step-00000010" in text
+    assert json.loads((record.folder / "status.json").read_text())["state"] == "finished"
+
+
+def wait_until(holds: Any, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
