@@ -96,18 +96,22 @@ class RunMonitor:
 
     def _look_on(self) -> None:
         while not self._closed.wait(SECONDS_BETWEEN_LOOKS) and not self._is_gone:
-            had_ended = all(one.status.state in ENDED for one in self.followed)
             try:
-                self.refresh()
+                if self._look_was_last():
+                    return
                 show_html(self.trouble, fault(""))
             except Exception as error:  # a thread's traceback would be seen by nobody
                 show_html(self.trouble, fault(f"monitor: {type(error).__name__}: {error}"))
-                continue
-            with self._lock:  # `_follow` after a resume finds it either going on or gone
-                if had_ended and all(one.run.status().state in ENDED for one in self.followed):
-                    self._thread = None
-                    return
         self._thread = None
+
+    def _look_was_last(self) -> bool:
+        """Once ended, rows are read once more; then a run may have been resumed meanwhile."""
+        had_ended = all(one.status.state in ENDED for one in self.followed)
+        self.refresh()
+        with self._lock:  # `_follow` finds the thread either going on or gone
+            if had_ended and all(one.run.status().state in ENDED for one in self.followed):
+                self._thread = None
+        return self._thread is None
 
     @property
     def _is_gone(self) -> bool:

@@ -229,6 +229,23 @@ def test_the_thread_ends_with_the_runs_or_the_monitor(record, monitored, way):
     assert len(points(monitor)[0][0]) == (way == "ended")
 
 
+def test_a_run_resumed_while_the_thread_is_about_to_end_is_followed(record, monitored, monkeypatch):
+    monitor, refresh = monitored(record, looks=True), RunMonitor.refresh
+
+    def refresh_and_resume(self: RunMonitor) -> None:
+        refresh(self)
+        if self.followed[0].status.state == "stopped":
+            record.set_status("paused", 1)
+
+    monkeypatch.setattr(RunMonitor, "refresh", refresh_and_resume)
+    record.set_status("stopped", 1)
+    wait_until(lambda: record.status().state == "paused", "it has been seen as ended")
+    time.sleep(0.2)
+    record.append([step_row(1)])
+    wait_until(lambda: len(points(monitor)[0][0]) == 1, "the row is drawn")
+    assert monitor.is_following
+
+
 @pytest.mark.parametrize("name", ["Pause", "Stop", "Evaluate now"])
 def test_what_cannot_be_asked_is_refused_in_a_line(record, monitored, name):
     monitor = monitored(record)
