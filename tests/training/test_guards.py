@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import torch
+
+from labkit.core.records.run import RunRecord
+from labkit.training import run as runs
+from labkit.training.checkpoints import all_checkpoints
+from labkit.training.guards import BadStepGuard, SpikeDetector
+from labkit.training.module import TrainingModule
+from labkit.training.muon import MuonAdamW
+from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+
+def clean_losses(seed: int, size: int = 2000) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return 2 + 4 * np.exp(-np.arange(size) / 300) + rng.normal(0, 0.05, size)
+
+
+def test_a_tenfold_spike_is_found_and_clean_steps_raise_no_alarm():
+    rng = np.random.default_rng(7)
+    for seed in range(20):
+        losses = clean_losses(seed)
+        detector = SpikeDetector()
+        assert not any(detector.is_spike(loss) for loss in losses)
+        position = int(rng.integers(50, 2000))
+        losses[position] *= 10
+        detector = SpikeDetector()
+        assert [n for n, loss in enumerate(losses) if detector.is_spike(loss)] == [position]
+
+
+def test_bad_steps_are_counted_and_three_in_a_row_are_enough():
+    guard = BadStepGuard()
+    verdicts = [guard.drops(*v) for v in ((1, 2), (math.nan, 1), (1, math.inf), (1, 1))]
+    assert verdicts == [False, True, True, False]
+    assert (guard.num_dropped, guard.in_a_row, guard.gives_up) == (2, 0, False)
+    assert [guard.drops(math.inf) and guard.gives_up for _ in range(3)] == [False, False, True]
+
+
+def poison(monkeypatch, steps):
+    """Make the loss NaN at these steps."""
+    healthy = TrainingModule.training_step
+
+    def training_step(self, ids, number):
+        loss = healthy(self, ids, number)
+        if self.trainer.max_steps == 24 and self.facts.step + 1 in steps:
+            self.facts.micro_losses[-1] = loss.detach() * math.nan
+            return loss * math.nan
+        return loss
+
+    monkeypatch.setattr(TrainingModule, "training_step", training_step)
+
+
+def test_a_nan_step_never_reaches_the_weights_and_its_samples_are_named(lab_home, monkeypatch):
+    plan = tiny_plan(write_tiny_corpus(lab_home), 24)
+    torch.set_num_threads(1)
+    seen: dict[int, list[torch.Tensor]] = {}
+    apply = torch.optim.AdamW.step
+
+    def step(self, *arguments, **keywords):
+        found = apply(self, *arguments, **keywords)
+        weights = [w.detach().clone() for group in self.param_groups for w in group["params"]]
+        state = [s["exp_avg"].clone() for s in self.state.values()]
+        seen[len(seen) + 1] = weights + state
+        return found
+
+    poison(monkeypatch, {9, 10})
+    monkeypatch.setattr(runs, "probe_step_seconds", lambda *_: [0.01])
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    record = RunRecord(lab_home / "run")
+    assert runs.run(plan, record.folder, say=lambda _: None).state == "finished"
+    for bad in (9, 10):
+        assert all(torch.equal(a, b) for a, b in zip(seen[bad], seen[8], strict=True))
+    assert not torch.equal(seen[11][0], seen[8][0])
+    assert record.read("result")["dropped_steps"] == 2
+    events = [row["text"] for row in record.rows("event") if "dropped" in row["text"]]
+    assert len(events) == 2
+    assert "its samples 0/0/" in events[0]
+    assert record.rows("step")[8]["loss"] is None
+    for line in record.metrics.read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: 1 / 0)
+
+
+def test_three_nan_steps_in_a_row_end_the_run_with_a_checkpoint(lab_home, monkeypatch):
+    plan = tiny_plan(write_tiny_corpus(lab_home), 24)
+    poison(monkeypatch, {11, 12, 13, 14})
+    record = RunRecord(lab_home / "run")
+    status = runs.run(plan, record.folder, say=lambda _: None)
+    assert (status.state, status.step) == ("failed", 13)
+    assert "3 steps in a row with NaN or infinite values" in status.reason
+    assert all_checkpoints(record.checkpoints)[0].name == "step-00000013"
+
+
+def test_an_overflowing_fp16_step_is_the_scalers_to_drop():
+    weight = torch.nn.Parameter(torch.ones(4, 4))
+    group = {"params": [weight], "lr": 0.1, "weight_decay": 0.0, "momentum": 0.9}
+    optimizer = MuonAdamW([group | {"uses_muon": True}], torch.float32)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for factor, moves in ((math.inf, False), (1.0, True)):
+        optimizer.zero_grad()
+        before, scale = weight.detach().clone(), scaler.get_scale()
+        scaler.scale((weight * factor).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert torch.equal(weight, before) != moves
+        assert scaler.get_scale() == (scale if moves else scale / 2)
