@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import errno
+import json
+import pickle
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from labkit.core import artifacts
+from labkit.core.artifacts import DamagedArtifact
+from labkit.core.disk import write_json
+from labkit.core.errors import LabError
+from labkit.training import checkpoints
+from labkit.training.checkpoints import (
+    COMPONENTS,
+    all_checkpoints,
+    checkpoint_folder,
+    first_difference,
+    load_checkpoint,
+    newest_good,
+    refuse_other,
+    save_checkpoint,
+)
+from labkit.training.module import TrainingModule
+from labkit.training.optimizers import set_learning_rate
+from labkit.training.state import RunState, gather_state, restore_state, state_hashes
+from labkit.training.trainer import make_module
+from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+
+@pytest.fixture
+def plan(lab_home):
+    return tiny_plan(write_tiny_corpus(lab_home))
+
+
+def stepped(plan, steps: int) -> TrainingModule:
+    module = make_module(plan)
+    for step in range(steps):
+        generator = torch.Generator().manual_seed(step)
+        for weight in module.weights:
+            weight.grad = torch.randn(weight.shape, generator=generator)
+        set_learning_rate(module.optimizer, 0.5)
+        module.optimizer.step()
+        module.facts.step += 1
+    return module
+
+
+@pytest.fixture
+def saved(plan, tmp_path) -> Path:
+    """Checkpoints of steps 1 and 2."""
+    folder = tmp_path / "checkpoints"
+    for step in (1, 2):
+        state = gather_state(stepped(plan, step), RunState(), {})
+        save_checkpoint(checkpoint_folder(folder, step), state, plan)
+    return folder
+
+
+def test_what_is_put_back_is_what_was_saved(plan, saved):
+    [newest, _] = all_checkpoints(saved)
+    state = load_checkpoint(newest, plan)
+    module = make_module(plan)
+    torch.manual_seed(99)
+    restore_state(state, module, RunState())
+    again = gather_state(module, RunState(), {})
+    assert first_difference(state, again) is None
+    assert state_hashes(state) == state_hashes(again)
+    assert module.facts.step == 2
+
+
+def test_every_damage_is_found_and_the_one_before_is_taken(plan, saved):
+    rng = random.Random(0)
+    [newest, before] = all_checkpoints(saved)
+    files = [path for path in newest.iterdir() if path.name != artifacts.MANIFEST]
+    for trial in range(60):
+        path = rng.choice(files)
+        content = path.read_bytes()
+        position = rng.randrange(len(content))
+        flipped = bytes([content[position] ^ (1 << rng.randrange(8))])
+        path.write_bytes(
+            {
+                0: content[:position] + flipped + content[position + 1 :],
+                1: content[:position],
+                2: content[:position] + b"\0zero\0" + content[position + 6 :],
+            }[trial % 3]
+        )
+        folder, state, passed_over = newest_good(saved, plan)
+        assert folder == before
+        assert state is not None
+        assert path.name in passed_over[0]
+        path.write_bytes(content)
+    assert newest_good(saved, plan)[0] == newest
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_missing_component_is_named_with_and_without_its_manifest_entry(component, plan, saved):
+    [newest, _] = all_checkpoints(saved)
+    [path] = newest.glob(f"{component}.*")
+    path.unlink()
+    with pytest.raises(DamagedArtifact, match=f"{component}.*missing"):
+        load_checkpoint(newest, plan)
+    manifest = json.loads((newest / artifacts.MANIFEST).read_text())
+    del manifest["files"][path.name]
+    write_json(newest / artifacts.MANIFEST, manifest)
+    with pytest.raises(DamagedArtifact, match=f"lacks its {component}"):
+        load_checkpoint(newest, plan)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda s: s["weights"]["blocks.0.attention.query.weight"].add_(1e-7), "weights.blocks.0"),
+        (lambda s: s["optimizer"]["state"][3]["exp_avg"].add_(1e-9), "optimizer.state.3.exp_avg"),
+        (lambda s: s["random"]["cpu"].__setitem__(40, s["random"]["cpu"][40] ^ 1), "random.cpu"),
+        (lambda s: s["progress"].update(samples="other"), "progress.samples"),
+    ],
+)
+def test_the_first_component_that_differs_is_named(change, named, plan, saved):
+    [newest, _] = all_checkpoints(saved)
+    one, other = load_checkpoint(newest), load_checkpoint(newest)
+    change(other)
+    assert str(first_difference(one, other)).startswith(named)
+
+
+def test_another_plan_or_data_is_refused_by_name(plan, saved, lab_home):
+    [newest, _] = all_checkpoints(saved)
+    other = plan.with_overrides({"optimizer.learning_rate": 0.5})
+    with pytest.raises(LabError, match=r"optimizer.learning_rate was 0.001, is 0.5"):
+        load_checkpoint(newest, other)
+    manifest = artifacts.read_manifest(newest)
+    old = manifest.model_copy(update={"versions": manifest.versions | {"torch": "2.1.0"}})
+    with pytest.raises(LabError, match="torch was '2.1', is '2."):
+        refuse_other(old, plan, newest)
+    for folder, name in (("tokenizers/tiny", "tokenizers/tiny"), ("shards/tiny/train", "shards/")):
+        path = lab_home / folder / artifacts.MANIFEST
+        content = path.read_text()
+        changed = json.loads(content)
+        next(iter(changed["files"].values()))["sha256"] = "0" * 64
+        path.write_text(json.dumps(changed))
+        with pytest.raises(LabError, match=f"{name}.*was '[0-9a-f]+', is"):
+            refuse_other(manifest, plan, newest)
+        path.write_text(content)
+
+
+class Payload:
+    def __init__(self, function, argument):
+        self.call = (function, (argument,))
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("function", ["os.system", "eval", "exec"])
+def test_nothing_hostile_in_a_checkpoint_runs(function, plan, saved, tmp_path):
+    import builtins
+    import os
+
+    [newest, _] = all_checkpoints(saved)
+    marker = tmp_path / "marker"
+    code = f"touch {marker}" if function == "os.system" else f"open({str(marker)!r}, 'w')"
+    call = os.system if function == "os.system" else getattr(builtins, function)
+    folder = saved / "step-00000003"
+    with artifacts.write_artifact(folder, config=plan, inputs=plan.inputs()) as temporary:
+        for name in ("optimizer.pt", "random.pt", "progress.json"):
+            shutil.copy(newest / name, temporary / name)
+        torch.save(Payload(call, code), temporary / "weights.pt")
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        load_checkpoint(folder)
+    assert not marker.exists()
+
+
+def test_a_full_disk_keeps_the_old_one_and_says_so(plan, saved, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    state = load_checkpoint(all_checkpoints(saved)[0])
+    monkeypatch.setattr(checkpoints.torch, "save", full)
+    with pytest.raises(LabError, match=r"disk full writing .*step-00000003: [\d,]+ bytes free"):
+        save_checkpoint(checkpoint_folder(saved, 3), state, plan)
+    assert [path.name for path in all_checkpoints(saved)] == ["step-00000002", "step-00000001"]
+    assert not list(saved.glob(".tmp-*"))
