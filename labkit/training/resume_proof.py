@@ -54,7 +54,7 @@ def prove_resume(plan: TrainingPlan, steps: int = STEPS) -> ResumeProof:
     if half < 1:
         raise LabError(f"a plan of {plan.num_steps} steps can't be cut; give it 3 steps or more")
     settled = settle(plan).with_overrides(
-        {"tracking": "off", "checkpoints.keep": 2, "evaluation.num_samples": 0}
+        {"tracking": "off", "checkpoints.keep": 1000, "evaluation.num_samples": 0}
     )
     runs = artifacts.home() / "runs"
     runs.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,105 @@
+"""A run seen from a notebook: live, paused, resumed, outliving its kernel, seen again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("lightning", reason="needs labkit[train]")
+
+from labkit.core.records.run import RunRecord
+from tests.browser.lab import Lab
+from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "50_fsdp_training.ipynb"
+READOUT, CURVE = ".labkit-monitor .labkit-readout", ".labkit-monitor path.js-line"
+STEPS = 6000
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+def test_a_run_outlives_its_kernel_and_is_seen_again(
+    lab: Lab, write_notebook, tmp_path, monkeypatch
+):
+    home = lab.folder.parent / "artifacts"
+    monkeypatch.setenv("LABKIT_HOME", str(home))
+    plan = tmp_path / "plan.json"
+    plan.write_text(tiny_plan(write_tiny_corpus(home), STEPS).model_dump_json())
+    launch = write_notebook(
+        "launch",
+        "from pathlib import Path\n"
+        "from labkit.training.__main__ import read_plan\n"
+        "from labkit.training.launch import launch\n"
+        "from labkit.widgets.run_monitor import RunMonitor\n"
+        f"run = launch(read_plan(Path({str(plan)!r})))\n"
+        "RunMonitor(run)",
+    )
+    with lab.page_of(launch) as notebook:
+        assert notebook.run_all(), notebook.errors_in_cells()
+        run_id = notebook.ask_kernel("print(run.run_id)")
+        first = notebook.text(READOUT)
+        notebook.wait_for_change(CURVE, "M0,0", "d")
+        notebook.wait_for_change(READOUT, first)
+        click(notebook, "pause")
+        wait_for_state(notebook, "paused")
+        click(notebook, "pause")
+        assert "is not running (paused)" in notebook.page.get_by_role("alert").inner_text()
+        click(notebook, "resume")
+        wait_for_state(notebook, "running")
+        notebook.page.screenshot(path=tmp_path / "running.png")
+        assert notebook.console_errors == []
+        kernel = int(notebook.ask_kernel("import os; print(os.getpid())"))
+        os.kill(kernel, signal.SIGKILL)
+    again = write_notebook(
+        "again",
+        f"from labkit import lab\nrun = lab.attach({run_id!r})\nlab.monitor({{'tiny': run}})",
+    )
+    with lab.page_of(again) as notebook:
+        assert notebook.run_all(), notebook.errors_in_cells()
+        wait_for_state(notebook, "finished")
+        notebook.page.screenshot(path=tmp_path / "finished.png")
+        assert f"{STEPS:,} of {STEPS:,}" in notebook.text(READOUT)
+        assert notebook.outside_requests == []
+    steps = [row["step"] for row in RunRecord(home / "runs" / run_id).rows("step")]
+    assert steps == list(range(1, STEPS + 1))
+
+
+def test_a_person_runs_notebook_50_and_moves_the_schedule(lab: Lab, tmp_path: Path):
+    path = tmp_path / NOTEBOOK.name
+    content = NOTEBOOK.read_text()
+    for given, used in (
+        ("shakespeare", "python-docs"),
+        ("num_tokens: int = 400_000", "num_tokens: int = 20_000"),
+        ("d_model: int = 128", "d_model: int = 32"),
+        ('tracking: str = \\"offline\\"', 'tracking: str = \\"off\\"'),
+    ):
+        assert given in content
+        content = content.replace(given, used)
+    path.write_text(content)
+    with lab.page_of(path) as notebook:
+        assert notebook.run_all(), notebook.errors_in_cells()
+        assert "finished" in notebook.text(READOUT)
+        panel = ".labkit-panel:has(.labkit-form)"
+        curve = f"{panel} path.js-line"
+        notebook.page.locator(curve).first.wait_for(state="attached")
+        before = notebook.page.locator(curve).first.get_attribute("d") or ""
+        notebook.page.locator(f"{panel} .labkit-field-schedule-preset select").select_option(
+            "cosine"
+        )
+        notebook.wait_for_change(curve, before, "d")
+        notebook.page.locator(panel).screenshot(path=tmp_path / "panel.png")
+        assert notebook.ask_kernel("print(panel.value.schedule.shape)") == "cosine"
+        assert notebook.console_errors == []
+        assert notebook.outside_requests == []
+
+
+def click(notebook, name: str) -> None:
+    notebook.page.locator(f".labkit-{name}").click()
+
+
+def wait_for_state(notebook, state: str) -> None:
+    script = """([selector, state]) =>
+        document.querySelector(selector)?.innerText.split('\\n').some(l => l.includes(state))"""
+    notebook.page.wait_for_function(script, arg=[READOUT, state], timeout=90_000)
