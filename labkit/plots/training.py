@@ -50,7 +50,7 @@ def loss_figure(curves: Sequence[Curve], title: str = "Loss") -> go.Figure:
             y=losses,
             name=f"{name}, training",
             mode="lines",
-            opacity=0.45,
+            opacity=0.75,
             line={"color": colour, "width": 1},
         )
         validation = evaluation_data(curve.evaluations)
