@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 COMMA  := ,
 READY  := $(VENV)/.ready-$(subst $(COMMA),-,$(EXTRAS))$(if $(EXISTING_TORCH),-existing-torch)
 
-.PHONY: run lab test check bench faults clean
+.PHONY: run lab test check bench study faults clean
 
 run: $(READY)            ## all notebooks in batch, with an HTML report
 	$(BIN)/labkit run
@@ -27,9 +27,14 @@ check: $(READY)          ## style, types, layers, clean notebooks
 
 bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python benchmarks/encoding.py
+	PYTHONPATH=. $(BIN)/python benchmarks/trainer.py
 
-faults: $(READY)         ## kill a shard build at 30 random moments
+study: $(READY)          ## the two recipes on two corpora, declared in the file; half an hour
+	$(BIN)/python benchmarks/recipes.py
+
+faults: $(READY)         ## kill shard builds and training runs at random moments, damage checkpoints
 	$(BIN)/python benchmarks/faults.py
+	PYTHONPATH=. $(BIN)/python benchmarks/training_faults.py
 
 $(READY): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -58,7 +58,7 @@ def finish(plan: dict[str, Any], folder: Path, **keywords: Any) -> int:
 def interrupted(
     plan: dict[str, Any], folder: Path, number: signal.Signals, whole_seconds: float, rng: Any
 ) -> dict[str, Any]:
-    """One run, sent the signal at a random moment of each of its first starts, until it finishes."""
+    """One run, sent the signal at a random moment of its first two starts, then left to finish."""
     statuses = []
     for left in itertools.count():
         process = start(plan, folder)
@@ -75,7 +75,7 @@ def interrupted(
 
 
 def outcome(folder: Path, expected: bytes) -> dict[str, Any]:
-    """Whether the result is that of the unbroken run, each step recorded once, nothing left over."""
+    """Whether the result is the unbroken run's, each step is recorded once, nothing left over."""
     from labkit.core.records.run import RunRecord
 
     record = RunRecord(folder)

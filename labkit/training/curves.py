@@ -22,9 +22,10 @@ class FollowedRun:
         self._forget()
 
     def follow(self) -> None:
-        rows, offset = self.run.record.rows_from(self._offset)
+        """Take in new rows; all of them again where a resumed run has cut its rows back."""
+        rows, offset = self._new_rows()
         if offset < self._offset or not self._goes_on(rows):
-            self._forget()  # a resumed run has cut its rows back
+            self._forget()
             rows, offset = self.run.record.rows_from(0)
         self._offset = offset
         for row in rows:
@@ -47,7 +48,7 @@ class FollowedRun:
         """Where it stands: each number with its unit."""
         last = self.steps[-1] if self.steps else None
         step = last["step"] if last else 0
-        seconds = last["seconds"] if last else 0.0
+        seconds, elapsed = (last["seconds"], last["elapsed"]) if last else (0.0, 0.0)
         predictions = self.run.record.read("predictions") or {}
         rate = self.tokens_per_s
         price = self.plan.budget.usd_per_hour
@@ -67,7 +68,7 @@ class FollowedRun:
             "seconds of steps": f"{seconds:,.1f}"
             + (f" of {predicted:,.1f} predicted" if predicted else ""),
             "seconds left": f"{left:,.0f}" if left is not None and is_running else "-",
-            "USD so far": f"{seconds / 3600 * price:,.2f}" if price else "no price given",
+            "USD so far": f"{elapsed / 3600 * price:,.2f}" if price else "no price given",
         }
 
     @property
@@ -83,6 +84,12 @@ class FollowedRun:
             return "-"
         last = self.evaluations[-1]
         return f"{last['loss']:.4f} ({last['low']:.4f} to {last['high']:.4f})"
+
+    def _new_rows(self) -> tuple[list[dict[str, Any]], int]:
+        try:
+            return self.run.record.rows_from(self._offset)
+        except ValueError:  # the place it had come to is in the middle of a row now
+            return [], -1
 
     def _goes_on(self, rows: list[dict[str, Any]]) -> bool:
         """Whether the new steps follow those that are known."""
@@ -103,7 +110,9 @@ def _shown(value: float | None) -> str:
 
 def _utilization(rate: float | None, predictions: dict[str, Any], plan: Any) -> str:
     peak = predictions.get("peak_flops_per_s")
-    if rate is None or peak is None:
-        return "peak of this device unknown"
+    if peak is None:
+        return "peak of this device unknown" if predictions else "-"
+    if rate is None:
+        return "-"
     tokens = plan.num_steps * plan.tokens_per_step
     return f"{model_flops_utilization(rate, predictions['flops'] / tokens, peak):.1%}"

@@ -48,8 +48,9 @@ class Milestones:
 
 @dataclass
 class Clock:
-    """Seconds of steps, those before a resume included; evaluations and checkpoints apart."""
+    """Seconds of the whole run, those before a resume included: of steps, and of everything."""
 
+    steps_before: float = 0.0
     before: float = 0.0
     started: float = field(default_factory=time.perf_counter)
     evaluating: float = 0.0
@@ -57,14 +58,17 @@ class Clock:
 
     @classmethod
     def going_on(cls, step_rows: list[dict[str, Any]]) -> Clock:
-        return cls(before=step_rows[-1]["seconds"] if step_rows else 0.0)
+        if not step_rows:
+            return cls()
+        return cls(step_rows[-1]["seconds"], step_rows[-1]["elapsed"])
 
     @property
     def of_steps(self) -> float:
-        return self.seconds - self.evaluating - self.saving
+        now = time.perf_counter() - self.started
+        return self.steps_before + now - self.evaluating - self.saving
 
     @property
-    def seconds(self) -> float:
+    def elapsed(self) -> float:
         return self.before + time.perf_counter() - self.started
 
 
@@ -171,6 +175,7 @@ class Recorder(lightning.Callback):
             "step": facts.step,
             "tokens": facts.step * self.plan.tokens_per_step,
             "seconds": round(self.clock.of_steps, 4),
+            "elapsed": round(self.clock.elapsed, 4),
             "loss": finite(facts.loss),
             "gradient_norm": finite(facts.gradient_norm),
             "learning_rate": facts.learning_rate,
@@ -195,7 +200,7 @@ class Recorder(lightning.Callback):
             return "failed", f"{MOST_BAD_STEPS} steps in a row with NaN or infinite values"
         if self._signal:
             return "interrupted", f"signal {signal.Signals(self._signal).name}"
-        minutes = self.clock.seconds / 60
+        minutes = self.clock.elapsed / 60
         if budget.max_minutes and minutes >= budget.max_minutes:
             return "stopped", f"max_minutes={budget.max_minutes:g} is used up"
         if budget.max_usd and minutes / 60 * (budget.usd_per_hour or 0) >= budget.max_usd:

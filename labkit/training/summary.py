@@ -35,7 +35,7 @@ def timing(
     plan: TrainingPlan, record: RunRecord, clock: Clock, memory_before: int, device_name: str
 ) -> dict[str, Any]:
     """Seconds, memory and money, and how the predictions did."""
-    seconds, of_steps = clock.seconds, clock.of_steps
+    seconds, of_steps = clock.elapsed, clock.of_steps
     tokens = plan.num_steps * plan.tokens_per_step
     price = plan.budget.usd_per_hour
     predicted = record.read("predictions")
@@ -47,8 +47,7 @@ def timing(
     }
     return {
         "seconds": seconds,
-        "seconds_of_evaluations": clock.evaluating,
-        "seconds_of_checkpoints": clock.saving,
+        "seconds_of_evaluations_and_checkpoints": seconds - of_steps,
         "tokens_per_s": tokens / of_steps,
         "mfu": predictions.utilization(predicted, tokens, tokens / of_steps),
         "starts": sum(row["text"].startswith("start") for row in record.rows("event")),

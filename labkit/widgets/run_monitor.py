@@ -56,12 +56,10 @@ class RunMonitor:
     def refresh(self) -> None:
         """Take in what is new and show it."""
         with self._lock:
-            self._take_in()
+            for followed in self.followed:
+                followed.follow()
             if self.widget is not None:
                 self._show()
-
-    def _take_in(self) -> None:
-        self.followed = [caught_up(one) for one in self.followed]
 
     def _show(self) -> None:
         show_html(self.readout, read_outs(self.followed))
@@ -160,19 +158,6 @@ class RunMonitor:
         display(read_outs(self.followed))
         if any(followed.curve.tokens for followed in self.followed):
             display(loss_figure([followed.curve for followed in self.followed]))
-
-
-def caught_up(followed: FollowedRun) -> FollowedRun:
-    """With what is new, read from the start where the place it had come to is no row's any more.
-
-    So it is when, between two looks, a resumed run has cut its rows back and grown past that place.
-    """
-    try:
-        followed.follow()
-    except ValueError:
-        followed = FollowedRun(followed.run)
-        followed.follow()
-    return followed
 
 
 def read_outs(followed: Sequence[FollowedRun]) -> Html:
