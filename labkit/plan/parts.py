@@ -41,6 +41,8 @@ class DataPlan(Config):
                 f"micro_batch={self.micro_batch} must divide batch_size={self.batch_size}; "
                 f"try micro_batch={below}"
             )
+        if self.validation and self.validation in self.train:
+            raise ValueError(f"validation {self.validation!r} is trained on; hold text out for it")
         if wrong := [name for name, weight in self.train.items() if not _is_weight(weight)]:
             raise ValueError(f"weight of {wrong[0]!r} should be a number from 1e-6 to 1e6")
         return self

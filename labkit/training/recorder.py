@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -97,7 +98,8 @@ class Recorder(lightning.Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._seen_step = pl_module.facts.step
-        signal.signal(signal.SIGTERM, self._on_signal)  # Lightning's own would leave no checkpoint
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_signal)  # Lightning's leaves no checkpoint
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int

@@ -47,6 +47,10 @@ def test_both_recipes_have_as_many_weights_in_their_blocks():
     [
         ({"data.batch_size": 7, "data.micro_batch": 3}, "micro_batch=3 must divide batch_size=7"),
         ({"data.sequence_length": 65}, "sequence_length=65 exceeds model.context_length=64"),
+        (
+            {"data.train": {"shards/a": 1.0}, "data.validation": "shards/a"},
+            "validation 'shards/a' is trained on; hold text out for it",
+        ),
         ({"budget.max_usd": 3}, "max_usd needs usd_per_hour"),
         ({"data.train": {"shards/a": 0.0}}, "weight of 'shards/a' should be a number from 1e-6"),
         ({"optimizer.learning_rat": 1}, "unknown field.*did you mean optimizer.learning_rate"),

@@ -39,6 +39,29 @@ def test_speeds_are_those_of_the_committed_results():
         assert text in README
 
 
+def test_training_figures_are_those_of_the_committed_results():
+    study = json.loads((ROOT / "docs/results/recipes.json").read_text())["ratios"]
+    tokens, seconds, documented = (
+        study[name]
+        for name in (
+            "tokens_against_gpt2",
+            "cpu_seconds_against_gpt2",
+            "cpu_seconds_against_documented",
+        )
+    )
+    trainer = json.loads((ROOT / "docs/results/trainer.json").read_text())
+    for text in (
+        f"{tokens['ratio']:.1f} times fewer tokens (95% interval {tokens['low']:.1f} to "
+        f"{tokens['high']:.1f})",
+        f"{seconds['ratio']:.1f} times less CPU time ({seconds['low']:.1f} to "
+        f"{seconds['high']:.1f})",
+        f"{documented['ratio']:.1f} times less CPU time ({documented['low']:.1f} to "
+        f"{documented['high']:.1f})",
+        f"{trainer['overhead_ms']['median']:.1f} ms of CPU per step",
+    ):
+        assert text in README, text
+
+
 def test_every_named_command_and_file_exists():
     for command in re.findall(r"labkit (\w+)", README):
         assert command in COMMANDS, command

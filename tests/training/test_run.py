@@ -43,7 +43,7 @@ def data(lab_home: Path) -> dict[str, Any]:
 
 def hard_plan(data: dict[str, Any], recipe: str) -> TrainingPlan:
     """Accumulation, dropout, and a second source so small that it is read many times."""
-    data = data | {"micro_batch": 2, "train": {**data["train"], "shards/tiny/validation": 0.3}}
+    data = data | {"micro_batch": 2, "train": {**data["train"], "shards/tiny/small": 0.3}}
     plan = with_recipe(tiny_plan(data, STEPS), recipe)
     return plan.with_overrides({"model.dropout": 0.1, "checkpoints.keep": STEPS})
 

@@ -20,11 +20,11 @@ def tiny_texts(count: int, seed: int) -> list[str]:
 
 
 def write_tiny_corpus(home: Path) -> dict[str, Any]:
-    """Shards of both sides and the byte tokenizer, below the artefacts' home; a `data` part."""
+    """Shards of both sides, of a `small` source, and the byte tokenizer; a `data` part."""
     tokenizer = KINDS["bytes"](tiny_texts(1, 0), 300)
     with artifacts.write_artifact(home / "tokenizers" / "tiny") as temporary:
         tokenizer.save(temporary / "tokenizer.json")
-    for side, count, seed in (("train", 60, 1), ("validation", 8, 2)):
+    for side, count, seed in (("train", 60, 1), ("validation", 8, 2), ("small", 3, 3)):
         write_shards(tiny_texts(count, seed), tokenizer, home / "shards" / "tiny" / side)
     return {
         "train": {"shards/tiny/train": 1.0},
