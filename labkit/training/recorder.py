@@ -74,7 +74,7 @@ class Clock:
 
 
 class Recorder(lightning.Callback):
-    """`outcome` says how the run ended, and why."""
+    """`outcome` says how and why the run ended early; None where it came to its end."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Recorder(lightning.Callback):
         self.plan, self.record, self.run = plan, record, run
         self.evaluator, self.tracker, self.milestones = evaluator, tracker, milestones
         self.samples_of, self.clock = samples_of, clock
-        self.outcome: tuple[State, str] = ("finished", "")
+        self.outcome: tuple[State, str] | None = None
         self.rows: list[dict[str, Any]] = []
         self._seen_step = 0
         self._flushed = self._polled = time.perf_counter()

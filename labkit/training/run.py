@@ -15,7 +15,7 @@ import torch
 
 from labkit.core import artifacts, lock
 from labkit.core.config import differences
-from labkit.core.records.run import RunRecord, RunStatus, runs_folder
+from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training import checkpoints, predictions, summary
@@ -65,6 +65,9 @@ def run(
             return record.status()
         try:
             return _Run(plan, record, facts.gpu_name, say).go(until, save_at, resume_from)
+        except SystemExit:  # Lightning's answer to SIGTERM before the recorder listens
+            record.set_status("interrupted", record.status().step, "signal SIGTERM at the start")
+            return record.status()
         except BaseException as error:
             reason = str(error) or type(error).__name__
             record.set_status("failed", record.status().step, reason.splitlines()[0][:300])
@@ -159,7 +162,7 @@ class _Run:
     def _finish(self, module: TrainingModule, run: RunState, recorder: Recorder) -> RunStatus:
         """The last words of a process; of a finished run also its result."""
         plan, record, step = self.plan, self.record, module.facts.step
-        state, reason = recorder.outcome
+        state, reason = recorder.outcome or _natural_end(plan, step)
         ending = f"{state}: {reason}" if reason else state
         found: dict[str, Any] = {}
         if state == "finished":
@@ -175,6 +178,12 @@ class _Run:
         if synced:
             self.say(synced)
         return record.status()
+
+
+def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:
+    if step == plan.num_steps:
+        return "finished", ""
+    return "failed", f"the trainer ended at step {step:,} of {plan.num_steps:,} for no known reason"
 
 
 def _set_up_torch(plan: TrainingPlan) -> None:

@@ -221,3 +221,18 @@ def wait_until(holds: Any, seconds: float = 40) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_signal_before_the_first_step_is_an_interruption_too(data, lab_home):
+    plan = tiny_plan(data, 100_000)
+    seen = set()
+    for delay in (0.0, 0.05, 0.1, 0.2, 0.4):
+        folder = lab_home / f"early-{delay}"
+        process = in_fresh_process(plan, lab_home, folder)
+        wait_until(lambda folder=folder: (folder / "running.lock").is_file())
+        time.sleep(delay)
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(30)
+        assert process.exitcode in (143, -signal.SIGTERM)
+        seen.add(RunRecord(folder).status().state)
+    assert seen <= {"interrupted", "died"}
