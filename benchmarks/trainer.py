@@ -32,21 +32,12 @@ def plan_in(home: Path) -> Any:
 
 def bare(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
     """(CPU seconds, final weights)."""
-    import torch
-
+    from benchmarks.recipes import take_steps
     from labkit.training.trainer import make_module
 
     module = make_module(plan)
-    is_bf16 = plan.compute.precision == "bf16"
     started = time.process_time()
-    for step in range(steps):
-        for ids in data.micro_batches(step):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bf16):
-                loss = module.training_step(ids, 0)
-            module.optimizer.zero_grad()
-            loss.backward()
-        module.configure_gradient_clipping()
-        module.optimizer.step()
+    take_steps(plan, module, data, 0, steps)
     return time.process_time() - started, module.model.state_dict()
 
 

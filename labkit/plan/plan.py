@@ -78,13 +78,6 @@ class TrainingPlan(Config):
         """Names the run's folder: the same plan on the same data is the same run."""
         return f"{slug(self.name)[:40]}-{hash_json([self.model_dump(), self.inputs()])}"
 
-    @property
-    def is_settled(self) -> bool:
-        """Nothing is left to look up or measure."""
-        compute = self.compute
-        is_auto = "auto" in (compute.device, compute.precision, compute.attention)
-        return not is_auto and compute.num_threads is not None
-
 
 def _content_hash(name: str) -> str:
     folder = artifacts.home() / name

@@ -20,7 +20,7 @@ from labkit.core.records.run import RunRecord, State
 from labkit.plan.plan import TrainingPlan
 from labkit.training import checkpoints
 from labkit.training.batches import chain_hash
-from labkit.training.evaluation import Evaluation, Evaluator
+from labkit.training.evaluation import Evaluator
 from labkit.training.guards import MOST_BAD_STEPS
 from labkit.training.module import TrainingModule
 from labkit.training.state import RunState, gather_state
@@ -125,7 +125,7 @@ class Recorder(lightning.Callback):
         if now - self._flushed > FLUSH_SECONDS:
             self.flush()
 
-    def evaluate(self, trainer: Any, module: TrainingModule) -> Evaluation:
+    def evaluate(self, trainer: Any, module: TrainingModule) -> None:
         start = time.perf_counter()
         context = trainer.precision_plugin.forward_context
         found = self.evaluator.evaluate(module.model, context)
@@ -147,7 +147,6 @@ class Recorder(lightning.Callback):
             f"step {step}: validation loss {found.loss:.4f} "
             f"({found.low:.4f} to {found.high:.4f}, {found.num_windows} windows)"
         )
-        return found
 
     def save(self, trainer: Any, module: TrainingModule) -> None:
         """Write a checkpoint and drop the oldest beyond those that are kept."""

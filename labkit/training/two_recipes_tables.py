@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.core.config import flatten
+from labkit.core.config import leaves
 from labkit.core.display import Html, paragraph
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
@@ -26,7 +26,7 @@ UNITS = {
 def plan_rows(question: TwoRecipes) -> list[Row]:
     """The fields in which the two plans differ, and their sizes."""
     plans = question.plans
-    flat = {recipe: flatten(plan.model_dump()) for recipe, plan in plans.items()}
+    flat = {recipe: leaves(plan) for recipe, plan in plans.items()}
     first, *_ = flat.values()
     differing = [name for name in first if len({str(one[name]) for one in flat.values()}) > 1]
     rows: list[Row] = [

@@ -77,7 +77,7 @@ class NotebookPage:
     def run_all(self) -> bool:
         """Run every cell; whether all passed. Outputs are drawn when this returns."""
         command = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
-        return bool(self.page.evaluate(command))
+        return bool(self._evaluate(command, None, RUN_SECONDS))
 
     def ask_kernel(self, code: str) -> str:
         """What the notebook's own kernel prints for some code, beside the cells."""
@@ -88,7 +88,7 @@ class NotebookPage:
             future.onIOPub = m => { said += m.content.text ?? m.content.evalue ?? '' };
             await future.done;
             return said }"""
-        return self.page.evaluate(script, code).strip()
+        return self._evaluate(script, code, START_SECONDS).strip()
 
     def errors_in_cells(self) -> list[str]:
         script = """() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells
@@ -119,6 +119,15 @@ class NotebookPage:
         self.page.evaluate(
             "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown()"
         )
+
+    def _evaluate(self, function: str, argument: object, seconds: float):
+        """`page.evaluate` waits for ever for a promise that nobody keeps; this does not."""
+        script = f"""argument => Promise.race([
+            ({function})(argument),
+            new Promise((_, refuse) => setTimeout(() => refuse(new Error(
+                'no answer in {seconds} s; the kernel is ' + window.jupyterapp.shell.currentWidget
+                    ?.sessionContext?.session?.kernel?.status)), {seconds * 1000}))])"""
+        return self.page.evaluate(script, argument)
 
     def _wait_for(self, condition: str) -> None:
         script = (
