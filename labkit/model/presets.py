@@ -74,14 +74,14 @@ _LLAMA_3: dict[str, Any] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "nanogpt-cpu": _gpt2(4, 128)
-    | {"context_length": 64, "num_heads": 4, "num_kv_heads": 4, "head_dim": 32}
-    | {"qkv_bias": False, "attention_output_bias": False, "feed_forward_bias": False}
-    | {"norm_bias": False},
     "gpt2": _gpt2(12, 768),
     "gpt2-medium": _gpt2(24, 1024),
     "gpt2-large": _gpt2(36, 1280),
     "gpt2-xl": _gpt2(48, 1600),
+    "nanogpt-cpu": _gpt2(4, 128)
+    | {"context_length": 64, "num_heads": 4, "num_kv_heads": 4, "head_dim": 32}
+    | {"qkv_bias": False, "attention_output_bias": False, "feed_forward_bias": False}
+    | {"norm_bias": False},
     "llama-7b": _llama(32, 4096, 11008, context_length=2048, norm_epsilon=1e-6),
     "llama-13b": _llama(40, 5120, 13824, context_length=2048, norm_epsilon=1e-6),
     "llama-33b": _llama(60, 6656, 17920, context_length=2048, norm_epsilon=1e-6),

@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal, Self
 
+from pydantic import model_validator
+
 from labkit.core.config import Config, field
 
 PRESETS: dict[str, dict[str, object]] = {
@@ -33,6 +35,15 @@ class SchedulePlan(Config):
         1.0, "cosine: where it ends; wsd: how long its decay is; of the budget", gt=0, le=1
     )
     final_ratio: float = field(0.1, "where the decay ends, of the peak", ge=0, le=1, step=0.01)
+
+    @model_validator(mode="after")
+    def _falls_after_it_rose(self) -> Self:
+        if self.shape == "cosine" and self.decay_share <= self.warmup_share:
+            raise ValueError(
+                f"the cosine would end at decay_share={self.decay_share:g}, within the warm-up; "
+                f"give more than warmup_share={self.warmup_share:g}"
+            )
+        return self
 
     @classmethod
     def from_preset(cls, name: str) -> Self:
@@ -55,7 +66,7 @@ def learning_rate_ratio(schedule: SchedulePlan, num_tokens: float, budget: float
 
 
 def _cosine(schedule: SchedulePlan, num_tokens: float, budget: float, warmup: float) -> float:
-    end = max(schedule.decay_share * budget, warmup)
+    end = schedule.decay_share * budget
     progress = 1.0 if num_tokens >= end else (num_tokens - warmup) / (end - warmup)
     cosine = (1 + math.cos(math.pi * progress)) / 2
     return schedule.final_ratio + (1 - schedule.final_ratio) * cosine

@@ -12,6 +12,7 @@ Where the data order stands follows from the step alone.
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ import torch
 
 from labkit.core import artifacts, disk
 from labkit.core.artifacts import DamagedArtifact, Manifest
-from labkit.core.config import flatten
+from labkit.core.config import flatten, hash_json
 from labkit.core.errors import LabError
 from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan
@@ -48,10 +49,13 @@ def load_checkpoint(folder: Path, plan: TrainingPlan | None = None) -> Checkpoin
 
     Raises:
         DamagedArtifact: a file differs from the manifest, or a component is missing.
-        LabError: naming what differs between its plan, data or versions and the given ones.
+        LabError: naming what differs between its plan, data or versions and the given ones, or
+            a file that holds more than tensors.
     """
     folder = Path(folder)
     manifest = artifacts.read_manifest(folder)
+    if manifest.config is not None and hash_json(manifest.config) != manifest.config_hash:
+        raise DamagedArtifact(f"{folder}: its manifest differs from its hash; use another one")
     if plan is not None:
         refuse_other(manifest, plan, folder)
     state: Checkpoint = {}
@@ -60,7 +64,7 @@ def load_checkpoint(folder: Path, plan: TrainingPlan | None = None) -> Checkpoin
         if not path.is_file():
             raise DamagedArtifact(f"{folder}: the checkpoint lacks its {name}; use another one")
         if name in TENSORS:
-            state[name] = torch.load(path, weights_only=True, map_location="cpu")
+            state[name] = _load_tensors(path)
         else:
             state[name] = json.loads(path.read_bytes())
     return state
@@ -114,6 +118,13 @@ def first_difference(one: Checkpoint, other: Checkpoint) -> str | None:
 
 def tensor_bytes(tensor: torch.Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _load_tensors(path: Path) -> Any:
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise LabError(f"{path}: holds more than tensors, so nothing of it is loaded") from error
 
 
 def _leaves(value: Any, prefix: str) -> dict[str, Any]:

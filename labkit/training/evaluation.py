@@ -47,7 +47,7 @@ class Evaluator:
     """The validation windows of a plan, read once.
 
     Raises:
-        LabError: fewer than two windows.
+        LabError: fewer than two windows, or shards that another tokenizer wrote.
     """
 
     def __init__(
@@ -58,6 +58,11 @@ class Evaluator:
         sequence_length: int,
         batch_size: int,
     ):
+        if shards.facts.tokenizer != tokenizer.fingerprint:
+            raise LabError(
+                f"validation was not written with tokenizer {tokenizer.name}; give data.tokenizer "
+                "the one that wrote the shards"
+            )
         available = shards.num_windows(sequence_length)
         if available < 2:
             raise LabError(
@@ -97,6 +102,7 @@ class Evaluator:
         start = self.tokenizer.end_of_text
         assert start is not None  # shards can't be written without one
         length = min(self.plan.sample_tokens, model.config.context_length - 1)
+        num_ids = self.tokenizer.vocab_size  # a model may have more, for round numbers
         texts = []
         for number in range(self.plan.num_samples):
             with context():
@@ -108,7 +114,7 @@ class Evaluator:
                     temperature=self.plan.temperature,
                     end_of_text=start,
                 )
-            texts.append(self.tokenizer.decode([one for one in ids if one != start]))
+            texts.append(self.tokenizer.decode([n for n in ids if n != start and n < num_ids]))
         return texts
 
     def _summarise(self, losses: np.ndarray, num_batches: int) -> Evaluation:
@@ -117,7 +123,7 @@ class Evaluator:
             return Evaluation(nan, nan, nan, nan, len(losses), num_batches, None, None)
         interval = bootstrap_interval(losses, lambda one: float(one.mean()), seed=0)
         nats = float(losses.sum()) * (self.windows_BT.shape[1] - 1)
-        is_spelled = self.num_bytes > 0
+        bits = nats / math.log(2)
         return Evaluation(
             loss=interval.estimate,
             standard_error=float(losses.std(ddof=1) / math.sqrt(len(losses))),
@@ -125,8 +131,8 @@ class Evaluator:
             high=interval.high,
             num_windows=len(losses),
             num_batches=num_batches,
-            bits_per_byte=bits_per_byte(nats, 0.0, self.num_bytes) if is_spelled else None,
-            bits_per_character=nats / math.log(2) / self.num_characters if is_spelled else None,
+            bits_per_byte=bits_per_byte(nats, 0.0, self.num_bytes) if self.num_bytes else None,
+            bits_per_character=bits / self.num_characters if self.num_characters else None,
         )
 
 

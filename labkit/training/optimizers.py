@@ -71,7 +71,10 @@ def make_optimizer(
         for group in groups
     ]
     if plan.matrices == "adamw":
-        return torch.optim.AdamW(rules, fused=True)
+        adamw = torch.optim.AdamW(rules, fused=True)
+        # fused, it would unscale fp16's gradients itself, after they were measured and clipped
+        adamw._step_supports_amp_scaling = False  # pyright: ignore[reportAttributeAccessIssue]
+        return adamw
     for rule, group in zip(rules, groups, strict=True):
         rule |= {"uses_muon": group.rule == "muon", "momentum": plan.muon_momentum}
     return MuonAdamW(rules, dtype)

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from labkit.core import artifacts, lock
-from labkit.core.config import differences
+from labkit.core.config import differences, validate
+from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
@@ -60,6 +61,7 @@ def run(
     run_id = plan.run_id  # refuses missing data by name, whatever the folder
     record = RunRecord(folder or runs_folder() / run_id)
     with lock.hold(record.lock_file, f"run {record.run_id}"):
+        _refuse_other_plan(record, plan)
         if record.status().state == "finished":
             say(f"{record.run_id} is finished; nothing to do")
             return record.status()
@@ -97,6 +99,7 @@ class _Run:
         state, source = self._find_state(resume_from)
         if not record.log_file.is_file():
             self._open_record()
+        record.take_request()  # one that a process before this one never saw
         record.set_status("starting", 0)
         if record.read("predictions") is None:
             probed = probe_step_seconds(plan, self.data)
@@ -184,6 +187,15 @@ def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:
     if step == plan.num_steps:
         return "finished", ""
     return "failed", f"the trainer ended at step {step:,} of {plan.num_steps:,} for no known reason"
+
+
+def _refuse_other_plan(record: RunRecord, plan: TrainingPlan) -> None:
+    there = record.read("plan")
+    if there is not None and (changed := differences(validate(TrainingPlan, there), plan)):
+        raise LabError(
+            f"{record.folder} holds the run of another plan, different in {', '.join(changed)}; "
+            "give another folder"
+        )
 
 
 def _set_up_torch(plan: TrainingPlan) -> None:

@@ -11,7 +11,7 @@ from labkit.cli.doctor_checks import Facts, all_checks
 GOOD = Facts(
     python=(3, 11, 7),
     interpreter="/env/bin/python",
-    packages={"torch": "2.13.0+cpu", "lightning": None, "ipywidgets": "8.1.9"},
+    packages={"torch": "2.13.0+cpu", "lightning": "2.6.6", "ipywidgets": "8.1.9"},
     has_gpu=False,
     torch_cuda=None,
     browser="/usr/bin/chromium",
@@ -61,6 +61,7 @@ def test_a_good_machine_lacks_nothing():
             "2.6.3 is a release with malware",
             "pip uninstall -y lightning",
         ),
+        ({"packages": packages(lightning=None)}, "lightning", "warn", "only training", "pip"),
         ({"packages": packages(lightning="2.6.4")}, "lightning", "ok", "2.6.4", ""),
         ({"kernel_interpreter": None}, "Jupyter kernel", "lack", "no kernel", "ipykernel install"),
         (

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import errno
 import json
-import pickle
+import os
 import random
 import shutil
+import signal
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -156,7 +158,6 @@ class Payload:
 @pytest.mark.parametrize("function", ["os.system", "eval", "exec"])
 def test_nothing_hostile_in_a_checkpoint_runs(function, plan, saved, tmp_path):
     import builtins
-    import os
 
     [newest, _] = all_checkpoints(saved)
     marker = tmp_path / "marker"
@@ -167,8 +168,9 @@ def test_nothing_hostile_in_a_checkpoint_runs(function, plan, saved, tmp_path):
         for name in ("optimizer.pt", "random.pt", "progress.json"):
             shutil.copy(newest / name, temporary / name)
         torch.save(Payload(call, code), temporary / "weights.pt")
-    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
-        load_checkpoint(folder)
+    for read in (lambda: load_checkpoint(folder), lambda: newest_good(saved, plan)):
+        with pytest.raises(LabError, match=r"weights\.pt: holds more than tensors"):
+            read()
     assert not marker.exists()
 
 
@@ -182,3 +184,51 @@ def test_a_full_disk_keeps_the_old_one_and_says_so(plan, saved, monkeypatch):
         save_checkpoint(checkpoint_folder(saved, 3), state, plan)
     assert [path.name for path in all_checkpoints(saved)] == ["step-00000002", "step-00000001"]
     assert not list(saved.glob(".tmp-*"))
+
+
+def test_a_manifest_that_differs_from_its_hash_is_damaged(plan, saved):
+    [newest, before] = all_checkpoints(saved)
+    text = (newest / artifacts.MANIFEST).read_text()
+    assert text.count('"learning_rate":0.001') == 1
+    for other in ('"learning_rate":0.003', "\udc80", text[:50]):
+        changed = text.replace('"learning_rate":0.001', other) if other not in text else other
+        (newest / artifacts.MANIFEST).write_bytes(changed.encode("utf-8", "surrogateescape"))
+        folder, _, passed_over = newest_good(saved, plan)
+        assert folder == before
+        assert "manifest" in passed_over[0]
+
+
+def _killed_while_saving(home: str, folder: Path, plan: dict, calls: int) -> None:
+    """The process dies in its `calls`-th write of tensors, half of the bytes written."""
+    os.environ["LABKIT_HOME"] = home
+    whole = torch.save
+    done = []
+
+    def save(value, path):
+        whole(value, path)
+        done.append(path)
+        if len(done) == calls:
+            os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoints.torch.save = save
+    state = load_checkpoint(all_checkpoints(folder)[0])
+    save_checkpoint(checkpoint_folder(folder, 3), state, type(tiny_plan({"batch_size": 4}))(**plan))
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_kill_in_the_middle_of_a_save_keeps_the_old_one(calls, plan, saved, lab_home):
+    context = get_context("fork")
+    arguments = (str(lab_home), saved, plan.model_dump(), calls)
+    process = context.Process(target=_killed_while_saving, args=arguments)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert len(list(saved.glob(".tmp-*"))) == 1
+    assert [path.name for path in all_checkpoints(saved)] == ["step-00000002", "step-00000001"]
+    folder, state, passed_over = newest_good(saved, plan)
+    assert (folder, passed_over) == (saved / "step-00000002", [])
+    assert state is not None
+    save_checkpoint(checkpoint_folder(saved, 3), state, plan)
+    assert not list(saved.glob(".tmp-*"))
+    assert first_difference(load_checkpoint(saved / "step-00000003", plan), state) is None

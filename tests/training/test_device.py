@@ -15,6 +15,7 @@ CPU_BUILD = DeviceFacts("2.13.0+cpu", has_nvidia_gpu=True, has_cpu_bf16=True)
 OLD_DRIVER = DeviceFacts(
     "2.13.0", True, "12.8", False, "The NVIDIA driver on your system is too old"
 )
+SILENT = DeviceFacts("2.13.0", True, "12.8", False)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,15 @@ OLD_DRIVER = DeviceFacts(
         (T4, "cuda", "fp32", ("cuda", "fp32")),
         (CPU_BUILD, "cpu", "auto", ("cpu", "bf16")),
         (OLD_DRIVER, "cpu", "auto", ("cpu", "fp32")),
+        (MAC, "mps", "fp32", ("mps", "fp32")),
+        (T4, "auto", "fp16", ("cuda", "fp16")),
+        (H100, "cuda", "fp16", ("cuda", "fp16")),
+        (LAPTOP, "cpu", "fp16", "precision fp16 needs an NVIDIA GPU, not cpu; give bf16 or fp32"),
+        (MAC, "mps", "fp16", "precision fp16 needs an NVIDIA GPU, not mps"),
+        (MAC, "cuda", "auto", "no NVIDIA GPU here; give compute.device auto or cpu"),
+        (H100, "mps", "auto", "no Apple GPU that torch can use here"),
+        (OLD_DRIVER, "cuda", "auto", "built for CUDA 12.8, does not reach it: The NVIDIA driver"),
+        (SILENT, "auto", "auto", "does not reach it: no reason given"),
         (LAPTOP, "cuda", "auto", "no NVIDIA GPU here; give compute.device auto or cpu"),
         (LAPTOP, "mps", "auto", "no Apple GPU that torch can use here"),
         (LAPTOP, "auto", "fp16", "precision fp16 needs an NVIDIA GPU, not cpu"),
@@ -60,4 +70,6 @@ def test_the_line_says_where_and_how():
     )
     assert "GPU left alone" in describe_device(compute, H100)
     gpu = ComputePlan(device="cuda", precision="bf16")
+    mac = ComputePlan(device="mps", precision="fp32")
+    assert describe_device(mac, MAC) == "device mps (Apple GPU), precision fp32"
     assert describe_device(gpu, H100) == "device cuda (NVIDIA H100 80GB HBM3), precision bf16"

@@ -46,6 +46,36 @@ def test_a_uniform_model_knows_exactly_nothing(tmp_path):
     assert found.bits_per_character == pytest.approx(math.log2(257) * 160 / characters, rel=0.1)
 
 
+def test_a_chinese_character_is_three_bytes(tmp_path):
+    one = evaluator(tmp_path, ["三国演义水浒传" * 90], length=15, num_windows=9)
+    found = one.evaluate(model_for(one))
+    assert (one.num_bytes, one.num_characters) == (9 * 15, 9 * 5)
+    assert found.bits_per_byte == pytest.approx(found.loss / math.log(2))
+    assert found.bits_per_character == pytest.approx(3 * found.bits_per_byte)
+
+
+def test_windows_without_a_whole_character_have_bits_per_byte_alone(tmp_path):
+    one = evaluator(tmp_path, ["三" * 4], length=3, num_windows=2)
+    one.num_characters = 0
+    found = one.evaluate(model_for(one))
+    assert found.bits_per_character is None
+    assert found.bits_per_byte
+
+
+def test_a_model_with_more_ids_than_the_tokenizer_writes_what_can_be_read(tmp_path):
+    one = evaluator(tmp_path, tiny_texts(4, 3), num_windows=4, num_samples=3)
+    texts = one.sample_texts(model_for(one, vocab_size=1024), seed=0)
+    assert len(texts) == 3
+    assert all(len(text.encode()) <= 64 for text in texts)
+
+
+def test_another_tokenizer_than_that_of_the_shards_is_refused(tmp_path):
+    shards = Shards(write_shards(tiny_texts(4, 3), KINDS["bytes"]([], 300), tmp_path / "s"))
+    words = KINDS["words"](tiny_texts(3, 0), 300)
+    with pytest.raises(LabError, match=r"not written with tokenizer words.*give data\.tokenizer"):
+        Evaluator(shards, words, EvaluationPlan(), 16, 4)
+
+
 def test_mean_error_and_interval_by_hand(tmp_path):
     one = evaluator(tmp_path, tiny_texts(4, 3), num_windows=25)
     model = model_for(one)

@@ -3,15 +3,26 @@ from __future__ import annotations
 import json
 import math
 
+import lightning
 import numpy as np
+import pytest
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 
 from labkit.core.records.run import RunRecord
+from labkit.plan.recipes import RECIPES, with_recipe
 from labkit.training import run as runs
-from labkit.training.checkpoints import all_checkpoints
+from labkit.training.batches import StepBatches, TrainingData
+from labkit.training.checkpoints import (
+    all_checkpoints,
+    checkpoint_folder,
+    first_difference,
+    load_checkpoint,
+)
 from labkit.training.guards import BadStepGuard, SpikeDetector
 from labkit.training.module import TrainingModule
 from labkit.training.muon import MuonAdamW
+from labkit.training.trainer import make_module
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 
@@ -84,6 +95,29 @@ def test_a_nan_step_never_reaches_the_weights_and_its_samples_are_named(lab_home
         json.loads(line, parse_constant=lambda name: 1 / 0)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_nan_step_leaves_weights_and_optimizer_as_saved_before_it(recipe, lab_home, monkeypatch):
+    plan = with_recipe(tiny_plan(write_tiny_corpus(lab_home), 24), recipe)
+    poison(monkeypatch, {9})
+    record = RunRecord(lab_home / "run")
+    plan = plan.with_overrides({"checkpoints.keep": 9})
+    runs.run(plan, record.folder, save_at=(8, 9, 10), say=lambda _: None)
+    before, bad, after = (
+        load_checkpoint(checkpoint_folder(record.checkpoints, step)) for step in (8, 9, 10)
+    )
+    for part in ("weights", "optimizer"):
+        assert not differs_in(part, before, bad)
+        assert differs_in(part, bad, after)
+    assert (bad["progress"]["dropped_steps"], bad["progress"]["dropped_in_a_row"]) == (1, 1)
+    assert (after["progress"]["dropped_steps"], after["progress"]["dropped_in_a_row"]) == (1, 0)
+
+
+def differs_in(part: str, one: dict, other: dict) -> bool:
+    """Tensors only: the learning rate in the optimizer's groups moves on in a dropped step."""
+    left, right = (state[part].get("state", state[part]) for state in (one, other))
+    return first_difference(one | {part: left}, one | {part: right}) is not None
+
+
 def test_three_nan_steps_in_a_row_end_the_run_with_a_checkpoint(lab_home, monkeypatch):
     plan = tiny_plan(write_tiny_corpus(lab_home), 24)
     poison(monkeypatch, {11, 12, 13, 14})
@@ -94,10 +128,12 @@ def test_three_nan_steps_in_a_row_end_the_run_with_a_checkpoint(lab_home, monkey
     assert all_checkpoints(record.checkpoints)[0].name == "step-00000013"
 
 
-def test_an_overflowing_fp16_step_is_the_scalers_to_drop():
+@pytest.mark.parametrize("uses_muon", [True, False])
+def test_an_overflowing_fp16_step_is_the_scalers_to_drop(uses_muon):
     weight = torch.nn.Parameter(torch.ones(4, 4))
-    group = {"params": [weight], "lr": 0.1, "weight_decay": 0.0, "momentum": 0.9}
-    optimizer = MuonAdamW([group | {"uses_muon": True}], torch.float32)
+    group = {"params": [weight], "lr": 0.1, "weight_decay": 0.0, "uses_muon": uses_muon}
+    numbers = {"momentum": 0.9, "betas": (0.9, 0.95), "eps": 1e-8}
+    optimizer = MuonAdamW([group | numbers], torch.float32)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     for factor, moves in ((math.inf, False), (1.0, True)):
         optimizer.zero_grad()
@@ -106,4 +142,58 @@ def test_an_overflowing_fp16_step_is_the_scalers_to_drop():
         scaler.step(optimizer)
         scaler.update()
         assert torch.equal(weight, before) != moves
+        assert bool(optimizer.state) == moves
         assert scaler.get_scale() == (scale if moves else scale / 2)
+
+
+class Norms(lightning.Callback):
+    """Gradient norm, loss scale and first weight after each step."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[float, float, torch.Tensor]] = []
+
+    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+        scale = trainer.precision_plugin.state_dict().get("scale", 1.0)
+        weight = pl_module.weights[0].detach().clone()
+        self.rows.append((pl_module.facts.gradient_norm, scale, weight))
+
+
+def norms(plan, precision: str, init_scale: float = 1024.0) -> Norms:
+    """Of six steps; fp16 as Lightning's plugin does it, for once on a CPU."""
+    plan = plan.with_overrides({"compute.precision": precision})
+    callback = Norms()
+    scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
+    plugins = [MixedPrecision("16-mixed", "cpu", scaler)] if precision == "fp16" else []
+    quiet = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_steps=6, callbacks=[callback], plugins=plugins, **quiet
+    )
+    trainer.fit(make_module(plan), StepBatches(TrainingData(plan), 0, 6))
+    return callback
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_fp16_measures_and_clips_the_gradient_itself_and_not_the_scaled_one(recipe, lab_home):
+    torch.set_num_threads(1)
+    plan = with_recipe(tiny_plan(write_tiny_corpus(lab_home)), recipe)
+    full, half = norms(plan, "fp32").rows, norms(plan, "fp16").rows
+    for (norm, _, weight), (half_norm, _, half_weight) in zip(full, half, strict=True):
+        assert half_norm == pytest.approx(norm, rel=0.02)
+        torch.testing.assert_close(half_weight, weight, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_fp16_halves_its_scale_until_a_step_fits(recipe, lab_home):
+    torch.set_num_threads(1)
+    plan = with_recipe(tiny_plan(write_tiny_corpus(lab_home)), recipe)
+    rows = norms(plan, "fp16", init_scale=2.0**21).rows
+    start = make_module(plan).weights[0].detach()
+    overflowed = [not math.isfinite(norm) for norm, _, _ in rows]
+    assert overflowed[0]
+    assert not overflowed[-1]
+    for number, (_, scale, weight) in enumerate(rows):
+        before = rows[number - 1][2] if number else start
+        assert torch.equal(weight, before) == overflowed[number]
+        assert scale == 2.0 ** (21 - sum(overflowed[: number + 1]))

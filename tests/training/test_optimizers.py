@@ -53,28 +53,33 @@ def set_gradients(weights, seed):
 
 def test_adamw_is_torchs_alone_and_inside_the_joint_optimizer():
     plan = OptimizerPlan(learning_rate=3e-3)
-    models = [tiny_model() for _ in range(3)]
+    models = [tiny_model() for _ in range(4)]
     groups = [parameter_groups(model, plan) for model in models]
     rules = [
         {"params": list(g.parameters.values()), "weight_decay": g.weight_decay, "lr": 3e-3}
         | {"betas": (0.9, 0.95), "eps": 1e-8, "uses_muon": False}
         for g in groups[1]
     ]
-    theirs = [
-        {"params": list(g.parameters.values()), "weight_decay": g.weight_decay} for g in groups[2]
-    ]
+    theirs, fused = (
+        [{"params": list(g.parameters.values()), "weight_decay": g.weight_decay} for g in one]
+        for one in groups[2:]
+    )
     optimizers = [
         make_optimizer(groups[0], plan, torch.float32),
         MuonAdamW(rules, torch.float32),
         torch.optim.AdamW(theirs, lr=3e-3, betas=(0.9, 0.95)),
+        torch.optim.AdamW(fused, lr=3e-3, betas=(0.9, 0.95), fused=True),
     ]
     for step in range(3):
         for model, optimizer in zip(models, optimizers, strict=True):
             set_gradients(model.parameters(), step)
             optimizer.step()
-        for alone, joint, torchs in zip(*(model.parameters() for model in models), strict=True):
+        for alone, joint, plain, one_kernel in zip(
+            *(model.parameters() for model in models), strict=True
+        ):
             assert torch.equal(alone, joint)
-            torch.testing.assert_close(alone, torchs, rtol=1e-6, atol=1e-7)
+            assert torch.equal(alone, one_kernel)
+            torch.testing.assert_close(alone, plain, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (32, 16), (16, 48)])
@@ -94,6 +99,33 @@ def test_muon_is_torchs_muon_up_to_bf16(shape):
         for one, other, start in zip(ours, theirs, before, strict=True):
             moved = (other - start).norm()
             assert (one - other).norm() < 0.02 * moved * (step + 1)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (32, 16), (16, 48)])
+def test_muon_in_fp32_is_its_description_step_by_step(shape):
+    """Jordan et al. 2024, one matrix at a time in float64."""
+    torch.manual_seed(0)
+    ours = [nn.Parameter(torch.randn(shape)) for _ in range(2)]
+    expected = [weight.detach().double() for weight in ours]
+    momenta = [torch.zeros(shape, dtype=torch.float64) for _ in ours]
+    group = {"params": ours, "lr": 0.05, "weight_decay": 0.1, "momentum": 0.9, "uses_muon": True}
+    optimizer = MuonAdamW([group], torch.float32)
+    a, b, c = COEFFICIENTS
+    for step in range(5):
+        set_gradients(ours, step)
+        for number, weight in enumerate(ours):
+            gradient = weight.grad.double()
+            momenta[number] = 0.9 * momenta[number] + 0.1 * gradient
+            x = 0.1 * gradient + 0.9 * momenta[number]
+            x = x / x.norm()
+            for _ in range(5):
+                gram = x @ x.T
+                x = a * x + (b * gram + c * gram @ gram) @ x
+            rate = 0.05 * max(1, shape[0] / shape[1]) ** 0.5
+            expected[number] = expected[number] * (1 - 0.05 * 0.1) - rate * x
+        optimizer.step()
+        for weight, reference in zip(ours, expected, strict=True):
+            torch.testing.assert_close(weight.detach().double(), reference, rtol=1e-5, atol=1e-5)
 
 
 def test_newton_schulz_by_its_definition_and_by_singular_values():
@@ -119,10 +151,32 @@ def test_a_parameter_without_a_gradient_is_left_alone_with_its_state():
     assert not any(optimizer.state.values())
 
 
-def test_state_goes_on_bit_equal():
+@pytest.mark.parametrize("plan", [OptimizerPlan(), MUON])
+def test_a_gradient_that_stops_coming_leaves_weight_and_state_as_they_were(plan):
+    model = tiny_model()
+    optimizer = make_optimizer(parameter_groups(model, plan), plan, torch.float32)
+    set_gradients(model.parameters(), 0)
+    optimizer.step()
+    state = copy.deepcopy(optimizer.state_dict()["state"])
+    before = [weight.detach().clone() for weight in model.parameters()]
+    listed = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for weight in listed[::2]:
+        weight.grad = None
+    optimizer.step()
+    after = optimizer.state_dict()["state"]
+    for number in range(len(listed)):
+        same = all(torch.equal(state[number][key], after[number][key]) for key in state[number])
+        assert same == (number % 2 == 0)
+    kept = {id(weight) for weight in listed[::2]}
+    for weight, old in zip(model.parameters(), before, strict=True):
+        assert torch.equal(weight, old) == (id(weight) in kept)
+
+
+@pytest.mark.parametrize("plan", [OptimizerPlan(), MUON])
+def test_state_goes_on_bit_equal(plan):
     one, other = tiny_model(), tiny_model()
-    first = make_optimizer(parameter_groups(one, MUON), MUON, torch.float32)
-    second = make_optimizer(parameter_groups(other, MUON), MUON, torch.float32)
+    first = make_optimizer(parameter_groups(one, plan), plan, torch.float32)
+    second = make_optimizer(parameter_groups(other, plan), plan, torch.float32)
     for step in range(4):
         if step == 2:
             other.load_state_dict(one.state_dict())

@@ -79,11 +79,16 @@ class RunRecord:
         disk.write_json(self.folder / f"{name}.json", value)
 
     def status(self) -> RunStatus:
-        found = self.read("status")
-        status = RunStatus.model_validate(found) if found else RunStatus(state="starting")
+        status = self._written_status()
         if status.state in RUNNING and not lock.is_held(self.lock_file):
-            return status.model_copy(update={"state": "died", "reason": "its process is gone"})
+            status = self._written_status()  # its last word, if it ended while we looked
+            if status.state in RUNNING:
+                return status.model_copy(update={"state": "died", "reason": "its process is gone"})
         return status
+
+    def _written_status(self) -> RunStatus:
+        found = self.read("status")
+        return RunStatus.model_validate(found) if found else RunStatus(state="starting")
 
     def set_status(self, state: State, step: int, reason: str = "") -> None:
         self.write("status", RunStatus(state=state, step=step, reason=reason).model_dump())
