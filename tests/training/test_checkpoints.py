@@ -164,7 +164,9 @@ def test_nothing_hostile_in_a_checkpoint_runs(function, plan, saved, tmp_path):
     code = f"touch {marker}" if function == "os.system" else f"open({str(marker)!r}, 'w')"
     call = os.system if function == "os.system" else getattr(builtins, function)
     folder = saved / "step-00000003"
-    with artifacts.write_artifact(folder, config=plan, inputs=plan.inputs()) as temporary:
+    with artifacts.write_artifact(
+        folder, config=plan, inputs=plan.inputs(), packages=checkpoints.PACKAGES
+    ) as temporary:
         for name in ("optimizer.pt", "random.pt", "progress.json"):
             shutil.copy(newest / name, temporary / name)
         torch.save(Payload(call, code), temporary / "weights.pt")
@@ -189,9 +191,9 @@ def test_a_full_disk_keeps_the_old_one_and_says_so(plan, saved, monkeypatch):
 def test_a_manifest_that_differs_from_its_hash_is_damaged(plan, saved):
     [newest, before] = all_checkpoints(saved)
     text = (newest / artifacts.MANIFEST).read_text()
-    assert text.count('"learning_rate":0.001') == 1
-    for other in ('"learning_rate":0.003', "\udc80", text[:50]):
-        changed = text.replace('"learning_rate":0.001', other) if other not in text else other
+    assert text.count('"learning_rate": 0.001') == 1
+    for other in ('"learning_rate": 0.003', "\udc80", text[:50]):
+        changed = text.replace('"learning_rate": 0.001', other) if other not in text else other
         (newest / artifacts.MANIFEST).write_bytes(changed.encode("utf-8", "surrogateescape"))
         folder, _, passed_over = newest_good(saved, plan)
         assert folder == before

@@ -147,15 +147,18 @@ def test_an_overflowing_fp16_step_is_the_scalers_to_drop(uses_muon):
 
 
 class Norms(lightning.Callback):
-    """Gradient norm, loss scale and first weight after each step."""
+    """Gradient norm, loss scale and weights after each step."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[float, float, torch.Tensor]] = []
 
     def on_train_batch_end(self, trainer, pl_module, *_) -> None:
         scale = trainer.precision_plugin.state_dict().get("scale", 1.0)
-        weight = pl_module.weights[0].detach().clone()
-        self.rows.append((pl_module.facts.gradient_norm, scale, weight))
+        self.rows.append((pl_module.facts.gradient_norm, scale, flat(pl_module)))
+
+
+def flat(module: TrainingModule) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in module.weights])
 
 
 def norms(plan, precision: str, init_scale: float = 1024.0) -> Norms:
@@ -179,9 +182,7 @@ def test_fp16_measures_and_clips_the_gradient_itself_and_not_the_scaled_one(reci
     torch.set_num_threads(1)
     plan = with_recipe(tiny_plan(write_tiny_corpus(lab_home)), recipe)
     full, half = norms(plan, "fp32").rows, norms(plan, "fp16").rows
-    for (norm, _, weight), (half_norm, _, half_weight) in zip(full, half, strict=True):
-        assert half_norm == pytest.approx(norm, rel=0.02)
-        torch.testing.assert_close(half_weight, weight, rtol=0, atol=2e-3)
+    assert [norm for norm, *_ in half] == pytest.approx([norm for norm, *_ in full], rel=0.005)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -189,11 +190,11 @@ def test_fp16_halves_its_scale_until_a_step_fits(recipe, lab_home):
     torch.set_num_threads(1)
     plan = with_recipe(tiny_plan(write_tiny_corpus(lab_home)), recipe)
     rows = norms(plan, "fp16", init_scale=2.0**21).rows
-    start = make_module(plan).weights[0].detach()
+    start = flat(make_module(plan))
     overflowed = [not math.isfinite(norm) for norm, _, _ in rows]
     assert overflowed[0]
-    assert not overflowed[-1]
-    for number, (_, scale, weight) in enumerate(rows):
+    assert not all(overflowed)
+    for number, (_, scale, weights) in enumerate(rows):
         before = rows[number - 1][2] if number else start
-        assert torch.equal(weight, before) == overflowed[number]
+        assert torch.equal(weights, before) == overflowed[number]
         assert scale == 2.0 ** (21 - sum(overflowed[: number + 1]))
