@@ -160,6 +160,18 @@ def _minor(version: str) -> str:
     return ".".join(version.split("+")[0].split(".")[:2])
 
 
+def set_newer_aside(checkpoints: Path, folder: Path | None) -> None:
+    """Rename what was passed over: its step will be taken and saved again, and it counts as none
+    of those that are kept.
+    """
+    for damaged in all_checkpoints(checkpoints):
+        if damaged == folder:
+            return
+        aside = damaged.with_name(f"damaged-{damaged.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        damaged.rename(aside)
+
+
 def remove_old(checkpoints: Path, keep: int) -> None:
     for folder in all_checkpoints(checkpoints)[keep:]:
         shutil.rmtree(folder, ignore_errors=True)

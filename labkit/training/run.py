@@ -140,6 +140,7 @@ class _Run:
         for reason in passed_over:
             self.say(f"passed over a damaged checkpoint: {reason}")
             self.record.log(f"passed over a damaged checkpoint: {reason}")
+        checkpoints.set_newer_aside(self.record.checkpoints, folder)
         if folder is None and resume_from is not None:
             return checkpoints.load_checkpoint(resume_from, self.plan), str(resume_from)
         return state, folder.name if folder else ""

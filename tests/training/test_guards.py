@@ -152,7 +152,7 @@ class Norms(lightning.Callback):
     def __init__(self) -> None:
         self.rows: list[tuple[float, float, torch.Tensor]] = []
 
-    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         scale = trainer.precision_plugin.state_dict().get("scale", 1.0)
         self.rows.append((pl_module.facts.gradient_norm, scale, flat(pl_module)))
 
@@ -166,12 +166,12 @@ def norms(plan, precision: str, init_scale: float = 1024.0) -> Norms:
     plan = plan.with_overrides({"compute.precision": precision})
     callback = Norms()
     scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
-    plugins = [MixedPrecision("16-mixed", "cpu", scaler)] if precision == "fp16" else []
+    plugin = MixedPrecision("16-mixed", "cpu", scaler) if precision == "fp16" else None
     quiet = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
     trainer = lightning.Trainer(
-        accelerator="cpu", max_steps=6, callbacks=[callback], plugins=plugins, **quiet
+        accelerator="cpu", max_steps=6, callbacks=[callback], plugins=plugin, **quiet
     )
     trainer.fit(make_module(plan), StepBatches(TrainingData(plan), 0, 6))
     return callback

@@ -114,6 +114,7 @@ def test_muon_in_fp32_is_its_description_step_by_step(shape):
     for step in range(5):
         set_gradients(ours, step)
         for number, weight in enumerate(ours):
+            assert weight.grad is not None
             gradient = weight.grad.double()
             momenta[number] = 0.9 * momenta[number] + 0.1 * gradient
             x = 0.1 * gradient + 0.9 * momenta[number]

@@ -81,3 +81,32 @@ def test_a_tracker_that_breaks_ends_and_the_run_goes_on(lab_home):
     assert tracker.finish({}, "finished") == ""
     assert record.log_file.read_text().count("W&B tracking ended: no route") == 1
     assert finite(float("nan")) is None
+
+
+BROKEN = """
+import json, sys
+from pathlib import Path
+import wandb
+from labkit.plan.plan import TrainingPlan
+from labkit.training.run import run
+
+def log(self, *_, **__):
+    raise ConnectionError("no route to host")
+
+wandb.Run.log = log
+plan = TrainingPlan.model_validate_json(Path(sys.argv[1]).read_text())
+print(run(plan).state)
+"""
+
+
+def test_a_run_whose_tracking_breaks_finishes(lab_home, tmp_path):
+    plan = tiny_plan(write_tiny_corpus(lab_home), tracking="offline")
+    path = tmp_path / "plan.json"
+    path.write_text(plan.model_dump_json())
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, str(path)], capture_output=True, text=True, check=True
+    )
+    record = RunRecord(next((lab_home / "runs").iterdir()))
+    assert done.stdout.splitlines()[-1] == "finished"
+    assert len(record.rows("step")) == plan.num_steps
+    assert record.log_file.read_text().count("W&B tracking ended: no route to host") == 1

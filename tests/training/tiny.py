@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import random
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +25,26 @@ def tiny_texts(count: int, seed: int) -> list[str]:
 
 def write_tiny_corpus(home: Path) -> dict[str, Any]:
     """Shards of both sides, of a `small` source, and the byte tokenizer; a `data` part."""
-    tokenizer = KINDS["bytes"](tiny_texts(1, 0), 300)
-    with artifacts.write_artifact(home / "tokenizers" / "tiny") as temporary:
-        tokenizer.save(temporary / "tokenizer.json")
-    for side, count, seed in (("train", 60, 1), ("validation", 8, 2), ("small", 1, 3)):
-        write_shards(tiny_texts(count, seed), tokenizer, home / "shards" / "tiny" / side)
+    shutil.copytree(_corpus(), home, dirs_exist_ok=True)
     return {
         "train": {"shards/tiny/train": 1.0},
         "validation": "shards/tiny/validation",
         "tokenizer": "tokenizers/tiny",
         "batch_size": 4,
     }
+
+
+@functools.cache
+def _corpus() -> Path:
+    """Written once in a process: most of it is finding out which characters are letters."""
+    home = Path(tempfile.mkdtemp(prefix="labkit-tiny-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    tokenizer = KINDS["bytes"](tiny_texts(1, 0), 300)
+    with artifacts.write_artifact(home / "tokenizers" / "tiny") as temporary:
+        tokenizer.save(temporary / "tokenizer.json")
+    for side, count, seed in (("train", 60, 1), ("validation", 8, 2), ("small", 1, 3)):
+        write_shards(tiny_texts(count, seed), tokenizer, home / "shards" / "tiny" / side)
+    return home
 
 
 def tiny_plan(data: dict[str, Any], num_steps: int = 24, **changes: Any) -> TrainingPlan:
