@@ -98,9 +98,10 @@ class Run:
             return f"{self.run_id}: {self.status().state}"
         last = steps[-1]
         total = self.plan.num_steps
+        loss = "NaN" if last["loss"] is None else f"{last['loss']:.4f}"
         left = last["seconds"] / last["step"] * (total - last["step"])
         return (
-            f"{self.run_id}: step {last['step']:,} of {total:,}, loss {last['loss']}, "
+            f"{self.run_id}: step {last['step']:,} of {total:,}, loss {loss}, "
             f"about {left:.0f} s left"
         )
 
