@@ -314,13 +314,21 @@ def test_tokenizers_that_do_not_fit_are_refused(data, lab_home):
             run(tiny_plan(data).with_overrides(changes), lab_home / "run", say=lambda _: None)
 
 
-def test_a_budget_in_minutes_ends_in_a_checkpoint(data, lab_home):
-    plan = tiny_plan(data, 100_000).with_overrides({"budget.max_minutes": 0.01})
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [
+        ({"budget.max_minutes": 0.01}, "max_minutes=0.01 is used up"),
+        ({"budget.max_usd": 6, "budget.usd_per_hour": 36_000}, "max_usd=6 is spent"),
+    ],
+)
+def test_a_budget_in_minutes_or_money_ends_in_a_checkpoint(budget, reason, data, lab_home):
+    plan = tiny_plan(data, 100_000).with_overrides(budget)
     record = RunRecord(lab_home / "run")
     assert run(plan, record.folder, say=lambda _: None).state == "stopped"
     [newest, *_] = all_checkpoints(record.checkpoints)
     assert newest.name == f"step-{record.rows('step')[-1]['step']:08d}"
-    assert "max_minutes=0.01 is used up" in record.log_file.read_text()
+    assert reason in record.log_file.read_text()
+    assert 0.6 <= record.rows("step")[-1]["elapsed"] < 5
 
 
 def test_notes_in_the_log_stay_and_the_config_difference_is_there(data, lab_home):
