@@ -1,1 +1,1 @@
-"""What is the network? Start at `config.py`; published shapes are in `presets.py`."""
+"""What is the network? Start at `config.py` (data, no torch), then `transformer.py`."""

@@ -1,1 +1,1 @@
-"""How is it trained? Start at `data_order.py`: which sample comes when, on any machine."""
+"""How is it trained, and did it hold? Start at `run.py` (one process) or `launch.py` (outside)."""
