@@ -1,7 +1,8 @@
 """What a run watches in every step, so that one bad step cannot spoil the weights unseen.
 
 A loss or gradient norm that is NaN or infinite drops the step: the optimizer is given no
-gradients. Three in a row stop the run at its last checkpoint. A spike, a loss more than six
+gradients. Three in a row stop the run with a checkpoint (under fp16, where the loss scale is found
+by overflowing, twenty). A spike, a loss more than six
 standard deviations above the mean of the last 128 steps (OLMo, Groeneveld et al. 2024), is
 written down; it changes nothing.
 """
@@ -17,13 +18,14 @@ MIN_WINDOW = 32
 SIGMAS = 6.0
 SMALLEST_DEVIATION = 0.01
 """Nats: losses that hardly move would make any flutter a spike."""
-MOST_BAD_STEPS = 3
+MOST_BAD_STEPS, MOST_OVERFLOWS = 3, 20
 
 
 class BadStepGuard:
     """Counts dropped steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_in_a_row: int = MOST_BAD_STEPS) -> None:
+        self.most_in_a_row = most_in_a_row
         self.num_dropped = 0
         self.in_a_row = 0
 
@@ -38,7 +40,7 @@ class BadStepGuard:
 
     @property
     def gives_up(self) -> bool:
-        return self.in_a_row >= MOST_BAD_STEPS
+        return self.in_a_row >= self.most_in_a_row
 
 
 class SpikeDetector:

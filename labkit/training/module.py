@@ -17,7 +17,7 @@ from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.schedule import learning_rate_ratio
-from labkit.training.guards import BadStepGuard
+from labkit.training.guards import MOST_BAD_STEPS, MOST_OVERFLOWS, BadStepGuard
 from labkit.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
 
 
@@ -47,7 +47,8 @@ class TrainingModule(lightning.LightningModule):
             parameter for group in self.groups for parameter in group.parameters.values()
         ]
         self.facts = StepFacts(step)
-        self.guard = BadStepGuard()
+        is_fp16 = plan.compute.precision == "fp16"
+        self.guard = BadStepGuard(MOST_OVERFLOWS if is_fp16 else MOST_BAD_STEPS)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:  # pyright: ignore
         return self.optimizer
@@ -64,11 +65,7 @@ class TrainingModule(lightning.LightningModule):
         facts.loss = float(torch.stack(facts.micro_losses).mean())
         facts.gradient_norm = float(norm)
         facts.micro_losses = []
-        # an overflowing fp16 step is the loss scaler's to drop, and to scale down
-        watched = (
-            (facts.loss,) if plan.compute.precision == "fp16" else (facts.loss, facts.gradient_norm)
-        )
-        facts.is_dropped = self.guard.drops(*watched)
+        facts.is_dropped = self.guard.drops(facts.loss, facts.gradient_norm)
         middle = (facts.step + 0.5) * plan.tokens_per_step
         ratio = learning_rate_ratio(plan.schedule, middle, plan.num_steps * plan.tokens_per_step)
         set_learning_rate(self.optimizer, ratio)

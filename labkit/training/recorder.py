@@ -21,7 +21,6 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training import checkpoints
 from labkit.training.batches import chain_hash
 from labkit.training.evaluation import Evaluator
-from labkit.training.guards import MOST_BAD_STEPS
 from labkit.training.module import TrainingModule
 from labkit.training.state import RunState, gather_state
 from labkit.training.tracking import Tracker
@@ -198,7 +197,7 @@ class Recorder(lightning.Callback):
         """Why the run ends here of itself."""
         step, budget = module.facts.step, self.plan.budget
         if module.guard.gives_up:
-            return "failed", f"{MOST_BAD_STEPS} steps in a row with NaN or infinite values"
+            return "failed", f"{module.guard.in_a_row} steps in a row with NaN or infinite values"
         if self._signal:
             return "interrupted", f"signal {signal.Signals(self._signal).name}"
         minutes = self.clock.elapsed / 60

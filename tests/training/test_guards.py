@@ -51,6 +51,12 @@ def test_bad_steps_are_counted_and_three_in_a_row_are_enough():
     assert [guard.drops(math.inf) and guard.gives_up for _ in range(3)] == [False, False, True]
 
 
+def test_under_fp16_twenty_overflows_in_a_row_are_enough():
+    module = make_module(tiny_plan({"batch_size": 4}).with_overrides({"compute.precision": "fp16"}))
+    outcomes = [module.guard.drops(1.0, math.inf) and module.guard.gives_up for _ in range(20)]
+    assert outcomes == [False] * 19 + [True]
+
+
 def poison(monkeypatch, steps):
     """Make the loss NaN at these steps."""
     healthy = TrainingModule.training_step
