@@ -120,6 +120,7 @@ def test_a_model_can_learn_after_inference_mode():
     with torch.inference_mode():
         model(ids_BT)
     model(ids_BT).sum().backward()
+    assert all(weight.grad is not None for weight in model.parameters())
 
 
 def test_too_many_positions_are_refused():
