@@ -107,12 +107,12 @@ class Recorder(lightning.Callback):
         if facts.step == self._seen_step:  # between two micro-batches of a step
             return
         self._seen_step = facts.step
-        self._add_step(module)
+        elapsed = self._add_step(module)
         self.run.samples_hash = chain_hash(self.run.samples_hash, self.samples_of(facts.step - 1))
         if facts.step in self.milestones.evaluations:
             self.evaluate(trainer, module)
         now = time.perf_counter()
-        end = self._end(module)
+        end = self._end(module, elapsed)
         if now - self._polled > POLL_SECONDS or self._signal:
             self._polled = now
             end = end or self._requested(trainer, module)
@@ -168,7 +168,8 @@ class Recorder(lightning.Callback):
         self.rows.append({"kind": "event", "step": step, "text": text})
         self.record.log(f"step {step}: {text}")
 
-    def _add_step(self, module: TrainingModule) -> None:
+    def _add_step(self, module: TrainingModule) -> float:
+        """The elapsed seconds that the row states: the budget is judged by them too."""
         facts = module.facts
         row = {
             "kind": "step",
@@ -187,20 +188,21 @@ class Recorder(lightning.Callback):
             self.event(facts.step, f"dropped, its samples {self._samples(facts.step)}: {found}")
         elif self.run.spikes.is_spike(facts.loss):
             self.event(facts.step, f"loss spike to {facts.loss:.4f}")
+        return row["elapsed"]
 
     def _samples(self, step: int) -> str:
         """First of the step's samples, to find the documents by: source/epoch/window."""
         listed = ["/".join(map(str, row)) for row in self.samples_of(step - 1)[:8].tolist()]
         return ", ".join(listed)
 
-    def _end(self, module: TrainingModule) -> tuple[State, str] | None:
+    def _end(self, module: TrainingModule, elapsed: float) -> tuple[State, str] | None:
         """Why the run ends here of itself."""
         step, budget = module.facts.step, self.plan.budget
         if module.guard.gives_up:
             return "failed", f"{module.guard.in_a_row} steps in a row with NaN or infinite values"
         if self._signal:
             return "interrupted", f"signal {signal.Signals(self._signal).name}"
-        minutes = self.clock.elapsed / 60
+        minutes = elapsed / 60
         if budget.max_minutes and minutes >= budget.max_minutes:
             return "stopped", f"max_minutes={budget.max_minutes:g} is used up"
         if budget.max_usd and minutes / 60 * (budget.usd_per_hour or 0) >= budget.max_usd:
