@@ -1,0 +1,1 @@
+"""Runs from anywhere as one kind of thing: start at `view.py`."""

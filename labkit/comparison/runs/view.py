@@ -1,0 +1,40 @@
+"""One training run as a table can show it, whoever recorded it and wherever it lies.
+
+The names in `history` and `summary` are those that labkit sends to Weights & Biases, so that a
+run reads the same from its own record and from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Source = Literal["local", "W&B offline", "W&B online"]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """`config`: dotted field -> JSON value. `history`: a row per logged step, each with "step" and
+    any of "train/loss", "train/tokens", "validation/loss", "validation/bits_per_byte" and others.
+    `summary`: dotted name -> last value, such as "validation.bits_per_byte", "tokens",
+    "parameters".
+    """
+
+    run_id: str
+    source: Source
+    name: str
+    state: str
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+    summary: dict[str, Any]
+    samples: list[str] = field(default_factory=list)
+    window_nats: np.ndarray | None = None
+    """Loss of each validation window; only labkit's own records hold them."""
+    timing: dict[str, Any] | None = None
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Of the last evaluation; None where it was not finite, or never measured."""
+        return self.summary.get("validation.bits_per_byte")
