@@ -68,8 +68,8 @@ def judge(
     seeds = {name: welch(arms[name].finite, baseline.finite) for name in judged}
     windows = {name: _window_error(arms[name], baseline) for name in judged}
     whole = {
-        name: seeds[name].with_error(*windows[name]) if windows[name] else seeds[name]
-        for name in judged
+        name: seeds[name].with_error(*window) if window else seeds[name]
+        for name, window in windows.items()
     }
     none = dict(zip(judged, holm([one.p_of_none() for one in whole.values()]), strict=True))
     beyond = dict(

@@ -31,7 +31,10 @@ Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
 class Evaluation(NamedTuple):
-    """`loss` in nats per token. Bits are None where UNKs hide what was to be predicted."""
+    """`loss` in nats per token. Bits are None where UNKs hide what was to be predicted.
+
+    `window_nats` are the losses of each window; `loss` is their mean.
+    """
 
     loss: float
     standard_error: float
@@ -41,6 +44,7 @@ class Evaluation(NamedTuple):
     num_batches: int
     bits_per_byte: float | None
     bits_per_character: float | None
+    window_nats: list[float]
 
 
 class Evaluator:
@@ -120,7 +124,7 @@ class Evaluator:
     def _summarise(self, losses: np.ndarray, num_batches: int) -> Evaluation:
         if not np.isfinite(losses).all():
             nan = math.nan
-            return Evaluation(nan, nan, nan, nan, len(losses), num_batches, None, None)
+            return Evaluation(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
         interval = bootstrap_interval(losses, lambda one: float(one.mean()), seed=0)
         nats = float(losses.sum()) * (self.windows_BT.shape[1] - 1)
         bits = nats / math.log(2)
@@ -133,6 +137,7 @@ class Evaluator:
             num_batches=num_batches,
             bits_per_byte=bits_per_byte(nats, 0.0, self.num_bytes) if self.num_bytes else None,
             bits_per_character=bits / self.num_characters if self.num_characters else None,
+            window_nats=losses.tolist(),
         )
 
 

@@ -6,13 +6,11 @@ record is all there is to follow, and `control.json` all there is to ask with.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from labkit.core.detached import last_lines, start_detached
 from labkit.core.errors import LabError
 from labkit.core.records.run import RUNNING, Request, RunRecord, RunStatus, open_run, runs_folder
 from labkit.plan.plan import TrainingPlan
@@ -106,11 +104,7 @@ class Run:
         )
 
     def last_output(self, num_lines: int = 15) -> str:
-        try:
-            text = self.record.console.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-        return "\n".join(text.splitlines()[-num_lines:])
+        return last_lines(self.record.console, num_lines)
 
     def _ask(self, request: Request) -> None:
         if not self.is_running:
@@ -148,17 +142,9 @@ def start(record: RunRecord) -> Run:
     Raises:
         LabError: it ended before that; with its output.
     """
-    command = [sys.executable, "-m", "labkit.training", str(record.folder / "plan.json")]
-    with record.console.open("ab") as console:
-        begin = console.tell()
-        process = subprocess.Popen(
-            [*command, "--folder", str(record.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=console,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+    begin = record.console.stat().st_size if record.console.exists() else 0
+    arguments = ["-m", "labkit.training", str(record.folder / "plan.json")]
+    process = start_detached([*arguments, "--folder", str(record.folder)], record.console)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
     while not run.is_running and time.monotonic() < deadline:

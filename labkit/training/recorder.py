@@ -131,12 +131,14 @@ class Recorder(lightning.Callback):
         step = module.facts.step
         texts = self.evaluator.sample_texts(module.model, self.plan.seed + 1000 * step, context)
         self.clock.evaluating += time.perf_counter() - start
+        figures = found._asdict()
+        self.record.write("windows", {"step": step, "nats_per_token": figures.pop("window_nats")})
         row = {
             "kind": "evaluation",
             "step": step,
             "tokens": step * self.plan.tokens_per_step,
             "seconds": round(self.clock.of_steps, 4),
-            **{key: finite(value) for key, value in found._asdict().items()},
+            **{key: finite(value) for key, value in figures.items()},
             "samples": texts,
         }
         self.rows.append(row)

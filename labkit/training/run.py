@@ -7,7 +7,7 @@ checkpoint, and one that is finished only says so.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def run(
     until: int | None = None,
     save_at: tuple[int, ...] = (),
     resume_from: Path | None = None,
+    step_seconds: Sequence[float] = (),
     say: Say = print,
 ) -> RunStatus:
     """Train; returns how it ended.
@@ -50,6 +51,7 @@ def run(
         until: pause after this step.
         save_at: further steps to write a checkpoint after.
         resume_from: a checkpoint of the same plan to start from, where the folder has none.
+        step_seconds: of this plan's steps, where they were measured before; else they are probed.
 
     Raises:
         LabError: what cannot be read or had here, another process at work on the same run, or a
@@ -66,7 +68,8 @@ def run(
             say(f"{record.run_id} is finished; nothing to do")
             return record.status()
         try:
-            return _Run(plan, record, facts.gpu_name, say).go(until, save_at, resume_from)
+            one = _Run(plan, record, facts.gpu_name, say)
+            return one.go(until, save_at, resume_from, step_seconds)
         except SystemExit:  # Lightning's answer to SIGTERM before the recorder listens
             record.set_status("interrupted", record.status().step, "signal SIGTERM at the start")
             return record.status()
@@ -93,7 +96,11 @@ class _Run:
         )
 
     def go(
-        self, until: int | None, save_at: tuple[int, ...], resume_from: Path | None
+        self,
+        until: int | None,
+        save_at: tuple[int, ...],
+        resume_from: Path | None,
+        step_seconds: Sequence[float],
     ) -> RunStatus:
         plan, record = self.plan, self.record
         state, source = self._find_state(resume_from)
@@ -102,7 +109,7 @@ class _Run:
         record.take_request()  # one that a process before this one never saw
         record.set_status("starting", 0)
         if record.read("predictions") is None:
-            probed = probe_step_seconds(plan, self.data)
+            probed = step_seconds or probe_step_seconds(plan, self.data)
             record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
         module, run = make_module(plan), RunState()
         if state is not None:

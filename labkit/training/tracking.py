@@ -37,6 +37,7 @@ class Tracker:
                 project=PROJECT,
                 id=record.run_id,
                 name=plan.name,
+                group=plan.name,
                 dir=record.folder,
                 mode=plan.tracking,
                 resume="allow",

@@ -331,6 +331,15 @@ def test_a_budget_in_minutes_or_money_ends_in_a_checkpoint(budget, reason, data,
     assert 0.6 <= record.rows("step")[-1]["elapsed"] < 5
 
 
+def test_losses_of_the_windows_average_to_the_loss(data, lab_home):
+    record = RunRecord(lab_home / "run")
+    run(tiny_plan(data, 6), record.folder, say=lambda _: None, step_seconds=[0.5])
+    windows, result = record.read("windows"), record.read("result")
+    assert windows["step"] == result["validation"]["step"] == 6
+    assert np.mean(windows["nats_per_token"]) == pytest.approx(result["validation"]["loss"])
+    assert record.read("predictions")["seconds_of_steps"] == 3.0
+
+
 def test_notes_in_the_log_stay_and_the_config_difference_is_there(data, lab_home):
     plan = tiny_plan(data, 20)
     record = RunRecord(lab_home / "run")

@@ -2,6 +2,7 @@
 
 plan.json          the settled plan and the hashes of what it reads
 predictions.json   what was expected, written before the first step
+windows.json       loss of each validation window at the last evaluation
 metrics.jsonl      one row per step, evaluation and event, in order; each step once
 status.json        where it stands
 control.json       what a person asks of it; removed when taken up
