@@ -47,11 +47,11 @@ class Study(BaseModel):
     arms: tuple[Arm, ...]
     """Those beside the baseline, in the order of every table."""
     equal: Axis = "flops"
-    rate_factors: tuple[float, ...] = Field((0.5, 1.0, 2.0), min_length=1)
+    rate_factors: tuple[float, ...] = Field(default=(0.5, 1.0, 2.0), min_length=1)
     tuning_seeds: tuple[int, ...] = (100, 101)
-    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
-    margin: float = Field(MARGIN, gt=0)
-    alpha: float = Field(ALPHA, gt=0, lt=0.5)
+    seeds: tuple[int, ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)
+    margin: float = Field(default=MARGIN, gt=0)
+    alpha: float = Field(default=ALPHA, gt=0, lt=0.5)
     effort: Literal["demo", "study"] = "study"
 
     @model_validator(mode="after")

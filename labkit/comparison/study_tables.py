@@ -1,0 +1,136 @@
+"""A study's outcome as a table and sentences. What lacks its evidence is not shown at all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from labkit.comparison.study import BASELINE, Study
+from labkit.core.errors import LabError
+
+Row = dict[str, Any]
+EVIDENCE = {
+    "bits_per_byte": "a score of each seed",
+    "rates_tried": "the learning rates that were tried",
+    "flops": "compute",
+    "tokens": "tokens",
+    "to_baseline": "what the arms are equal in",
+}
+EVIDENCE_OF_A_VERDICT = {
+    "effect": "its interval",
+    "p_holm": "its p-value after Holm",
+    "smallest_detectable": "the smallest difference it could have seen",
+}
+
+
+def verdict_rows(result: dict[str, Any], timing: dict[str, Any]) -> list[Row]:
+    """One row per arm in declared order.
+
+    Raises:
+        LabError: a row without its number of seeds, interval, rates or compute.
+    """
+    study = Study.model_validate(result["study"])
+    return [_row(arm, study, timing) for arm in result["arms"]]
+
+
+def _row(arm: dict[str, Any], study: Study, timing: dict[str, Any]) -> Row:
+    _check(arm)
+    scores = [one for one in arm["bits_per_byte"] if one is not None]
+    verdict = arm["verdict"] or {}
+    tried = list(arm["rates_tried"])
+    edge = ", at the edge" if arm["is_at_edge"] else ""
+    return {
+        "arm": arm["name"] + (" (control)" if arm["is_control"] else ""),
+        "changed": _listed(arm["changes"]),
+        "verdict": verdict.get("word", "the baseline"),
+        "bits per byte": _shown(sum(scores) / len(scores) if scores else None),
+        "difference": _interval(verdict.get("effect")),
+        "p (Holm)": _shown(verdict.get("p_holm"), "{:.2g}"),
+        "could have seen": _shown(verdict.get("smallest_detectable")),
+        "seeds": len(arm["bits_per_byte"]),
+        "each seed": " ".join(_shown(one) for one in arm["bits_per_byte"]),
+        "diverged": arm["num_diverged"],
+        "rate x": f"{arm['rate_factor']:g} of {', '.join(tried) or 'one'}{edge}",
+        "d_ff": arm["d_ff"],
+        "parameters": arm["parameters"],
+        "of them embeddings": arm["embedding_parameters"],
+        "FLOPs": f"{arm['flops']:.3g} ({arm['to_baseline']['flops']:.3f}x)",
+        "tokens": arm["tokens"],
+        "seconds of a run": _mean(timing["seconds_of_steps"].get(arm["name"], [])),
+    }
+
+
+def _check(arm: dict[str, Any]) -> None:
+    lacking = [what for name, what in EVIDENCE.items() if arm.get(name) is None]
+    verdict = arm.get("verdict")
+    if arm["name"] != BASELINE and (verdict is None or "word" not in verdict):
+        lacking.append("its verdict")
+    elif verdict and verdict["word"] != "not comparable":
+        lacking += [w for name, w in EVIDENCE_OF_A_VERDICT.items() if verdict.get(name) is None]
+    if lacking:
+        raise LabError(
+            f"no table of {arm['name']!r} without {', '.join(lacking)}; run the study again"
+        )
+
+
+def scope(result: dict[str, Any]) -> str:
+    """What the verdicts hold for, in one sentence."""
+    study = Study.model_validate(result["study"])
+    model, plan = study.plan.model, study.plan
+    data = ", ".join(result["inputs"])
+    return (
+        f"Holds for {model.num_layers} layers of {model.d_model} on {study.plan.num_steps:,} steps "
+        f"of {plan.tokens_per_step:,} tokens at equal {study.equal}, {len(study.seeds)} seeds, "
+        f"rates {_listed_factors(study)}, initialisation {model.initialization}, data {data}; "
+        f"of larger models it says nothing."
+    )
+
+
+def sentence(arm: dict[str, Any], margin: float) -> str:
+    """What was found of one arm."""
+    verdict = arm["verdict"]
+    if verdict["word"] == "not comparable":
+        return f"{arm['name']} cannot be judged: {verdict['reason']}."
+    estimate, low, high = verdict["effect"]
+    size = f"{estimate:+.3f} bits per byte (95% interval {low:+.3f} to {high:+.3f}"
+    seeds = f"{len(arm['bits_per_byte'])} seeds, p = {verdict['p_holm']:.2g} after Holm)"
+    found = {
+        "better": "is better than the baseline",
+        "worse": "is worse than the baseline",
+        "equivalent": f"is equivalent to the baseline within {margin:g}",
+        "inconclusive": "is not told apart from the baseline",
+    }[verdict["word"]]
+    unseen = ""
+    if verdict["word"] == "inconclusive":
+        unseen = f"; a difference of {verdict['smallest_detectable']:.3f} would have been seen"
+    return f"{arm['name']} {found}: {size}, {seeds}{unseen}."
+
+
+def control_sentences(result: dict[str, Any]) -> list[str]:
+    """Whether the instrument found what is known."""
+    margin = result["study"]["margin"]
+    return [sentence(arm, margin) for arm in result["arms"] if arm["is_control"]]
+
+
+def _listed(changes: dict[str, Any]) -> str:
+    return ", ".join(f"{name.partition('.')[2]}={value}" for name, value in changes.items())
+
+
+def _listed_factors(study: Study) -> str:
+    factors = " ".join(f"{one:g}" for one in study.rate_factors)
+    return f"x {factors} on {len(study.tuning_seeds)} further seeds"
+
+
+def _interval(effect: list[float] | None) -> str:
+    if effect is None:
+        return ""
+    estimate, low, high = effect
+    return f"{estimate:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
+def _shown(value: float | None, form: str = "{:.4f}") -> str:
+    return "" if value is None or not math.isfinite(value) else form.format(value)
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(sum(values) / len(values), 1) if values else None
