@@ -201,7 +201,7 @@ def alternatives(model: ModelConfig, question: str) -> list[Arm]:
         "norms": {
             "RMSNorm": {"norm": "rmsnorm", "norm_placement": "pre"},
             "LayerNorm": {"norm": "layernorm", "norm_placement": "pre"},
-            "norm after": {"norm_placement": "post"},
+            "post-norm": {"norm_placement": "post"},
         },
         "feed-forward": {
             "SwiGLU": {"feed_forward": "swiglu"},
