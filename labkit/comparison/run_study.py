@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
+import psutil
+
 from labkit.comparison.study import BASELINE, Arm, extension
 from labkit.comparison.study_record import Progress, StudyRecord
 from labkit.comparison.study_result import ArmRuns, write_verdict
@@ -189,8 +191,8 @@ def _means(arm: Arm, tried: dict[Key, Outcome]) -> dict[float, float]:
 
 def _in_own_process(work: Callable[[Any], Any], task: Any) -> Any:
     receiver, sender = PROCESSES.Pipe(duplex=False)
-    home = str(artifacts.home())  # the server that forks may have started with another
-    process = PROCESSES.Process(target=_answer, args=(work, task, sender, home))
+    about = {"home": str(artifacts.home()), "parent": os.getpid()}
+    process = PROCESSES.Process(target=_answer, args=(work, task, sender, about))
     process.start()
     sender.close()
     try:
@@ -203,21 +205,22 @@ def _in_own_process(work: Callable[[Any], Any], task: Any) -> Any:
     return answer
 
 
-def _answer(work: Callable[[Any], Any], task: Any, sender: Any, home: str) -> None:
+def _answer(work: Callable[[Any], Any], task: Any, sender: Any, about: dict[str, Any]) -> None:
+    """`about` the study's process: the server that forks may have started in another home."""
     from labkit.training.__main__ import quieten
 
-    os.environ["LABKIT_HOME"] = home
+    os.environ["LABKIT_HOME"] = about["home"]
     quieten()
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(psutil.Process(about["parent"]),), daemon=True).start()
     try:
         sender.send((work(task), ""))
     except Exception as error:
         sender.send((None, str(error) or type(error).__name__))
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with(parent: psutil.Process) -> None:
     """A run whose study was killed ends with a checkpoint, as by SIGTERM."""
-    while os.getppid() == parent:
+    while parent.is_running():
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
 

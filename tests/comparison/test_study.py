@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -160,9 +159,11 @@ def test_a_killed_study_goes_on_and_ends_the_same(plan, lab_home):
     while record.progress().done < 1:
         assert record.is_running
         time.sleep(0.05)
-    os.killpg(json.loads(record.lock_file.read_bytes())["pid"], signal.SIGKILL)
-    while record.is_running:
-        time.sleep(0.05)
+    family = psutil.Process(json.loads(record.lock_file.read_bytes())["pid"])
+    started = family.children(recursive=True)
+    family.kill()
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert not alive
     with pytest.raises(LabError, match="has no verdict yet"):
         record.result()
     run_study(record, 2, lambda _: None)

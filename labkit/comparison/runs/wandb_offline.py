@@ -53,28 +53,38 @@ def read_offline(file: Path) -> RunView:
         raise LabError(f"no W&B file {file}; give a run-*.wandb file, find_offline_runs lists them")
     records, last = _inspect(file), _inspect(file, "--summary")
     try:
+        run = json.loads(last)
         lines = [json.loads(line) for line in records.split("\n") if line]
         items = [line["history"]["item"] for line in lines if line["type"] == "history"]
-        run = json.loads(last)
-        if not run["run_id"]:
-            raise LabError(
-                f"{file} holds no run: it was cut short before W&B wrote its first 32 KiB, "
-                "or was copied in part; copy it again, or leave it out"
+        summary = run["summary"] | _nulls(lines)
+        if run["run_id"]:
+            return RunView(
+                run_id=run["run_id"],
+                source="W&B offline",
+                name=run["name"] or run["run_id"],
+                state={None: "died", 0: "finished"}.get(run["exit_code"], "failed"),
+                config=flatten(run["config"]),
+                history=history_of(items),
+                summary=summary_of(summary),
             )
-        return RunView(
-            run_id=run["run_id"],
-            source="W&B offline",
-            name=run["name"] or run["run_id"],
-            state={None: "died", 0: "finished"}.get(run["exit_code"], "failed"),
-            config=flatten(run["config"]),
-            history=history_of(items),
-            summary=summary_of(run["summary"]),
-        )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise LabError(
             f"W&B's reader describes {file} in a way that labkit doesn't know ({error!r}); "
             "labkit knows wandb 0.31"
         ) from error
+    raise LabError(
+        f"{file} holds no run: it was cut short before W&B wrote its first 32 KiB, "
+        "or was copied in part; copy it again, or leave it out"
+    )
+
+
+def _nulls(lines: list[dict[str, Any]]) -> dict[str, None]:
+    """Summary values that were last set to None: `--summary` leaves them out."""
+    last: dict[str, Any] = {}
+    for line in lines:
+        if line["type"] == "summary":
+            last |= flatten(line["summary"].get("update", {}))
+    return {key: None for key, value in last.items() if value is None}
 
 
 def history_of(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,10 +97,13 @@ def history_of(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def summary_of(recorded: dict[str, Any]) -> dict[str, Any]:
-    """Dotted names; other code than labkit leaves the last bits per byte only under its metric."""
+    """Dotted names. The bits per byte of other code stand only under its metric's name; labkit
+    gives them with its result, and there None means that the last evaluation was not finite.
+    """
     found = _without_wandb(recorded)
-    if "validation/bits_per_byte" in found:
-        found.setdefault("validation.bits_per_byte", found["validation/bits_per_byte"])
+    has_result = any(key.startswith("validation.") for key in found)
+    if "validation/bits_per_byte" in found and not has_result:
+        found["validation.bits_per_byte"] = found["validation/bits_per_byte"]
     return found
 
 

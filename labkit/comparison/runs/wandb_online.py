@@ -75,7 +75,11 @@ def _connect() -> Any:
             f"W&B can't be reached: {_first_line(error)}; "
             f"check the network and `wandb login`, {INSTEAD}"
         ) from error
-    raise LabError(f"no W&B API key, or WANDB_MODE is offline; run `wandb login`, {INSTEAD}")
+    mode = os.environ.get("WANDB_MODE", "not set")
+    raise LabError(
+        f"no W&B API key, or W&B is set to offline (WANDB_MODE is {mode}); "
+        f"run `wandb login`, {INSTEAD}"
+    )
 
 
 def _first_line(error: Exception) -> str:
