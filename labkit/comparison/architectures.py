@@ -7,6 +7,7 @@ baseline with half its tokens, and the baseline again on other seeds.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator
@@ -126,7 +127,8 @@ class Architectures:
         self.arms = {one: alternatives(plan.model, one) for one in _listed(config.questions)}
         half = {"budget.num_tokens": max(effort.num_tokens // 2, 1)}
         self.study = Study(
-            name=f"{effort.preset}-{config.recipe}",
+            name=f"{Path(config.corpus).stem}-{config.recipe}-{effort.preset}",
+            about=f"{Path(config.corpus).name} through {Path(plan.data.tokenizer).name}",
             plan=plan,
             arms=(
                 *(arm for arms in self.arms.values() for arm in arms),

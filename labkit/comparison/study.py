@@ -42,6 +42,8 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    about: str = ""
+    """The text and its tokenizer in words, for the verdicts' scope."""
     plan: TrainingPlan
     """The baseline's, settled; its seed is not used."""
     arms: tuple[Arm, ...]

@@ -83,6 +83,10 @@ class StudyRecord:
         artifacts.read_manifest(self.verdict)
         return json.loads((self.verdict / "result.json").read_bytes())
 
+    def timing(self) -> dict[str, Any]:
+        """What its runs took, and were predicted to take."""
+        return json.loads((self.verdict / "timing.json").read_bytes())
+
     def begin(self) -> StudyRecord:
         """Run it in a process of its own, which outlives this one; go on where it stopped.
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import Any
 
+from labkit.comparison.matching import spending
 from labkit.comparison.study import BASELINE, Study
+from labkit.comparison.verdict import shown_p
+from labkit.core.display import Html, paragraph, paragraphs
 from labkit.core.errors import LabError
 
 Row = dict[str, Any]
@@ -45,7 +49,7 @@ def _row(arm: dict[str, Any], study: Study, timing: dict[str, Any]) -> Row:
         "verdict": verdict.get("word", "the baseline"),
         "bits per byte": _shown(sum(scores) / len(scores) if scores else None),
         "difference": _interval(verdict.get("effect")),
-        "p (Holm)": _shown(verdict.get("p_holm"), "{:.2g}"),
+        "p (Holm)": shown_p(verdict.get("p_holm")).removeprefix("p "),
         "could have seen": _shown(verdict.get("smallest_detectable")),
         "seeds": len(arm["bits_per_byte"]),
         "each seed": " ".join(_shown(one) for one in arm["bits_per_byte"]),
@@ -77,12 +81,11 @@ def scope(result: dict[str, Any]) -> str:
     """What the verdicts hold for, in one sentence."""
     study = Study.model_validate(result["study"])
     model, plan = study.plan.model, study.plan
-    data = ", ".join(result["inputs"])
     return (
-        f"Holds for {model.num_layers} layers of {model.d_model} on {study.plan.num_steps:,} steps "
-        f"of {plan.tokens_per_step:,} tokens at equal {study.equal}, {len(study.seeds)} seeds, "
-        f"rates {_listed_factors(study)}, initialisation {model.initialization}, data {data}; "
-        f"of larger models it says nothing."
+        f"Holds for {study.about or ', '.join(result['inputs'])}: {model.num_layers} layers of "
+        f"{model.d_model}, {plan.num_steps:,} steps of {plan.tokens_per_step:,} tokens, equal "
+        f"{study.equal}, {len(study.seeds)} seeds, rates {_listed_factors(study)}, initialisation "
+        f"{model.initialization}. Of larger models it says nothing."
     )
 
 
@@ -93,7 +96,7 @@ def sentence(arm: dict[str, Any], margin: float) -> str:
         return f"{arm['name']} cannot be judged: {verdict['reason']}."
     estimate, low, high = verdict["effect"]
     size = f"{estimate:+.3f} bits per byte (95% interval {low:+.3f} to {high:+.3f}"
-    seeds = f"{len(arm['bits_per_byte'])} seeds, p = {verdict['p_holm']:.2g} after Holm)"
+    seeds = f"{len(arm['bits_per_byte'])} seeds, {shown_p(verdict['p_holm'])} after Holm)"
     found = {
         "better": "is better than the baseline",
         "worse": "is worse than the baseline",
@@ -106,10 +109,76 @@ def sentence(arm: dict[str, Any], margin: float) -> str:
     return f"{arm['name']} {found}: {size}, {seeds}{unseen}."
 
 
-def control_sentences(result: dict[str, Any]) -> list[str]:
-    """Whether the instrument found what is known."""
+def arm_rows(study: Study) -> list[Row]:
+    """What each arm changes and spends, before anything has run."""
+    first = spending(study.arm_plan(study.baseline))
+    rows: list[Row] = []
+    for arm in study.all_arms:
+        plan = study.arm_plan(arm)
+        spent = spending(plan)
+        rows.append(
+            {
+                "arm": arm.name + (" (control)" if arm.is_control else ""),
+                "changed": _listed(arm.changes),
+                "d_ff": plan.model.d_ff,
+                "parameters": spent.parameters,
+                "of them embeddings": spent.embedding_parameters,
+                "FLOPs": f"{spent.flops:.3g} ({spent.flops / first.flops:.3f}x)",
+                "tokens": spent.tokens,
+                "runs to tune": 0 if arm.is_control else study.num_tuning_runs,
+                "runs": len(study.seeds_of(arm)),
+            }
+        )
+    return rows
+
+
+def effects(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Name, word, interval and seeds of each arm that was judged, against the baseline's mean."""
+    scores = result["arms"][0]["bits_per_byte"]
+    found = []
+    for arm in result["arms"][1:]:
+        verdict = arm["verdict"]
+        if verdict["effect"] is not None:
+            estimate, low, high = verdict["effect"]
+            mean = sum(scores) / len(scores)
+            found.append(
+                {
+                    "name": arm["name"],
+                    "word": verdict["word"],
+                    "estimate": estimate,
+                    "low": low,
+                    "high": high,
+                    "seeds": [one - mean for one in arm["bits_per_byte"]],
+                }
+            )
+    return found
+
+
+def study_sentences(result: dict[str, Any], timing: dict[str, Any]) -> dict[str, Html]:
+    """What was found, for each section of notebook 30."""
     margin = result["study"]["margin"]
-    return [sentence(arm, margin) for arm in result["arms"] if arm["is_control"]]
+    arms = [sentence(arm, margin) for arm in result["arms"][1:] if not arm["is_control"]]
+    controls = [sentence(arm, margin) for arm in result["arms"] if arm["is_control"]]
+    return {
+        "result": paragraphs([*arms, scope(result)]),
+        "controls": paragraphs(controls),
+        "predictions": paragraph(_predictions(timing)),
+    }
+
+
+def _predictions(timing: dict[str, Any]) -> str:
+    predicted, measured = timing["predicted_seconds_of_steps"], timing["seconds_of_steps"]
+    ratios = [
+        sum(measured[arm]) / len(measured[arm]) / predicted[arm]
+        for arm in predicted
+        if measured.get(arm)
+    ]
+    if not ratios:
+        return "No run came to its end, so that nothing can be scored."
+    return (
+        f"A run's steps took {min(ratios):.2f} to {max(ratios):.2f} times what 20 steps of its arm "
+        f"had predicted (median {median(ratios):.2f})."
+    )
 
 
 def _listed(changes: dict[str, Any]) -> str:

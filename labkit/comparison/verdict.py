@@ -115,7 +115,17 @@ def _word(
     difference: Difference, p_none: float, p_beyond: float, alpha: float, margin: float
 ) -> tuple[Word, str]:
     if p_beyond <= alpha:
-        return "equivalent", f"within {margin:g} bits per byte (p = {p_beyond:.2g})"
+        return "equivalent", f"within {margin:g} bits per byte ({shown_p(p_beyond)})"
     if p_none <= alpha:
-        return ("better" if difference.estimate < 0 else "worse"), f"p = {p_none:.2g} after Holm"
-    return "inconclusive", f"p = {p_none:.2g} after Holm"
+        return ("better" if difference.estimate < 0 else "worse"), f"{shown_p(p_none)} after Holm"
+    return "inconclusive", f"{shown_p(p_none)} after Holm"
+
+
+def shown_p(p_value: float | None) -> str:
+    """
+    >>> shown_p(0.0321), shown_p(1e-9)
+    ('p = 0.032', 'p < 0.0001')
+    """
+    if p_value is None:
+        return ""
+    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"

@@ -49,6 +49,10 @@ def paragraph(text: str) -> Html:
     return Html(f"<p>{escape(text)}</p>")
 
 
+def paragraphs(texts: Iterable[str]) -> Html:
+    return Html("".join(paragraph(text).markup for text in texts))
+
+
 def fault(text: str) -> Html:
     """A refusal shown beside the control it concerns."""
     return Html(
