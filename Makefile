@@ -1,6 +1,6 @@
 # Two commands: `make run` does the job, `make test` proves it. Each target is one tool's command.
 # EXTRAS=all,dev   what is installed          EXISTING_TORCH=1   use the torch that is there
-EXTRAS ?= all,dev
+EXTRAS ?= all,dev$(if $(filter bench,$(MAKECMDGOALS)),$(COMMA)bench)
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -26,8 +26,11 @@ check: $(READY)          ## style, types, layers, clean notebooks
 	$(BIN)/nbstripout --verify --extra-keys metadata.papermill notebooks/*.ipynb
 
 bench: $(READY)          ## speed against peers, equal results asserted first
-	$(BIN)/python benchmarks/encoding.py
-	PYTHONPATH=. $(BIN)/python benchmarks/trainer.py
+	$(BIN)/python -m benchmarks.encoding
+	$(BIN)/python -m benchmarks.corpus_statistics
+	$(BIN)/python -m benchmarks.trainer
+	$(BIN)/python -m benchmarks.imports
+	$(BIN)/python -m benchmarks.slider
 
 study: $(READY)          ## the two recipes on two corpora, declared in the file; half an hour
 	$(BIN)/python benchmarks/recipes.py

@@ -1,6 +1,6 @@
 """CPU per step of a recorded run under Lightning's Trainer against a bare loop; A B B A.
 
-    python benchmarks/trainer.py [--steps 300] [--rounds 7]
+    python -m benchmarks.trainer [--steps 300] [--rounds 7]
 
 Both take the same samples through the same module with the same clipping, guard and learning rate,
 in one thread, and must end with the same bits or there is no figure. The recorded run writes its
@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import platform
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from labkit.core import artifacts, disk, provenance
+from benchmarks.result import Record, conditions, ratios, spread, write
 
 
 def plan_in(home: Path) -> Any:
@@ -118,28 +117,28 @@ def main() -> int:
         os.environ["LABKIT_HOME"] = folder
         result = measure(Path(folder), arguments.steps, arguments.rounds)
         del os.environ["LABKIT_HOME"]
-    path = artifacts.home() / "benchmarks" / "trainer.json"
-    disk.write_json(path, result)
+    write("trainer", result)
     print(f"{result['name']}: {result['overhead_ms']} ms of CPU per step")
     print(f"bare against bare: {result['noise_ms']} ms")
     print(f"reading samples, of a default step: {result['data_share_of_default_step']}")
     return 0
 
 
-def measure(home: Path, steps: int, rounds: int) -> dict[str, Any]:
+def measure(home: Path, steps: int, rounds: int) -> Record:
     import torch
 
     from labkit.training.__main__ import quieten
     from labkit.training.batches import TrainingData
     from labkit.training.checkpoints import tensor_bytes
 
+    facts = conditions("torch", "lightning", "numpy")
     torch.set_num_threads(1)
     plan = plan_in(home)
     data = TrainingData(plan)
     import labkit.training.trainer  # noqa: F401  sets Lightning's log level, which is then lowered
 
     quieten()
-    overhead, noise, step_ms = [], [], []
+    overhead, noise, bare_ms, recorded_ms = [], [], [], []
     for number in range(rounds + 1):
         with contextlib.redirect_stdout(None):
             first, weights = bare(plan, data, steps)
@@ -151,28 +150,21 @@ def measure(home: Path, steps: int, rounds: int) -> dict[str, Any]:
         if number:  # the first round warms up
             overhead.append(1e3 * (second + third - first - fourth) / 2 / steps)
             noise.append(1e3 * (fourth - first) / steps)
-            step_ms.append(1e3 * (first + fourth) / 2 / steps)
+            bare_ms.append(1e3 * (first + fourth) / 2 / steps)
+            recorded_ms.append(1e3 * (second + third) / 2 / steps)
     return {
         "name": "trainer against bare loop",
         "equal": "final weights, bit for bit",
+        "peer": "a bare loop over the same module and samples",
+        "ratio": ratios(recorded_ms, bare_ms),
         "unit": "ms of CPU per step, one thread",
         "steps": steps,
         "rounds": rounds,
-        "bare_step_ms": round(median(step_ms), 3),
+        "bare_step_ms": round(median(bare_ms), 3),
         "overhead_ms": spread(overhead),
         "noise_ms": spread(noise),
         "data_share_of_default_step": data_share(home, 100),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}",
-        "versions": provenance.versions("torch", "lightning", "numpy"),
-    }
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    return {
-        "median": round(median(values), 3),
-        "min": round(min(values), 3),
-        "max": round(max(values), 3),
-    }
+    } | facts
 
 
 if __name__ == "__main__":
