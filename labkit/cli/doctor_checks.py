@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+
+from labkit.cli import doctor_gpu, doctor_jupyter, doctor_wandb
+from labkit.cli.doctor_gpu import GpuFacts
+from labkit.cli.doctor_jupyter import JupyterFacts
+from labkit.cli.doctor_report import Check, pip_install
+from labkit.cli.doctor_wandb import WandbFacts
 
 GB = 1e9
 MIN_PYTHON = (3, 11)
 MIN_FREE_DISK_BYTES = 2 * GB
 MIN_MEMORY_BYTES = 2 * GB
 MALWARE_LIGHTNING = ("2.6.2", "2.6.3")
-"""Releases of `lightning` with malware in them."""
-INSTALL = "pip install -c constraints.txt -e '.[all,dev]'"
+"""Releases of `lightning` with malware in them (GHSA-w37p-236h-pfx3)."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found. `torch_cuda`: CUDA version of the build, GPU reached or not, and why not."""
+    """What was found; GPU, Jupyter and W&B beside those who judge them."""
 
     python: tuple[int, ...]
     interpreter: str
-    packages: dict[str, str | None]
-    has_gpu: bool
-    torch_cuda: tuple[str | None, bool, str] | None
+    gpu: GpuFacts
+    lightning: str | None
+    jupyter: JupyterFacts
+    wandb: WandbFacts
     browser: str | None
-    kernel_interpreter: str | None
-    has_labextension: bool
     home: str
     home_is_writable: bool
     free_disk_bytes: float
@@ -34,19 +37,21 @@ class Facts:
     corpora: dict[str, bool] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Check:
-    """One line: `fix` is a command to copy, or empty."""
-
-    name: str
-    state: Literal["ok", "warn", "lack"]
-    found: str
-    fix: str = ""
-
-
-def all_checks(facts: Facts) -> list[Check]:
-    checks = (python, torch, gpu, lightning, kernel, widgets, browser, disk, memory, corpora)
-    return [check(facts) for check in checks]
+def all_checks(facts: Facts) -> Iterator[Check]:
+    interpreter = facts.interpreter
+    yield python(facts)
+    yield doctor_gpu.torch(facts.gpu, interpreter)
+    yield doctor_gpu.gpu(facts.gpu, interpreter)
+    yield doctor_gpu.processor(facts.gpu)
+    yield lightning(facts)
+    yield doctor_jupyter.kernel(facts.jupyter, interpreter)
+    yield doctor_jupyter.server(facts.jupyter, interpreter)
+    yield doctor_jupyter.widgets(facts.jupyter, interpreter)
+    yield doctor_wandb.wandb(facts.wandb, interpreter, facts.home)
+    yield browser(facts)
+    yield disk(facts)
+    yield memory(facts)
+    yield corpora(facts)
 
 
 def python(facts: Facts) -> Check:
@@ -57,62 +62,15 @@ def python(facts: Facts) -> Check:
     return Check("Python", "ok", f"{version} at {facts.interpreter}")
 
 
-def torch(facts: Facts) -> Check:
-    version = facts.packages["torch"]
-    if version is None:
-        return Check("torch", "warn", "not installed; only training needs it", INSTALL)
-    return Check("torch", "ok", version)
-
-
-def gpu(facts: Facts) -> Check:
-    """A GPU that is there but cannot be used is a lack, and never passed over in silence."""
-    if not facts.has_gpu:
-        return Check("GPU", "ok", "no NVIDIA GPU; everything here runs on the CPU")
-    if facts.torch_cuda is None:
-        return Check("GPU", "warn", "present, but torch is not installed", INSTALL)
-    built_for, is_reached, reason = facts.torch_cuda
-    if is_reached:
-        return Check("GPU", "ok", f"present; torch built for CUDA {built_for} reaches it")
-    if built_for is None:
-        found = f"present, but torch {facts.packages['torch']} is a CPU build"
-        release = (facts.packages["torch"] or "").partition("+")[0]
-        fix = f"pip install --force-reinstall torch=={release}"
-        return Check("GPU", "lack", found, fix)
-    found = f"present, but torch built for CUDA {built_for} does not reach it: "
-    fix = "nvidia-smi  # the newest CUDA this driver can run; update it or take an older torch"
-    return Check("GPU", "lack", found + (reason or "no reason given"), fix)
-
-
 def lightning(facts: Facts) -> Check:
-    version = facts.packages["lightning"]
-    if version in MALWARE_LIGHTNING:
-        found = f"{version} is a release with malware in it"
-        return Check("lightning", "lack", found, "pip uninstall -y lightning")
-    if version is None:
-        return Check("lightning", "warn", "not installed; only training needs it", INSTALL)
-    return Check("lightning", "ok", version)
-
-
-def kernel(facts: Facts) -> Check:
-    fix = f"{facts.interpreter} -m ipykernel install --sys-prefix --name python3"
-    found = facts.kernel_interpreter
-    if found is None:
-        return Check("Jupyter kernel", "lack", "no kernel named python3", fix)
-    if not _is_same_program(found, facts.interpreter):
-        wrong = f"python3 starts {found}, not {facts.interpreter}"
-        return Check("Jupyter kernel", "lack", wrong, fix)
-    return Check("Jupyter kernel", "ok", f"python3 starts {found}")
-
-
-def widgets(facts: Facts) -> Check:
-    version = facts.packages["ipywidgets"]
-    fix = "pip install -c constraints.txt --force-reinstall ipywidgets jupyterlab_widgets"
-    if version is None:
-        return Check("widgets", "lack", "ipywidgets is not installed", fix)
-    if not facts.has_labextension:
-        found = f"ipywidgets {version}, but JupyterLab's extension for it is not beside this Python"
-        return Check("widgets", "lack", found, fix)
-    return Check("widgets", "ok", f"ipywidgets {version} with its JupyterLab extension")
+    if facts.lightning in MALWARE_LIGHTNING:
+        found = f"{facts.lightning} is a release with malware in it"
+        fix = f"{facts.interpreter} -m pip uninstall -y lightning"
+        return Check("lightning", "lack", found, fix)
+    if facts.lightning is None:
+        fix = pip_install(facts.interpreter)
+        return Check("lightning", "warn", "not installed; only training needs it", fix)
+    return Check("lightning", "ok", facts.lightning)
 
 
 def browser(facts: Facts) -> Check:
@@ -151,12 +109,3 @@ def corpora(facts: Facts) -> Check:
         found += f"; can be fetched: {', '.join(away)}"
         return Check("corpora", "warn", found, f"labkit fetch {' '.join(away)}")
     return Check("corpora", "ok", found)
-
-
-def _is_same_program(one: str, other: str) -> bool:
-    """One folder, and not two versions in it; links stay, as environments may share a base."""
-    folders, names = zip(
-        *(os.path.split(os.path.abspath(path)) for path in (one, other)), strict=True
-    )
-    has_version = all("." in name for name in names)
-    return folders[0] == folders[1] and (names[0] == names[1] or not has_version)
