@@ -33,12 +33,15 @@ def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config])
         help="override a field of a nested config, e.g. model.num_layers=16 (repeatable)",
     )
     parser.add_argument(
+        "--overrides", metavar="JSON", help="the same as an object, as a W&B agent gives them"
+    )
+    parser.add_argument(
         "--params", metavar="FILE", help="YAML or JSON parameters, as a panel saves; flags win"
     )
 
 
 def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) -> Any:
-    """The config: parameter file < flags < `--set`."""
+    """The config: parameter file < flags < `--overrides` < `--set`."""
     parameters = load_parameters(arguments.params) if arguments.params else {}
     for face in headline_faces(config_type):
         given = getattr(arguments, face.name, None)
@@ -47,7 +50,7 @@ def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) 
     overrides = parameters.get("overrides") or {}
     if not isinstance(overrides, dict):
         return config_type.from_parameters(parameters)  # which refuses it
-    overrides = dict(overrides)
+    overrides = overrides | _overrides(arguments.overrides)
     for item in arguments.set:
         name, separator, value = item.partition("=")
         if not separator:
@@ -64,6 +67,15 @@ def parse_value(text: str, *, is_text: bool = False) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _overrides(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    found = parse_value(text)
+    if not isinstance(found, dict):
+        raise ConfigError({"overrides": f"--overrides {text}: give an object, field: value"})
+    return found
 
 
 def _flag(name: str) -> str:

@@ -41,7 +41,12 @@ def _plan(arguments: argparse.Namespace) -> TrainingPlan:
 
     if arguments.plan is not None:
         names = [face.name for face in headline_faces(TrainingPlan)]
-        if arguments.params or arguments.set or any(getattr(arguments, n) for n in names):
+        if (
+            arguments.params
+            or arguments.set
+            or arguments.overrides
+            or any(getattr(arguments, n) for n in names)
+        ):
             raise LabError("give a whole plan.json, or parameters and flags, not both")
         plan = read_plan(arguments.plan)
     else:

@@ -1,6 +1,5 @@
 """Arms that are equal in what they spend: the feed-forward's width is solved until they are.
 
-FLOPs are those of matrix products, forward and backward, over the whole run; embeddings do none.
 Both FLOPs and parameters are linear in `d_ff`, so that the width is a closed form. It is rounded
 to a multiple of 8, or to a whole number where 8 is too coarse. An arm that is off by more than
 1% is refused, and what it is off by stands in every table.
@@ -9,36 +8,14 @@ to a multiple of 8, or to a whole number where 8 is too coarse. An arm that is o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from labkit.core.errors import LabError
-from labkit.cost.flops import forward_flops_by_component
-from labkit.cost.parameters import count_by_component, count_parameters
+from labkit.cost.spending import spending
 from labkit.plan.plan import TrainingPlan
 
 Axis = Literal["flops", "parameters", "tokens"]
 TOLERANCE = 0.01
-
-
-class Spending(NamedTuple):
-    """What a plan takes, known before it runs. Embeddings are those of tokens and positions."""
-
-    flops: float
-    parameters: int
-    embedding_parameters: int
-    tokens: int
-
-
-def spending(plan: TrainingPlan) -> Spending:
-    tokens = plan.num_steps * plan.tokens_per_step
-    parts = count_by_component(plan.model)
-    forward = sum(forward_flops_by_component(plan.model, plan.sequence_length).values())
-    return Spending(
-        flops=3.0 * forward * tokens,
-        parameters=count_parameters(plan.model),
-        embedding_parameters=parts["embedding"] + parts["positions"],
-        tokens=tokens,
-    )
 
 
 def matched(plan: TrainingPlan, changes: Mapping[str, Any], equal: Axis) -> TrainingPlan:

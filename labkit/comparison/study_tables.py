@@ -6,11 +6,11 @@ import math
 from statistics import median
 from typing import Any
 
-from labkit.comparison.matching import spending
 from labkit.comparison.study import BASELINE, Study
 from labkit.comparison.verdict import shown_p
 from labkit.core.display import Html, paragraph, paragraphs
 from labkit.core.errors import LabError
+from labkit.cost.spending import spending
 
 Row = dict[str, Any]
 EVIDENCE = {

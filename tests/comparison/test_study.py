@@ -13,12 +13,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from labkit.comparison.matching import matched, spending
+from labkit.comparison.matching import matched
 from labkit.comparison.run_study import run_study
 from labkit.comparison.study import Study, extension, read_study
 from labkit.comparison.study_record import StudyRecord, declare
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
+from labkit.cost.spending import spending
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.training.run import run
