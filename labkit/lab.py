@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from labkit.training.two_recipes import TwoRecipes
     from labkit.widgets.corpus_panel import CorpusPanel
     from labkit.widgets.cost_panel import CostPanel
-    from labkit.widgets.plan_panel import PlanPanel
     from labkit.widgets.run_monitor import RunMonitor
+    from labkit.widgets.sweep_panel import SweepPanel
     from labkit.widgets.tokenizer_viewer import TokenizerViewer
+    from labkit.widgets.tuner import Tuner
 
 # ---------------------------------------------------------------- cost
 
@@ -373,6 +374,14 @@ def study_sentences(record: StudyRecord) -> dict[str, Html]:
     return study_tables.study_sentences(record.result(), record.timing())
 
 
+def sweep_panel(plan: TrainingPlan, **sweep: Any) -> SweepPanel:
+    """Values of chosen fields as a study, costed before it is launched; in batch, static."""
+    from labkit.comparison.sweep import SweepConfig
+    from labkit.widgets.sweep_panel import SweepPanel
+
+    return SweepPanel(plan, SweepConfig.from_parameters(sweep))
+
+
 def stored_study() -> Html:
     """The latest study of greater effort on this machine, else the one that came with labkit."""
     from labkit.comparison import stored_study
@@ -516,11 +525,11 @@ def prove_resume(plan: TrainingPlan) -> ResumeProof:
     return resume_proof.prove_resume(plan)
 
 
-def plan_panel(plan: TrainingPlan) -> PlanPanel:
-    """The plan as a form with its learning-rate curve; in batch the same, static."""
-    from labkit.widgets.plan_panel import PlanPanel
+def tuner(plan: TrainingPlan, gpu: str = "H100 SXM", num_gpus: int = 1) -> Tuner:
+    """The plan as a form with its cost and learning-rate curve; in batch the same, static."""
+    from labkit.widgets.tuner import Tuner
 
-    return PlanPanel(plan)
+    return Tuner(plan, gpu, num_gpus)
 
 
 def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from labkit.batch.job import Job
 from labkit.batch.publish import publish_interrupted
 from labkit.batch.status import Status
 from labkit.core.errors import LabError
+from labkit.core.machine import num_cores
 
 
 def run_jobs(
@@ -27,7 +27,7 @@ def run_jobs(
     waiting = list(_not_done(different, force))
     publish_interrupted()
     stop = threading.Event()
-    num_threads = min(num_workers or _num_cores(), len(waiting) or 1)
+    num_threads = min(num_workers or num_cores(), len(waiting) or 1)
     with ThreadPoolExecutor(num_threads) as pool:
         running = [pool.submit(_run_one, job, limits, stop) for job in waiting]
         try:
@@ -47,11 +47,6 @@ def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:
             print(f"{_label(job)}: done before, nothing changed", flush=True)
         else:
             yield job
-
-
-def _num_cores() -> int:
-    """The cores this process may use: fewer than there are inside a batch system's job."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run_one(job: Job, limits: Limits, stop: threading.Event) -> bool:

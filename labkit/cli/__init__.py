@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from labkit.core.errors import LabError
 
-COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train")
+COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study")
 
 DESCRIPTION = """\
 Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, cost.
@@ -22,6 +22,7 @@ Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, co
   labkit batch notebooks/10_data_exploration.ipynb -p corpus my_texts.jsonl
                                     one notebook without a person, with an HTML report
   labkit train plan.json            one training run; started again, it goes on where it was
+  labkit study study.json           arms x seeds with a verdict; started again, it goes on
   labkit run                        all notebooks in batch, with an index of the reports
 """
 

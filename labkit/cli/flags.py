@@ -7,11 +7,10 @@ A headline field `num_tokens` becomes `--num-tokens` and, where no other field h
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from labkit.core.config import Config, ConfigError, load_parameters
-from labkit.core.schema import FieldFace, headline_faces
+from labkit.core.schema import FieldFace, headline_faces, parse_value
 
 
 def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
@@ -57,16 +56,6 @@ def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) 
             raise ConfigError({item: f"--set {item}: write FIELD=VALUE"})
         overrides[name] = parse_value(value)
     return config_type.from_parameters(parameters | {"overrides": overrides})
-
-
-def parse_value(text: str, *, is_text: bool = False) -> Any:
-    """JSON where it parses (2e12, true, null, {"a": 1}), else the text itself."""
-    if is_text:
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
 
 
 def _overrides(text: str | None) -> dict[str, Any]:

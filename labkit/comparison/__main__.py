@@ -31,7 +31,9 @@ def main() -> int:
 
 def open_study(path: Path) -> StudyRecord:
     """The record of that folder, or of the study that file declares."""
-    return StudyRecord(path) if path.is_dir() else declare(read_study(load_parameters(path)))
+    if path.is_dir():
+        return StudyRecord(path)
+    return declare(read_study(load_parameters(path)))
 
 
 def _say(line: str) -> None:

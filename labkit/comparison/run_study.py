@@ -25,9 +25,9 @@ from labkit.comparison.study_record import Progress, StudyRecord
 from labkit.comparison.study_result import ArmRuns, write_verdict
 from labkit.core import artifacts, lock
 from labkit.core.errors import LabError
+from labkit.core.machine import num_cores
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.plan.plan import TrainingPlan
-from labkit.training.settle import num_cores
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["labkit.training.run", "labkit.training.__main__"])

@@ -19,10 +19,10 @@ from labkit.comparison.verdict import ALPHA, MARGIN
 from labkit.core.config import Config, field, leaves
 from labkit.core.disk import write_file
 from labkit.core.errors import LabError
+from labkit.core.machine import num_cores
 from labkit.cost.spending import measured_speed, spending
 from labkit.plan.plan import TrainingPlan
 from labkit.statistics.power import detectable_with
-from labkit.training.settle import num_cores
 
 MAX_ARMS = 200
 

@@ -6,6 +6,7 @@ added to a schema appears in all of them.
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,6 +70,16 @@ def faces(config_type: type[Config], prefix: str = "") -> Iterator[FieldFace]:
 def headline_faces(config_type: type[Config]) -> list[FieldFace]:
     """The top-level fields: what a notebook's parameters cell and the command line show."""
     return [face for face in faces(config_type) if "." not in face.name]
+
+
+def parse_value(text: str, *, is_text: bool = False) -> Any:
+    """JSON where it parses (2e12, true, null, {"a": 1}), else the text itself."""
+    if is_text:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _preset_face(name: str, nested: type[Config], info: Any) -> FieldFace:

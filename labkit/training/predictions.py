@@ -18,8 +18,9 @@ import torch
 
 from labkit.cost.flops import model_flops_utilization, training_flops_per_token
 from labkit.cost.hardware import find_gpu
-from labkit.cost.memory import MemoryConfig, training_memory
+from labkit.cost.memory import training_memory
 from labkit.cost.parameters import count_parameters
+from labkit.cost.plan_cost import memory_config
 from labkit.plan.plan import TrainingPlan
 
 CONVENTION = "6N+12LHQT"
@@ -32,7 +33,7 @@ def predict(
     seconds = statistics.median(probe_seconds) * plan.num_steps
     tokens = plan.num_steps * plan.tokens_per_step
     per_token = training_flops_per_token(plan.model, plan.sequence_length, CONVENTION)
-    memory = training_memory(plan.model, _memory_config(plan), plan.sequence_length, 1)
+    memory = training_memory(plan.model, memory_config(plan), plan.sequence_length, 1)
     price = plan.budget.usd_per_hour
     return {
         "parameters": count_parameters(plan.model),
@@ -77,16 +78,6 @@ def peak_memory_bytes(device: str) -> int:
 def memory_before(device: str) -> int:
     """What the process holds without a model: not the run's."""
     return 0 if device == "cuda" else psutil.Process().memory_info().rss
-
-
-def _memory_config(plan: TrainingPlan) -> MemoryConfig:
-    return MemoryConfig(
-        micro_batch=plan.micro_batch,
-        precision="fp32" if plan.compute.precision == "fp32" else "16-mixed",
-        attention_kernel="materialized" if plan.compute.attention == "written_out" else "flash",
-        sharding="none",
-        use_dropout=plan.model.dropout > 0,
-    )
 
 
 def _peak_flops_per_s(gpu_name: str) -> float | None:

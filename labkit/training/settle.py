@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import platform
 import time
 
@@ -18,6 +17,7 @@ import torch
 
 from labkit.core import artifacts, disk
 from labkit.core.config import hash_json
+from labkit.core.machine import num_cores
 from labkit.model.attention import KERNELS
 from labkit.model.block import Block
 from labkit.model.positions import rope_tables
@@ -41,10 +41,6 @@ def settle(plan: TrainingPlan, facts: DeviceFacts | None = None) -> TrainingPlan
     else:
         found = _measured(plan, compute)
     return plan.model_copy(update={"compute": compute.model_copy(update=found)})
-
-
-def num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _measured(plan: TrainingPlan, compute: ComputePlan) -> dict[str, str | int]:

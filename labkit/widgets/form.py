@@ -7,7 +7,7 @@ preset sets every field of its group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -26,9 +26,11 @@ WHOLE = ""
 
 
 class ConfigForm(Generic[C]):
-    """Controls for `config`; shown as the last value of a cell."""
+    """Controls for `config`; shown as the last value of a cell. Fields in `first`, dotted, stand
+    above the folds.
+    """
 
-    def __init__(self, config: C):
+    def __init__(self, config: C, first: Sequence[str] = ()):
         self.faults: dict[str, str] = {}
         self.controls: dict[str, Control] = {}
         self._config_type = type(config)
@@ -36,7 +38,11 @@ class ConfigForm(Generic[C]):
         self._callbacks: list[Callable[[C], None]] = []
         self._presets = dict(_presets(config))
         self._fault_lines: dict[str, widgets.HTML] = {}
-        self.widget = widgets.VBox([*self._group(config, ""), self._fault_line(WHOLE)])
+        self._first = frozenset(first)
+        known = {face.name: face for face in faces(type(config))}
+        top = [self._row(known[name], "", dict(_leaves(config, ""))[name]) for name in first]
+        folded = self._group(config, "")
+        self.widget = widgets.VBox([*top, *folded, self._fault_line(WHOLE)])
         self.widget.add_class("labkit-form")
 
     @property
@@ -68,7 +74,11 @@ class ConfigForm(Generic[C]):
 
     def _group(self, config: Config, prefix: str) -> list[Any]:
         own = _own_faces(config)
-        rows: list[Any] = [self._row(face, prefix, getattr(config, face.name)) for face in own]
+        rows: list[Any] = [
+            self._row(face, prefix, getattr(config, face.name))
+            for face in own
+            if f"{prefix}{face.name}" not in self._first
+        ]
         folds: dict[str, list[Any]] = {}
         for name, nested in _nested(config):
             inner = f"{prefix}{name}."
