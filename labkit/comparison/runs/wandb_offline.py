@@ -1,9 +1,9 @@
 """Runs that Weights & Biases wrote to disk, read by W&B's own reader: no account, no network.
 
-The reader is `wandb-core leet inspect`, a program that comes with wandb; the format of `.wandb`
-files is nobody else's. A run that was resumed is one file for each start. A file that ends too
-early looks the same whether the run was killed, still goes on or was copied in part: as far as it
-reaches it is read, and its state is "died".
+The reader is `wandb-core leet inspect`, a program that comes with wandb; only W&B knows the format
+of its files. A run that was resumed is one file for each start. A file that ends too early looks
+the same whether the run was killed, goes on, ended a moment ago (W&B may write last what `finish`
+left) or was copied in part: as far as it reaches it is read, and its state is "died".
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ form that its queries ask for.
 from __future__ import annotations
 
 import os
+import socket
+import urllib.parse
+import urllib.request
 from typing import Any
 
 from labkit.comparison.runs.view import RunView
@@ -69,6 +72,7 @@ def _connect() -> Any:
         raise LabError(NOT_INSTALLED) from error
     try:
         if wandb.login(prompt=False, verify=False):
+            _reach(wandb.setup().settings.base_url)
             return wandb.Api(timeout=NETWORK_TIMEOUT_SECONDS)
     except Exception as error:
         raise LabError(
@@ -80,6 +84,16 @@ def _connect() -> Any:
         f"no W&B API key, or W&B is set to offline (WANDB_MODE is {mode}); "
         f"run `wandb login`, {INSTEAD}"
     )
+
+
+def _reach(url: str) -> None:
+    """Fail before wandb starts its service: that goes on trying, and can keep the process from
+    ending. A proxy is left to the service.
+    """
+    where = urllib.parse.urlsplit(url)
+    port = where.port or {"http": 80}.get(where.scheme, 443)
+    if not urllib.request.getproxies():
+        socket.create_connection((where.hostname, port), NETWORK_TIMEOUT_SECONDS).close()
 
 
 def _first_line(error: Exception) -> str:
