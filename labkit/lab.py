@@ -411,6 +411,10 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
     )
     _need_tokenizer(config.corpus, config.inputs()[config.corpus])
     question = rooms.TwoRecipes(config)
+    if question.architecture:
+        print(f"notebook 30: {question.architecture.choice}")
+    elif config.architecture == "decision:30":
+        print(f"no decision of notebook 30 for {config.corpus}: recipes as they are")
     print(describe_device(next(iter(question.plans.values()))))
     return question
 

@@ -5,6 +5,7 @@ FLOPs are those of matrix products, forward and backward, over the whole run; em
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -52,24 +53,24 @@ def measured_speed(plan: TrainingPlan) -> Speed | None:
 
     Speed depends on the size of the matrices: far from any run it is a rough guess.
     """
-    wanted = math.log(_flops_of_a_step(plan))
-    found: list[tuple[float, Speed]] = []
-    for folder in _newest_finished():
-        record = RunRecord(folder)
-        run, timing = TrainingPlan.model_validate(record.read("plan")), record.read("timing")
-        distance = abs(math.log(_flops_of_a_step(run)) - wanted)
-        speed = Speed(
-            spending(run).flops / timing["seconds_of_steps"], record.run_id, timing["device"]
-        )
-        found.append((distance, speed))
-    return min(found)[1] if found else None
+    wanted = _log_flops_of_a_step(plan)
+    found = [_speed(path, path.stat().st_mtime_ns) for path in _newest_timings()]
+    return min(found, key=lambda one: abs(one[0] - wanted))[1] if found else None
 
 
-def _flops_of_a_step(plan: TrainingPlan) -> float:
-    return spending(plan).flops / plan.num_steps
+@functools.lru_cache(1000)
+def _speed(timing_file: Path, _changed: int) -> tuple[float, Speed]:
+    """(log FLOPs of a step, speed) of one run; panels ask at every move of a control."""
+    record = RunRecord(timing_file.parent)
+    plan, timing = TrainingPlan.model_validate(record.read("plan")), record.read("timing")
+    flops_per_s = spending(plan).flops / timing["seconds_of_steps"]
+    return _log_flops_of_a_step(plan), Speed(flops_per_s, record.run_id, timing["device"])
 
 
-def _newest_finished() -> list[Path]:
-    files = [path for path in runs_folder().glob("*/timing.json") if path.is_file()]
-    files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    return [path.parent for path in files[:NEWEST]]
+def _log_flops_of_a_step(plan: TrainingPlan) -> float:
+    return math.log(spending(plan).flops / plan.num_steps)
+
+
+def _newest_timings() -> list[Path]:
+    files = list(runs_folder().glob("*/timing.json"))
+    return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:NEWEST]

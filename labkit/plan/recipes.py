@@ -9,6 +9,7 @@ its weights stay as many. The numbers of `modern` were tuned on Shakespeare's by
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from labkit.core.config import validate
@@ -71,11 +72,21 @@ def with_recipe(plan: TrainingPlan, recipe: str) -> TrainingPlan:
     if recipe not in RECIPES:
         raise LabError(f"unknown recipe {recipe!r}; known: {', '.join(RECIPES)}")
     chosen = RECIPES[recipe]
-    before, after = plan.model.feed_forward, chosen.model["feed_forward"]
-    width = {} if before == after else {"d_ff": matched_d_ff(plan.model.d_ff, before, after)}
     changes = {
-        "model": plan.model.model_dump() | chosen.model | width,
+        "model": plan.model.model_dump() | chosen.model | _width(plan, chosen.model),
         "optimizer": chosen.optimizer,
         "schedule": chosen.schedule,
     }
     return validate(TrainingPlan, plan.model_dump() | changes)
+
+
+def with_changes(plan: TrainingPlan, changes: Mapping[str, Any]) -> TrainingPlan:
+    """The plan with dotted fields changed; the feed-forward's weights stay as many."""
+    model = {name.removeprefix("model."): value for name, value in changes.items()}
+    width = {f"model.{name}": value for name, value in _width(plan, model).items()}
+    return plan.with_overrides({**width, **changes})
+
+
+def _width(plan: TrainingPlan, model: Mapping[str, Any]) -> dict[str, int]:
+    before, after = plan.model.feed_forward, model.get("feed_forward", plan.model.feed_forward)
+    return {} if before == after else {"d_ff": matched_d_ff(plan.model.d_ff, before, after)}

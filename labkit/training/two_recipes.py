@@ -6,6 +6,7 @@ the same windows. One seed each: what comes out is two models and what they took
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import field_validator
@@ -18,17 +19,21 @@ from labkit.data.readers import check_corpus, fingerprint
 from labkit.model.config import ModelConfig
 from labkit.plan.parts import BudgetPlan, ComputePlan, EvaluationPlan
 from labkit.plan.plan import TrainingPlan
-from labkit.plan.recipes import RECIPES, with_recipe
+from labkit.plan.recipes import RECIPES, with_changes, with_recipe
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.settle import settle
 
 TOKENIZER_NOTEBOOK = "20_tokenizer_comparison"
+ARCHITECTURE_NOTEBOOK = "30_architecture_ablation"
 
 
 class TwoRecipesConfig(Config):
     """The size that both recipes share, and what both are given."""
 
     corpus: str = field("shakespeare", "registered corpus or path that notebook 20 has split")
+    architecture: Literal["decision:30", "recipe"] = field(
+        "decision:30", "decision:30: with the changes that notebook 30 found better, if any"
+    )
     d_model: int = field(128, "width of both models", unit="features", ge=16, le=4096, scale="log")
     num_layers: int = field(4, "blocks of both models", ge=1, le=128)
     context_length: int = field(
@@ -59,7 +64,11 @@ class TwoRecipesConfig(Config):
 
     def inputs(self) -> dict[str, str]:
         corpus = fingerprint(self.corpus)
-        return {self.corpus: corpus} | _decided(corpus)
+        notebooks = {"decision:20": TOKENIZER_NOTEBOOK}
+        if self.architecture == "decision:30":
+            notebooks["decision:30"] = ARCHITECTURE_NOTEBOOK
+        decided = {name: _decided(notebook, corpus) for name, notebook in notebooks.items()}
+        return {self.corpus: corpus} | {name: one[1].name for name, one in decided.items() if one}
 
 
 class TwoRecipes:
@@ -73,15 +82,29 @@ class TwoRecipes:
         self.config = config
         self.decision, _ = current_decision(TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
         base = _base_plan(config, self.decision)
-        self.plans = {recipe: settle(_plan(base, recipe, config)) for recipe in RECIPES}
+        self.architecture = self._architecture()
+        self.plans = {recipe: settle(self._plan(base, recipe)) for recipe in RECIPES}
+
+    def _architecture(self) -> Decision | None:
+        if self.config.architecture == "recipe":
+            return None
+        found = _decided(ARCHITECTURE_NOTEBOOK, self.decision.corpus_hash)
+        return found[0] if found else None
+
+    def _plan(self, base: TrainingPlan, recipe: str) -> TrainingPlan:
+        plan = with_recipe(base, recipe).with_overrides({"name": recipe})
+        if recipe == "gpt2":
+            plan = plan.with_overrides({"optimizer.learning_rate": self.config.gpt2_learning_rate})
+        if self.architecture and self.architecture.evidence["recipe"] == recipe:
+            plan = with_changes(plan, self.architecture.evidence["changes"])
+        return plan
 
 
-def _decided(corpus: str) -> dict[str, str]:
-    """What notebook 20 has decided, if it has: another tokenizer is another question."""
+def _decided(notebook: str, corpus: str) -> tuple[Decision, Path] | None:
     try:
-        return {"decision:20": current_decision(TOKENIZER_NOTEBOOK, corpus)[1].name}
+        return current_decision(notebook, corpus)
     except LabError:
-        return {}
+        return None
 
 
 def _base_plan(config: TwoRecipesConfig, decision: Decision) -> TrainingPlan:
@@ -126,10 +149,3 @@ def _size(config: TwoRecipesConfig, vocab_size: int) -> dict[str, Any]:
         "head_dim": head_dim,
         "d_ff": 4 * config.d_model,
     }
-
-
-def _plan(base: TrainingPlan, recipe: str, config: TwoRecipesConfig) -> TrainingPlan:
-    plan = with_recipe(base, recipe).with_overrides({"name": recipe})
-    if recipe == "gpt2":
-        plan = plan.with_overrides({"optimizer.learning_rate": config.gpt2_learning_rate})
-    return plan

@@ -34,6 +34,7 @@ def record_two_recipes(question: TwoRecipes, runs: dict[str, Run], proof: Resume
         evidence={
             "runs": {recipe: run.run_id for recipe, run in runs.items()},
             "resume": proof.sentence,
+            "architecture": question.architecture.choice if question.architecture else "recipe",
             "leak_check": question.decision.evidence["leak_check"],
         },
         scope="one seed each: which model came out lower, not which recipe is better",
