@@ -113,11 +113,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
+    facts = conditions("torch", "lightning", "numpy")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LABKIT_HOME"] = folder
         result = measure(Path(folder), arguments.steps, arguments.rounds)
         del os.environ["LABKIT_HOME"]
-    write("trainer", result)
+    write("trainer", result | facts)
     print(f"{result['name']}: {result['overhead_ms']} ms of CPU per step")
     print(f"bare against bare: {result['noise_ms']} ms")
     print(f"reading samples, of a default step: {result['data_share_of_default_step']}")
@@ -131,7 +132,6 @@ def measure(home: Path, steps: int, rounds: int) -> Record:
     from labkit.training.batches import TrainingData
     from labkit.training.checkpoints import tensor_bytes
 
-    facts = conditions("torch", "lightning", "numpy")
     torch.set_num_threads(1)
     plan = plan_in(home)
     data = TrainingData(plan)
@@ -164,7 +164,7 @@ def measure(home: Path, steps: int, rounds: int) -> Record:
         "overhead_ms": spread(overhead),
         "noise_ms": spread(noise),
         "data_share_of_default_step": data_share(home, 100),
-    } | facts
+    }
 
 
 if __name__ == "__main__":
