@@ -29,10 +29,10 @@ class Tracker:
         self.run: Any = None
         if plan.tracking == "off":
             return
-        import wandb
-
         os.environ.setdefault("WANDB_SILENT", "true")
         try:
+            import wandb
+
             self.run = wandb.init(
                 project=PROJECT,
                 id=record.run_id,

@@ -1,0 +1,198 @@
+"""Any runs side by side: grouped by config, compared with one of the groups where they can be.
+
+Runs that differ in nothing but their seed are one group. A verdict is given where a group has the
+baseline's validation text and windows, and its FLOPs or its tokens within 1%; else the reason why
+not. Learning rates are as they were found: nothing here is retuned, and the scope says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from labkit.comparison.matching import TOLERANCE
+from labkit.comparison.runs.select import as_json, select_runs
+from labkit.comparison.runs.view import RunView
+from labkit.comparison.verdict import MARGIN, Scores, Verdict, judge
+from labkit.core.config import Config, field, validate
+from labkit.core.errors import LabError
+from labkit.cost.spending import Spending, spending
+from labkit.data.readers import check_corpus, fingerprint
+from labkit.plan.plan import TrainingPlan
+
+OUTCOME_FREE = ("seed", "name", "tracking", "run_id", "checkpoints.", "budget.usd", "budget.max")
+"""Fields, or beginnings of fields, that change no figure of a finished run but for the seed."""
+OUTCOME_FREE_EVALUATION = ("num_evaluations", "num_samples", "sample_tokens", "temperature")
+TEXT = ("data.validation", "data.tokenizer", "evaluation.num_windows", "data.sequence_length")
+"""What says on which windows of which text a run was evaluated."""
+
+
+class RunComparisonConfig(Config):
+    runs: str = field(
+        "decision:30, decision:50",
+        "ids, patterns, studies, decisions, W&B folders, wandb:entity/project; comma-separated",
+    )
+    corpus: str = field("shakespeare", "whose decisions are meant")
+    baseline: str = field("", "group to compare with; empty: the first")
+    margin: float = field(
+        MARGIN, "difference that doesn't matter", unit="bits per byte", gt=0, le=1
+    )
+
+    def corpus_hash(self) -> str:
+        return fingerprint(check_corpus(self.corpus))
+
+    def inputs(self) -> dict[str, str]:
+        try:
+            views = select_runs(self.runs, self.corpus_hash())
+        except LabError:  # said when they are needed
+            return {}
+        return {view.run_id: f"{view.state} {view.bits_per_byte}" for view in views}
+
+
+class Group(NamedTuple):
+    """Runs of one config."""
+
+    name: str
+    runs: list[RunView]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.runs[0].config
+
+    @property
+    def seeds(self) -> list[Any]:
+        return [run.config.get("seed") for run in self.runs]
+
+
+class RunComparison:
+    """The groups, and the verdict on each but the baseline.
+
+    Raises:
+        LabError: no such runs, or no group of the baseline's name.
+    """
+
+    def __init__(self, config: RunComparisonConfig):
+        self.config = config
+        self.views = select_runs(config.runs, config.corpus_hash())
+        self.groups = group_runs(self.views)
+        named = {group.name: group for group in self.groups}
+        if config.baseline and config.baseline not in named:
+            raise LabError(f"no group {config.baseline!r}; there are: {', '.join(named)}")
+        self.baseline = named[config.baseline] if config.baseline else self.groups[0]
+        self.others = [group for group in self.groups if group is not self.baseline]
+        self.verdicts = self._verdicts()
+
+    def _verdicts(self) -> dict[str, Verdict]:
+        gaps = {group.name: incomparable(group, self.baseline) for group in self.others}
+        judged = {group.name: scores(group) for group in self.others if not gaps[group.name]}
+        found = judge(scores(self.baseline), judged, margin=self.config.margin)
+        found |= {name: Verdict("not comparable", gap) for name, gap in gaps.items() if gap}
+        return {group.name: found[group.name] for group in self.others}
+
+    def differing_fields(self) -> list[str]:
+        """Fields of the configs in which the groups are not all alike."""
+        names = dict.fromkeys(name for group in self.groups for name in group.config)
+        return [
+            name
+            for name in names
+            if not _is_free(name)
+            and len({as_json(group.config.get(name)) for group in self.groups}) > 1
+        ]
+
+
+def group_runs(views: Sequence[RunView]) -> list[Group]:
+    """Runs that differ in their seed alone, in the order of their first; names told apart."""
+    found: dict[str, list[RunView]] = {}
+    for view in views:
+        identity = {name: value for name, value in view.config.items() if not _is_free(name)}
+        key = as_json(identity) if view.config else view.run_id
+        found.setdefault(key, []).append(view)
+    groups: list[Group] = []
+    for runs in found.values():
+        taken = [group.name for group in groups]
+        name, number = runs[0].name, 2
+        while name in taken:
+            name, number = f"{runs[0].name} ({number})", number + 1
+        groups.append(Group(name, runs))
+    return groups
+
+
+def scores(group: Group) -> Scores:
+    """A run that has ended without a finite score has diverged; one that goes on is left out."""
+    ended = [run for run in group.runs if run.state not in ("waiting", "starting", "running")]
+    values = [math.nan if run.bits_per_byte is None else run.bits_per_byte for run in ended]
+    windows = [_by_window(run) for run in ended]
+    known = [one for one in windows if one is not None]
+    return Scores(values, np.stack(known) if known and len(known) == len(windows) else None)
+
+
+def incomparable(group: Group, baseline: Group) -> str:
+    """Why there is no verdict, or nothing."""
+    other = [
+        name for name in TEXT if group.config.get(name) != baseline.config.get(name)
+    ] or _other_inputs(group, baseline)
+    if other:
+        return f"evaluated on other windows ({', '.join(other)})"
+    ours, theirs = plan_of(group.runs[0]), plan_of(baseline.runs[0])
+    if ours is None or theirs is None:
+        return "its config is no labkit plan, so that its budget isn't known"
+    if not equal_axes(spending(ours), spending(theirs)):
+        return "equal in neither FLOPs nor tokens"
+    if seeds := set(map(str, group.seeds)) & {str(None)}:
+        return f"seed {', '.join(seeds)}: which runs are independent isn't known"
+    return ""
+
+
+def equal_axes(one: Spending, other: Spending) -> list[str]:
+    """In which budgets two plans are equal within 1%."""
+    return [
+        axis
+        for axis in ("flops", "tokens")
+        if abs(getattr(one, axis) / getattr(other, axis) - 1) <= TOLERANCE
+    ]
+
+
+def plan_of(view: RunView) -> TrainingPlan | None:
+    """The plan that the run's config describes; None where other code wrote it."""
+    nested: dict[str, Any] = {}
+    for dotted, value in view.config.items():
+        if dotted == "run_id" or dotted.startswith("data.train"):
+            continue  # a mixture's folders have dots of their own, and change no budget
+        *groups, leaf = dotted.split(".")
+        target = nested
+        for group in groups:
+            target = target.setdefault(group, {})
+        target[leaf] = value
+    try:
+        return validate(TrainingPlan, nested) if nested else None
+    except (LabError, TypeError):
+        return None
+
+
+def _other_inputs(group: Group, baseline: Group) -> list[str]:
+    """Validation shards of one name and other content."""
+    name = f"inputs.{group.config.get('data.validation')}"
+    ours, theirs = (one.runs[0].summary.get(name) for one in (group, baseline))
+    return ["content of data.validation"] if ours and theirs and ours != theirs else []
+
+
+def _by_window(run: RunView) -> np.ndarray | None:
+    loss = run.summary.get("validation.loss")
+    if run.window_nats is None or not loss or run.bits_per_byte is None:
+        return None
+    return run.window_nats * run.bits_per_byte / loss
+
+
+def _is_free(name: str) -> bool:
+    head, _, leaf = name.partition(".")
+    if head == "evaluation":
+        return leaf in OUTCOME_FREE_EVALUATION
+    if head in ("model", "optimizer", "schedule") and leaf == "preset":
+        return True  # where a shape started from; the fields say what it is
+    return any(
+        name.startswith(one) if one.endswith(".") or "." in one else name == one
+        for one in OUTCOME_FREE
+    )

@@ -1,0 +1,106 @@
+"""Which runs are meant: by id, pattern, study, decision, or where Weights & Biases keeps them.
+
+modern-*                 ids of records below `runs/`, with shell patterns
+shakespeare-modern-*     studies by name: the runs their verdicts rest on
+decision:30              the runs behind a notebook's current decision
+folder/wandb             files that W&B wrote offline
+wandb:entity/project     W&B's service
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from labkit.comparison.runs.local import read_local
+from labkit.comparison.runs.view import RunView
+from labkit.comparison.runs.wandb_offline import find_offline_runs, read_offline
+from labkit.comparison.runs.wandb_online import read_online
+from labkit.comparison.study_record import StudyRecord, finished_studies
+from labkit.core import artifacts
+from labkit.core.errors import LabError
+from labkit.core.records.decision import Decision, current_decision
+from labkit.core.records.run import RunRecord, runs_folder
+
+NOTEBOOKS = {"30": "30_architecture_ablation", "50": "50_fsdp_training"}
+
+
+def select_runs(listing: str, corpus_hash: str) -> list[RunView]:
+    """Each run once, in the order named; `corpus_hash` is what decisions were made for.
+
+    Raises:
+        LabError: a name without runs, with what there is.
+    """
+    found: dict[str, RunView] = {}
+    for name in filter(None, (one.strip() for one in listing.split(","))):
+        for view in _named(name, corpus_hash):
+            known = found.get(view.run_id)
+            found[view.run_id] = _joined(known, view) if known else view
+    if not found:
+        raise LabError(f"no runs named; give ids, studies or decisions: {_known()}")
+    return list(found.values())
+
+
+def _named(name: str, corpus_hash: str) -> Sequence[RunView]:
+    if name.startswith("decision:"):
+        return _decided(name, corpus_hash)
+    if name.startswith("wandb:"):
+        return read_online(name.removeprefix("wandb:"))
+    records = [RunRecord(path.parent) for path in sorted(runs_folder().glob("*/plan.json"))]
+    local = [record for record in records if fnmatchcase(record.run_id, name)]
+    studies = [one for one in finished_studies() if fnmatchcase(one.folder.name, name)]
+    local += [record for study in studies for record in _runs_of(study)]
+    if local:
+        return [read_local(record) for record in local]
+    if Path(name).expanduser().exists():
+        return [read_offline(file) for file in find_offline_runs(Path(name).expanduser())]
+    raise LabError(f"no run, study or file {name!r}; known: {_known()}")
+
+
+def _decided(name: str, corpus_hash: str) -> list[RunView]:
+    number = name.removeprefix("decision:")
+    if number not in NOTEBOOKS:
+        raise LabError(f"{name}: no runs stand behind it; known: decision:30, decision:50")
+    decision, _ = current_decision(NOTEBOOKS[number], corpus_hash)
+    return [read_local(record) for record in _runs_behind(decision)]
+
+
+def _runs_behind(decision: Decision) -> list[RunRecord]:
+    if "runs" in decision.evidence:
+        return [RunRecord(runs_folder() / run_id) for run_id in decision.evidence["runs"].values()]
+    assert decision.artifact
+    return _runs_of(StudyRecord((artifacts.home() / decision.artifact).parent))
+
+
+def _runs_of(study: StudyRecord) -> list[RunRecord]:
+    return [
+        RunRecord(runs_folder() / run_id)
+        for arm in study.result()["arms"]
+        for run_id in arm["runs"]
+    ]
+
+
+def _joined(earlier: RunView, later: RunView) -> RunView:
+    """Two W&B files of one run that was resumed: the later start's word counts."""
+    if earlier.source == "local":
+        return earlier
+    rows = {row["step"]: row for row in [*earlier.history, *later.history]}
+    history = [rows[step] for step in sorted(rows)]
+    return dataclasses.replace(later, history=history, summary={**earlier.summary, **later.summary})
+
+
+def _known(limit: int = 8) -> str:
+    ids = sorted(path.parent.name for path in runs_folder().glob("*/plan.json"))
+    studies = [one.folder.name for one in finished_studies()]
+    listed = [*studies, *ids]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return (", ".join(listed[:limit]) or "none here yet") + more
+
+
+def as_json(value: Any) -> str:
+    """One text per value, to tell configs apart by."""
+    return json.dumps(value, sort_keys=True, default=str)
