@@ -32,7 +32,7 @@ from labkit.core.config import Config
 from labkit.cost.config import CostConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.widgets.cost_panel import CostPanel
-from labkit.widgets.plan_panel import PlanPanel
+from labkit.widgets.tuner import Tuner
 
 BLOCK, WARM_UP = 20, 5
 Seconds = tuple[float, float]
@@ -52,7 +52,7 @@ class Moved:
 
 PANELS = {
     "cost panel": Moved(CostPanel, CostConfig(), "num_gpus", start=8),
-    "plan panel": Moved(PlanPanel, TrainingPlan(), "budget.num_tokens", 10**6, step=10_000),
+    "tuner": Moved(Tuner, TrainingPlan(), "budget.num_tokens", 10**6, step=10_000),
 }
 """Another panel is another line here."""
 

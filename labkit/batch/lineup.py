@@ -33,7 +33,10 @@ def lineup(notebooks: Path) -> Iterator[list[Job]]:
             ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),
             ("40_cost_and_scaling", {}),
         ],
-        [("50_fsdp_training", {"corpus": corpora[0]})],
+        *(
+            [(name, {"corpus": corpora[0]})]
+            for name in ("30_architecture_ablation", "50_fsdp_training", "60_run_comparison")
+        ),
     ]
     for stage in stages:
         yield [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in stage]

@@ -62,6 +62,7 @@ class Notches:
     upper: float
     step: float
     is_log: bool
+    is_whole: bool = False
 
     def position(self, value: float) -> float:
         """The slider's own coordinate: the value, or its decimal logarithm."""
@@ -79,6 +80,7 @@ class Notches:
         """
         grid = _clean(round(position / self.step) * self.step)
         value = float(f"{10.0**grid:.2g}") if self.is_log else grid
+        value = round(value) if self.is_whole else value
         return min(max(value, self.lower), self.upper)
 
     @property
@@ -98,7 +100,8 @@ def notches(face: FieldFace) -> Notches | None:
         span = 10.0**DECADES_AROUND_DEFAULT
         middle = face.default or lower or 1.0
         low = lower if lower else middle / span
-        return Notches(low, upper or middle * span, 1 / NOTCHES_PER_DECADE, is_log=True)
+        high, step = upper or middle * span, 1 / NOTCHES_PER_DECADE
+        return Notches(low, high, step, is_log=True, is_whole=face.kind == "int")
     if lower is None or upper is None or face.lower_is_open:
         return None
     return Notches(lower, upper, face.step or _linear_step(face, upper - lower), is_log=False)

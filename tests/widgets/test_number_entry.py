@@ -43,3 +43,11 @@ def test_log_notches_are_the_r20_series():
 def test_notches_stay_inside_their_bounds(position):
     for notches in (Notches(3, 777, 0.05, True), Notches(-1, 2.5, 0.1, False)):
         assert notches.lower <= notches.nearest(position) <= notches.upper
+
+
+def test_notches_of_a_whole_number_are_whole():
+    notches = Notches(1, 1000, 0.05, is_log=True, is_whole=True)
+    series = [notches.nearest(step * 0.05) for step in range(61)]
+    assert all(isinstance(one, int) for one in series)
+    assert series == sorted(series)
+    assert {1, 2, 3, 4, 5, 6, 7, 8, 9, 10} <= set(series)

@@ -1,0 +1,196 @@
+"""Runs from anywhere: grouped by what they are, judged where that is honest, exported whole."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labkit.comparison.run_comparison import (
+    RunComparison,
+    RunComparisonConfig,
+    group_runs,
+    incomparable,
+)
+from labkit.comparison.run_comparison_decision import record_comparison
+from labkit.comparison.run_comparison_tables import (
+    comparison_sentences,
+    curves,
+    difference_rows,
+    run_rows,
+    verdict_rows,
+)
+from labkit.comparison.runs.local import read_local
+from labkit.comparison.runs.select import select_runs
+from labkit.comparison.verdict import Scores, judge
+from labkit.core.errors import LabError
+from labkit.core.records.run import RunRecord, runs_folder
+from labkit.plan.plan import TrainingPlan
+from labkit.training.launch import prepare
+from labkit.training.run import run
+from labkit.widgets.run_comparison_panel import RunComparisonPanel
+from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+CORPUS = "python-docs"
+
+
+@pytest.fixture
+def plan(lab_home: Path) -> TrainingPlan:
+    torch.set_num_threads(1)
+    plan = tiny_plan(write_tiny_corpus(lab_home), 6)
+    return plan.with_overrides({"evaluation.num_evaluations": 2, "name": "base"})
+
+
+def trained(plan: TrainingPlan, **changes) -> RunRecord:
+    changed = plan.with_overrides(changes)
+    record = RunRecord(runs_folder() / changed.run_id)
+    run(changed, record.folder, step_seconds=[0.01], say=lambda _: None)
+    return record
+
+
+@pytest.fixture
+def comparison(plan: TrainingPlan) -> RunComparison:
+    for seed in (1, 2):
+        trained(plan, seed=seed)
+        trained(plan, seed=seed, name="rope", **{"model.positions": "rope"})
+    trained(plan, seed=1, name="short", **{"budget.num_tokens": 64})
+    trained(plan, seed=1, name="one", **{"model.qk_norm": True})
+    trained(plan, seed=1, name="few", **{"evaluation.num_windows": 5})
+    return compared("base-*, rope-*, short-*, one-*, few-*")
+
+
+def compared(runs: str, **changes) -> RunComparison:
+    return RunComparison(RunComparisonConfig(runs=runs, corpus=CORPUS, **changes))
+
+
+def test_groups_are_configs_and_only_differences_are_shown(comparison):
+    assert {group.name: group.seeds for group in comparison.groups} == {
+        "base": [1, 2],
+        "rope": [1, 2],
+        "short": [1],
+        "one": [1],
+        "few": [1],
+    }
+    rows = {row["field"]: row for row in difference_rows(comparison)}
+    assert set(rows) == {
+        "model.positions",
+        "model.qk_norm",
+        "budget.num_tokens",
+        "evaluation.num_windows",
+    }
+    assert rows["model.positions"]["rope"] == "rope"
+
+
+def test_verdicts_where_they_are_honest_and_reasons_where_not(comparison):
+    reasons = {row["group"]: (row["verdict"], row["because"]) for row in verdict_rows(comparison)}
+    assert reasons["base"] == ("the baseline", "")
+    assert reasons["short"] == ("not comparable", "equal in neither FLOPs nor tokens")
+    assert reasons["one"][1].startswith("it has 1 finished seed")
+    assert reasons["few"][1] == "evaluated on other windows (evaluation.num_windows)"
+    runs = {name: select_runs(f"{name}-*", "") for name in ("base", "rope")}
+    base, rope = (
+        Scores(
+            [view.bits_per_byte for view in runs[name]],
+            np.stack(
+                [v.window_nats * v.bits_per_byte / np.mean(v.window_nats) for v in runs[name]]
+            ),
+        )
+        for name in ("base", "rope")
+    )
+    by_hand = judge(base, {"rope": rope})["rope"]
+    assert comparison.verdicts["rope"].effect == pytest.approx(by_hand.effect)
+    assert comparison.verdicts["rope"].window_error == pytest.approx(by_hand.window_error)
+    assert "3 of 4 groups are not comparable" in comparison_sentences(comparison).markup
+
+
+def test_a_diverged_run_and_one_at_work(comparison, plan):
+    [view, other] = comparison.groups[1].runs
+    diverged = dataclasses.replace(view, summary=view.summary | {"validation.bits_per_byte": None})
+    at_work = dataclasses.replace(view, state="running")
+    base = comparison.groups[0]
+    for changed, message in (
+        (diverged, "1 of 2 runs of it diverged"),
+        (at_work, "1 finished seed"),
+    ):
+        group = comparison.groups[1]._replace(runs=[changed, other])
+        comparison.others = [group]
+        assert not incomparable(group, base)
+        assert message in comparison._verdicts()["rope"].reason
+
+
+def test_curves_are_on_steps_that_all_seeds_have(comparison):
+    found = {one["name"]: one for one in curves(comparison, "validation/loss")}
+    assert found["base"]["tokens"] == [3 * 64, 6 * 64]
+    assert found["base"]["values"].shape == (2, 2)
+    finals = [view.summary["validation.loss"] for view in comparison.groups[0].runs]
+    assert found["base"]["values"][:, -1].tolist() == finals
+
+
+def test_what_is_exported_reads_back(comparison, lab_home):
+    folder = record_comparison(comparison)
+    decision = json.loads((folder / "decision.json").read_text())
+    exported = lab_home / decision["artifact"]
+    rows = list(csv.DictReader((exported / "runs.csv").open(encoding="utf-8")))
+    assert [row["run"] for row in rows] == [row["run"] for row in run_rows(comparison)]
+    assert {row["model.positions"] for row in rows if row["group"] == "rope"} == {"rope"}
+    groups = list(csv.DictReader((exported / "groups.csv").open()))
+    assert [row["group"] for row in groups].count("base") == 2
+    assert record_comparison(compared(comparison.config.runs)) == folder
+
+
+def test_wandbs_offline_files_give_the_same_groups_and_scores(plan, tmp_path):
+    """The same runs from their W&B files alone: equal scores, the seeds' error alone."""
+    pytest.importorskip("wandb")
+    for seed in (1, 2):
+        for positions in ("learned", "rope"):
+            changes = {"model.positions": positions, "tracking": "offline", "name": positions}
+            record = trained(plan, seed=seed, **changes)
+            shutil.copytree(record.folder / "wandb", tmp_path / "elsewhere" / record.run_id)
+    local = compared("learned-*, rope-*")
+    shutil.rmtree(runs_folder())
+    remote = compared(str(tmp_path / "elsewhere"))
+    assert [group.name for group in remote.groups] == [group.name for group in local.groups]
+    assert {run.source for run in remote.views} == {"W&B offline"}
+    for ours, theirs in zip(local.groups, remote.groups, strict=True):
+        assert [run.bits_per_byte for run in theirs.runs] == [
+            run.bits_per_byte for run in sorted(ours.runs, key=lambda run: run.run_id)
+        ]
+    [verdict], [other] = local.verdicts.values(), remote.verdicts.values()
+    assert other.effect.estimate == pytest.approx(verdict.effect.estimate)
+    assert other.window_error is None
+
+
+def test_names_that_mean_no_run_are_refused(plan):
+    with pytest.raises(LabError, match=r"no run, study or file 'nothing'; known: none here yet"):
+        select_runs("nothing", "")
+    with pytest.raises(LabError, match="known: decision:30, decision:50"):
+        select_runs("decision:99", "")
+    with pytest.raises(LabError, match="no runs named"):
+        select_runs(" , ", "")
+    prepare(plan)
+    with pytest.raises(LabError, match="no group 'other'; there are: base"):
+        compared("base-*", baseline="other")
+
+
+def test_a_waiting_run_is_a_row_without_figures(plan):
+    view = read_local(prepare(plan).record)
+    assert (view.state, view.bits_per_byte, view.history) == ("waiting", None, [])
+    [group] = group_runs([view])
+    assert group.name == "base"
+
+
+def test_choosing_groups_and_metric_changes_the_figure(comparison, monkeypatch):
+    monkeypatch.setenv("LABKIT_MODE", "interactive")
+    panel = RunComparisonPanel(comparison)
+    before = panel.figure.to_json()
+    panel.metric.value = "train/loss"
+    drawn = panel.figure.to_json()
+    assert drawn != before
+    panel.groups.value = ["rope"]
+    assert {trace.legendgroup for trace in panel.figure.data} == {"rope"}
