@@ -32,8 +32,9 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.slider
 
-study: $(READY)          ## the two recipes on two corpora, declared in the file; half an hour
+study: $(READY)          ## two studies, declared in their files: recipes, and parts of the block; an hour
 	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python -m benchmarks.architectures
 
 faults: $(READY)         ## kill shard builds and training runs at random moments, damage checkpoints
 	$(BIN)/python benchmarks/faults.py

@@ -49,7 +49,7 @@ def _row(arm: dict[str, Any], study: Study, timing: dict[str, Any]) -> Row:
         "verdict": verdict.get("word", "the baseline"),
         "bits per byte": _shown(sum(scores) / len(scores) if scores else None),
         "difference": _interval(verdict.get("effect")),
-        "p (Holm)": shown_p(verdict.get("p_holm")).removeprefix("p "),
+        "p (Holm)": shown_p(verdict.get("p_holm")).removeprefix("p = ").removeprefix("p "),
         "could have seen": _shown(verdict.get("smallest_detectable")),
         "seeds": len(arm["bits_per_byte"]),
         "each seed": " ".join(_shown(one) for one in arm["bits_per_byte"]),

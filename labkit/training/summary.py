@@ -53,7 +53,12 @@ def timing(
         "starts": sum(row["text"].startswith("start") for row in record.rows("event")),
         **measured,
         "scores": predictions.score(predicted, measured),
-        "device": device_name or f"{plan.compute.num_threads} CPU threads",
+        "device": device_name or _threads(plan),
         "versions": provenance.versions("torch", "lightning", "numpy"),
         "commit": provenance.commit(),
     }
+
+
+def _threads(plan: TrainingPlan) -> str:
+    count = plan.compute.num_threads or 1
+    return f"{count} CPU thread{'s' if count > 1 else ''}"

@@ -23,6 +23,7 @@ from labkit.plan.plan import TrainingPlan
 from labkit.widgets.cost_panel import READOUT_CLASS
 from labkit.widgets.exports import export_row
 from labkit.widgets.form import ConfigForm
+from labkit.widgets.hours import shown_hours
 from labkit.widgets.markup import html_widget, show_html
 from labkit.widgets.mode import is_interactive
 
@@ -143,7 +144,7 @@ def sweep_read_outs(plan: TrainingPlan, sweep: SweepConfig) -> Html:
         return fault(str(error))
     hours = "no run has finished here yet"
     if cost.seconds is not None:
-        hours = f"about {cost.seconds / 3600:,.2f}, at the speed of {cost.speed_of}"
+        hours = f"about {shown_hours(cost.seconds / 3600)}, at the speed of {cost.speed_of}"
     seen = "nothing: one seed is never judged"
     if cost.smallest_detectable is not None:
         seen = f"{cost.smallest_detectable:.4f} bits per byte, found with chance 80%"
@@ -151,7 +152,7 @@ def sweep_read_outs(plan: TrainingPlan, sweep: SweepConfig) -> Html:
         ("arms", ", ".join(arm.name for arm in study.arms)),
         ("runs", f"{cost.num_runs:,}, and {len(study.tuning_seeds)} an arm whose best is an edge"),
         ("FLOPs of matrix products", f"{cost.flops:.3g}"),
-        ("hours here", hours),
+        ("time here", hours),
         ("USD", f"{cost.usd:,.2f}" if cost.usd is not None else "the plan has no usd_per_hour"),
         ("smallest difference it could see", seen),
     ]

@@ -25,6 +25,7 @@ from labkit.plots.training import schedule_figure
 from labkit.widgets.cost_panel import READOUT_CLASS
 from labkit.widgets.exports import export_row
 from labkit.widgets.form import ConfigForm
+from labkit.widgets.hours import shown_hours
 from labkit.widgets.markup import html_widget, show_html
 from labkit.widgets.mode import is_interactive
 
@@ -133,7 +134,7 @@ def plan_read_outs(plan: TrainingPlan, gpu: str, num_gpus: int) -> Html:
     here = "no run has finished here yet"
     if speed:
         hours = spent.flops / speed.flops_per_s / 3600
-        here = f"about {_hours(hours)}, at the speed of {speed.run_id} on {speed.device}"
+        here = f"about {shown_hours(hours)}, at the speed of {speed.run_id} on {speed.device}"
     rows = [
         ("parameters", f"{spent.parameters:,}, of them {spent.embedding_parameters:,} embeddings"),
         ("steps", f"{plan.num_steps:,} of {plan.tokens_per_step:,} tokens"),
@@ -152,12 +153,12 @@ def _gpu_rows(plan: TrainingPlan, gpu: str, num_gpus: int) -> list[tuple[str, st
     e = estimate_plan(plan, gpu, num_gpus)
     where = f"on {num_gpus:,} x {gpu}"
     parts = ", ".join(f"{part} {size / 1e9:.2g}" for part, size in e.memory_bytes.items())
+    hours = [shown_hours(one) for one in (e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)]
     fits = "fits" if e.fits else "DOES NOT FIT"
     return [
         (
             f"GPU hours {where}",
-            f"{_hours(e.gpu_hours)} ({_hours(e.gpu_hours_low)} to {_hours(e.gpu_hours_high)}) "
-            "at MFU 0.40, which small models don't reach",
+            f"{hours[0]} ({hours[1]} to {hours[2]}) at MFU 0.40, which small models don't reach",
         ),
         ("USD", f"{e.usd:,.2f} ({e.usd_low:,.2f} to {e.usd_high:,.2f}), {e.price_source}"),
         (
@@ -165,11 +166,3 @@ def _gpu_rows(plan: TrainingPlan, gpu: str, num_gpus: int) -> list[tuple[str, st
             f"{e.memory_bytes_total / 1e9:.3g} of {e.gpu_memory_bytes / 1e9:,.0f}, {fits}: {parts}",
         ),
     ]
-
-
-def _hours(hours: float) -> str:
-    """
-    >>> _hours(0.01), _hours(2.5)
-    ('36 s', '2.5 h')
-    """
-    return f"{hours * 3600:,.3g} s" if hours < 0.1 else f"{hours:,.3g} h"
