@@ -1,4 +1,4 @@
-"""The `labkit` command. Each module here is one subcommand: HELP, add_arguments, run."""
+"""The `labkit` command. Each module here is one subcommand: add_arguments, run."""
 
 from __future__ import annotations
 
@@ -15,33 +15,52 @@ COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study")
 DESCRIPTION = """\
 Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, cost.
 
+look around
   labkit doctor                     what this machine has, what it lacks, and the fix for each lack
   labkit fetch                      the corpora that can be had, and which are here
+
+ask
   labkit cost llama-2-7b --gpu "H100 SXM" --tokens 2e12
                                     GPU hours, money and memory of a training run
+
+run the notebooks without a person, with HTML reports
+  labkit run                        all of them, with an index
   labkit batch notebooks/10_data_exploration.ipynb -p corpus my_texts.jsonl
-                                    one notebook without a person, with an HTML report
-  labkit train plan.json            one training run; started again, it goes on where it was
-  labkit study study.json           arms x seeds with a verdict; started again, it goes on
-  labkit run                        all notebooks in batch, with an index of the reports
+                                    one of them, on your own text
+
+train; started again, both go on where they were
+  labkit train plan.json            one run: a plan that notebook 50's tuner saved
+  labkit study study.json           arms x seeds with a verdict: what notebook 30's panel saved
 """
+EPILOG = "labkit COMMAND --help says more of each."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; a user's mistake becomes one line on stderr and exit status 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
-        prog="labkit", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter
+        prog="labkit",
+        usage="labkit COMMAND ...",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    wanted = [name for name in COMMANDS if name in arguments[:1]] or COMMANDS
-    for name in wanted:
-        module = importlib.import_module(f"labkit.cli.{name}")
-        subparser = subparsers.add_parser(
-            name, help=module.HELP, description=module.__doc__, allow_abbrev=False
-        )
-        module.add_arguments(subparser)
-        subparser.set_defaults(run=module.run)
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, help=argparse.SUPPRESS, prog="labkit"
+    )
+    for name in COMMANDS:
+        if name in arguments[:1]:  # the others' rooms stay unopened
+            module = importlib.import_module(f"labkit.cli.{name}")
+            subparser = subparsers.add_parser(name, description=module.__doc__, allow_abbrev=False)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+        else:
+            subparsers.add_parser(name)
+    if not arguments:
+        parser.print_help()
+        return 2
     parsed = parser.parse_args(arguments)
     try:
         status = parsed.run(parsed)

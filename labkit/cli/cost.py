@@ -9,8 +9,6 @@ from labkit.core.errors import LabError
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
 
-HELP = "GPU hours, money and memory of a training run"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", nargs="?", metavar="MODEL", help="the same as --model")

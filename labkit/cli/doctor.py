@@ -22,7 +22,6 @@ from labkit.cli.doctor_jupyter import JupyterFacts
 from labkit.cli.doctor_report import render
 from labkit.cli.doctor_wandb import WandbFacts
 
-HELP = "what this machine has, what it lacks, and the fix for each lack"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SMI_SECONDS = 20.0
 GPU_QUERY = ("--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from labkit.data.corpora import Corpus
 
-HELP = "list the registered corpora, or bring some here"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpora", nargs="*", metavar="CORPUS", help="names; none: list them")

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from labkit.cli.batch import add_limits
 
-HELP = "all notebooks in batch, with an index of the reports"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--notebooks", type=Path, default=Path("notebooks"), metavar="DIR")

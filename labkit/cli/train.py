@@ -10,8 +10,6 @@ from labkit.core.errors import LabError
 from labkit.core.schema import headline_faces
 from labkit.plan.plan import TrainingPlan
 
-HELP = "train a plan: plan.json, saved parameters, or flags"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", nargs="?", type=Path, metavar="PLAN.JSON", help="a whole plan")

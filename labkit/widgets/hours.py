@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def shown_hours(hours: float) -> str:
     """
-    >>> shown_hours(0.001), shown_hours(0.03), shown_hours(0.5), shown_hours(2.5), shown_hours(73102)
-    ('3.6 s', '108 s', '30 min', '2.5 h', '73,102 h')
+    >>> [shown_hours(one) for one in (0.001, 0.03, 0.5, 2.5, 73102)]
+    ['3.6 s', '108 s', '30 min', '2.5 h', '73,102 h']
     """
     size, unit = hours, "h"
     if hours < 1 / 30:

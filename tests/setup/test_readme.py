@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,17 +27,83 @@ def test_shown_output_is_what_the_command_prints(command, output, capsys):
     assert capsys.readouterr().out == output
 
 
+def results(stem: str) -> Any:
+    return json.loads((ROOT / "docs/results" / f"{stem}.json").read_text("utf-8"))
+
+
+def named(stem: str, part: str) -> dict[str, Any]:
+    """The one record of a result whose name has the part."""
+    [found] = [record for record in results(stem) if part in record["name"]]
+    return found
+
+
+def shown_ratio(record: dict[str, Any]) -> str:
+    ratio = record["ratio"]
+    return f"{ratio['median']:.2g} ({ratio['min']:.2g} to {ratio['max']:.2g})"
+
+
+def shown_time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def shown_memory(megabytes: float) -> str:
+    return f"{round(megabytes, -1):.0f} MB" if megabytes < 995 else f"{megabytes / 1000:.1f} GB"
+
+
+def notebook_figures() -> dict[str, tuple[str, str]]:
+    """Notebook -> (time, memory) of its longest run."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in sorted(results("notebooks")["notebooks"], key=lambda row: row["seconds"]):
+        found[row["notebook"]] = shown_time(row["seconds"]), shown_memory(row["peak_memory_mb"])
+    return found
+
+
 def test_speeds_are_those_of_the_committed_results():
-    [tokenizers, _] = json.loads((ROOT / "docs/results/encoding.json").read_text())
-    assert tokenizers["equal"]
-    ratio = tokenizers["ratio"]
+    encoding = named("encoding", "encoding against tokenizers")
+    ratio = encoding["ratio"]
+    assert encoding["equal"]
     for text in (
-        f"{tokenizers['ours_mb_per_cpu_s']:.1f} MB per CPU second",
+        f"{encoding['ours_mb_per_cpu_s']:.1f} MB per CPU second",
         f"{ratio['median']:.1f} times",
         f"({ratio['min']:.1f} to {ratio['max']:.1f} over slices)",
-        f"{tokenizers['num_documents']:,} documents of {tokenizers['megabytes']} MB",
+        f"{encoding['num_documents']:,} documents of {encoding['megabytes']} MB",
+        shown_ratio(encoding),
+        shown_ratio(named("corpus_statistics", "shared figures")),
+        shown_ratio(named("corpus_statistics", "whitespace words")),
+        shown_ratio(results("trainer")),
+        f"{named('slider', 'cost panel')['ours_cpu_ms']['median']:.0f} ms",
+        f"{named('imports', '--help')['ours']['cpu_s']:.2g} s",
+        f"{named('imports', 'labkit import lab')['ours']['cpu_s'] * 1000:.0f} ms",
     ):
-        assert text in README
+        assert text in README, text
+
+
+@pytest.mark.parametrize("notebook", [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")])
+def test_times_and_memory_of_a_notebook_are_those_measured(notebook):
+    time, memory = notebook_figures()[notebook]
+    assert re.search(
+        rf"\| `{notebook}` \| .+ \| {re.escape(time)} \| {re.escape(memory)} \|", README
+    )
+    first = json.loads((ROOT / f"notebooks/{notebook}.ipynb").read_text())["cells"][0]
+    assert f"**Takes** {time} and {memory}" in "".join(first["source"])
+
+
+def test_the_whole_takes_what_was_measured():
+    whole = results("notebooks")
+    assert f"`make run` takes {shown_time(whole['seconds_of_all'])}" in README
+    assert f"a second time {shown_time(whole['seconds_of_all_again'])}" in README
+    assert whole["date"] in README
+
+
+def test_the_studys_figure_says_what_was_found():
+    study = results("architectures")
+    assert study["date"] in README
+    drawn = (ROOT / "docs/architectures.svg").read_text("utf-8")
+    for arm in study["result"]["arms"][1:]:
+        assert f"{arm['name']}: {arm['verdict']['word']}" in drawn
+    learned = next(a for a in study["result"]["arms"] if a["name"] == "learned positions")
+    effect, low, high = learned["verdict"]["effect"]
+    assert f"{effect:+.3f} bits per byte ({low:+.3f} to {high:+.3f})" in README
 
 
 def test_training_figures_are_those_of_the_committed_results():

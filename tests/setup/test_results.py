@@ -14,8 +14,8 @@ from benchmarks.result import KEYS, SPREAD, ratios, write
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted((ROOT / "docs/results").glob("*.json"))
-STUDIES = {"recipes", "architectures"}
-"""Declared experiments with intervals over seeds: a layout of their own."""
+STUDIES = {"recipes", "architectures", "notebooks"}
+"""Experiments and times without a peer: a layout of their own."""
 BENCH = re.findall(
     r"-m benchmarks\.(\w+)",
     (ROOT / "Makefile").read_text().partition("\nbench:")[2].split("\n\n")[0],
