@@ -53,10 +53,7 @@ class StudyRecord:
 
     def read(self, name: str) -> Any:
         """One of the JSON files above, or None where it isn't written yet."""
-        try:
-            return json.loads((self.folder / f"{name}.json").read_bytes())
-        except FileNotFoundError:
-            return None
+        return disk.read_json(self.folder / f"{name}.json")
 
     def write(self, name: str, value: Any) -> None:
         disk.write_json(self.folder / f"{name}.json", value)

@@ -45,6 +45,14 @@ def write_file(path: Path, content: bytes) -> Path:
     return path
 
 
+def read_json(path: Path) -> Any:
+    """What the file holds, or None where there is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
 def write_json(path: Path, value: Any) -> Path:
     """Write sorted, indented JSON with a final newline: the same value gives the same bytes."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)

@@ -7,6 +7,7 @@ own (plotly reads a few tags in labels), so labels made from text go through `pl
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -86,6 +87,11 @@ def text_samples(samples: Iterable[tuple[str, str]], limit: int = 600) -> Html:
 
 
 def _cell(value: Any) -> str:
+    """A number to the right, text to the left; nothing where nothing is known."""
+    if isinstance(value, float):  # a column of counts with a gap in it holds floats
+        value = None if math.isnan(value) else int(value) if value.is_integer() else value
+    if value is None:
+        return "<td></td>"
     if isinstance(value, bool):
         value = "yes" if value else "no"
     if not isinstance(value, int | float):

@@ -207,3 +207,20 @@ def test_records_are_found_by_folder(plan):
     record = declare(tiny_study(plan))
     assert StudyRecord(record.folder).study == tiny_study(plan)
     assert record.progress().line == "waiting: 0 of 0 runs"
+
+
+def test_half_the_steps_are_worse_and_the_baseline_is_itself(plan):
+    """Five seeds against five others; fp32 on one thread, so that it is the same everywhere."""
+    longer = plan.with_overrides({"budget.num_tokens": 5 * plan.budget.num_tokens})
+    study = tiny_study(
+        longer,
+        arms=[half(longer), AGAIN],
+        rate_factors=(1.0,),
+        tuning_seeds=(),
+        seeds=(1, 2, 3, 4, 5),
+    )
+    record = declare(study)
+    run_study(record, 2, lambda _: None)
+    words = {arm["name"]: arm["verdict"]["word"] for arm in record.result()["arms"][1:]}
+    assert words["half"] == "worse"
+    assert words["again"] in ("inconclusive", "equivalent")
