@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -53,21 +53,26 @@ def memory_figure(parts_bytes: Mapping[str, int], capacity_bytes: float) -> go.F
         height=230,
         legend={"orientation": "h", "y": -0.6},
     )
-    for number, (part, size) in enumerate(parts_bytes.items()):
+    for number, part in enumerate(parts_bytes):
         result.add_bar(
             name=part,
             orientation="h",
             y=[""],
-            x=[size / 1e9],
             marker_color=SERIES[number % len(SERIES)],
             hovertemplate=f"{part}: %{{x:.2f}} GB<extra></extra>",
         )
-    result.add_vline(
-        x=capacity_bytes / 1e9,
-        line={"dash": "dash", "color": TEXT},
-        annotation_text=f"{capacity_bytes / 1e9:.0f} GB",
-    )
+    result.add_vline(x=0, line={"dash": "dash", "color": TEXT}, annotation_text="GB")
+    show_memory(result, parts_bytes, capacity_bytes)
     return result
+
+
+def show_memory(drawn: Any, parts_bytes: Mapping[str, int], capacity_bytes: float) -> None:
+    """Other values in a figure that `memory_figure` drew: drawing it anew takes twenty times as long."""
+    for bar, size in zip(drawn.data, parts_bytes.values(), strict=True):
+        bar.x = [size / 1e9]
+    end = capacity_bytes / 1e9
+    drawn.layout.shapes[0].update(x0=end, x1=end)
+    drawn.layout.annotations[0].update(x=end, text=f"{end:.0f} GB")
 
 
 def hours_figure(

@@ -14,7 +14,7 @@ import ipywidgets as widgets
 from labkit.core.display import Html, table
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
-from labkit.plots.cost import memory_figure
+from labkit.plots.cost import memory_figure, show_memory
 from labkit.widgets.form import ConfigForm
 from labkit.widgets.markup import html_widget, show_html
 from labkit.widgets.mode import is_interactive
@@ -57,12 +57,8 @@ class CostPanel:
     def _update(self, config: CostConfig) -> None:
         estimate = estimate_cost(config)
         show_html(self.readout, read_outs(config, estimate))
-        fresh = _figure(estimate)
         with self.figure.batch_update():
-            for bar, new in zip(self.figure.data, fresh.data, strict=True):
-                bar.x = new.x
-            self.figure.layout.shapes = fresh.layout.shapes
-            self.figure.layout.annotations = fresh.layout.annotations
+            show_memory(self.figure, estimate.memory_bytes, estimate.gpu_memory_bytes)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
