@@ -46,11 +46,17 @@ def write_file(path: Path, content: bytes) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What the file holds, or None where there is none."""
+    """What the file holds, or None where there is none.
+
+    Raises:
+        LabError: it is not JSON.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise LabError(f"{path} is damaged ({error}); delete it or its folder") from error
 
 
 def write_json(path: Path, value: Any) -> Path:

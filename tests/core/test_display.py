@@ -36,3 +36,10 @@ def test_numbers_are_set_with_separators():
     markup = display.table(["n", "share"], [[1234567, 0.123456]]).markup
     assert ">1,234,567<" in markup
     assert ">0.1235<" in markup
+
+
+def test_gaps_are_blank_and_counts_are_counts():
+    shown = display.table(["n"], [(150528.0,), (float("nan"),), (None,), (2.743647,)]).markup
+    assert "150,528<" in shown
+    assert "2.744<" in shown
+    assert shown.count("<td></td>") == 2

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -56,8 +57,9 @@ def _named(name: str, corpus_hash: str) -> Sequence[RunView]:
     local += [record for study in studies for record in _runs_of(study)]
     if local:
         return [read_local(record) for record in local]
-    if Path(name).expanduser().exists():
-        return [read_offline(file) for file in find_offline_runs(Path(name).expanduser())]
+    path = Path(os.path.expanduser(name))
+    if os.path.exists(path):
+        return [read_offline(file) for file in find_offline_runs(path)]
     raise LabError(f"no run, study or file {name!r}; known: {_known()}")
 
 
@@ -86,8 +88,9 @@ def _runs_of(study: StudyRecord) -> list[RunRecord]:
 
 def _joined(earlier: RunView, later: RunView) -> RunView:
     """Two W&B files of one run that was resumed: the later start's word counts."""
-    if earlier.source == "local":
-        return earlier
+    for one in (earlier, later):
+        if one.source == "local":
+            return one
     rows = {row["step"]: row for row in [*earlier.history, *later.history]}
     history = [rows[step] for step in sorted(rows)]
     return dataclasses.replace(later, history=history, summary={**earlier.summary, **later.summary})
@@ -102,5 +105,7 @@ def _known(limit: int = 8) -> str:
 
 
 def as_json(value: Any) -> str:
-    """One text per value, to tell configs apart by."""
+    """One text per value, to tell configs apart by; W&B writes 0.0 as 0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value, sort_keys=True, default=str)

@@ -6,6 +6,7 @@ run reads the same from its own record and from there.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,5 +37,7 @@ class RunView:
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Of the last evaluation; None where it was not finite, or never measured."""
-        return self.summary.get("validation.bits_per_byte")
+        """Of the last evaluation; None where it was not finite, never measured, or no number."""
+        found = self.summary.get("validation.bits_per_byte")
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if is_number and math.isfinite(found) else None

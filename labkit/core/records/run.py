@@ -105,7 +105,10 @@ class RunRecord:
         except FileNotFoundError:
             return [], 0
         whole = content[: content.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+        try:
+            return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+        except ValueError as error:
+            raise LabError(f"{self.metrics} is damaged ({error}); delete {self.folder}") from error
 
     def rows(self, kind: str | None = None) -> list[dict[str, Any]]:
         found, _ = self.rows_from(0)
