@@ -101,8 +101,11 @@ def test_the_studys_figure_says_what_was_found():
     drawn = (ROOT / "docs/architectures.svg").read_text("utf-8")
     for arm in study["result"]["arms"][1:]:
         assert f"{arm['name']}: {arm['verdict']['word']}" in drawn
-    learned = next(a for a in study["result"]["arms"] if a["name"] == "learned positions")
-    effect, low, high = learned["verdict"]["effect"]
+    verdicts = {arm["name"]: arm["verdict"] for arm in study["result"]["arms"]}
+    unshown = ("LayerNorm", "post-norm", "GQA", "MQA", "the baseline again")
+    assert {verdicts[name]["word"] for name in unshown} == {"inconclusive"}
+    assert {verdicts[name]["word"] for name in ("GELU", "half the tokens")} == {"worse"}
+    effect, low, high = verdicts["learned positions"]["effect"]
     assert f"{effect:+.3f} bits per byte ({low:+.3f} to {high:+.3f})" in README
 
 
