@@ -12,12 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from labkit.comparison.__main__ import open_study
-    from labkit.comparison.run_study import run_study
+    from labkit.comparison.__main__ import work_on
     from labkit.comparison.study_tables import scope, sentence
 
-    record = open_study(arguments.study)
-    run_study(record, arguments.processes, say=lambda line: print(line, flush=True))
+    record = work_on(arguments.study, arguments.processes)
     result = record.result()
     for arm in result["arms"][1:]:
         print(sentence(arm, result["study"]["margin"]))

@@ -22,22 +22,38 @@ def main() -> int:
     parser.add_argument("--processes", type=int, help="runs at a time; by default one per core")
     arguments = parser.parse_args()
     try:
-        run_study(open_study(arguments.study), arguments.processes, say=_say)
+        work_on(arguments.study, arguments.processes)
     except LabError as error:
         print(f"labkit.comparison: {error}", file=sys.stderr)
         return 2
     return 0
 
 
+def work_on(path: Path, num_processes: int | None) -> StudyRecord:
+    """Run what is left of the study at `path`.
+
+    Raises:
+        LabError: no study there, no processes, or runs that could not run.
+    """
+    if num_processes is not None and num_processes < 1:
+        raise LabError(f"--processes {num_processes}: give 1 or more runs at a time")
+    record = open_study(path)
+    run_study(record, num_processes, say=lambda line: print(line, flush=True))
+    return record
+
+
 def open_study(path: Path) -> StudyRecord:
-    """The record of that folder, or of the study that file declares."""
+    """The record of that folder, or of the study that file declares.
+
+    Raises:
+        LabError: neither.
+    """
     if path.is_dir():
-        return StudyRecord(path)
+        record = StudyRecord(path)
+        if record.read("study") is None:
+            raise LabError(f"{path} holds no study.json; give a study's folder, or its study.json")
+        return record
     return declare(read_study(load_parameters(path)))
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class Effort(Config):
         150_000, "each run trains on", unit="tokens", ge=1, le=10**13, scale="log"
     )
     num_windows: int = field(1000, "validation windows", unit="windows", ge=2, le=10**6)
-    num_seeds: int = field(3, "runs of each arm", ge=1, le=100)
+    num_seeds: int = field(3, "runs of each arm", ge=1, le=99)
     num_tuning_seeds: int = field(1, "runs of each arm and rate", ge=1, le=100)
 
     @classmethod

@@ -1,7 +1,8 @@
 """Arms that are equal in what they spend: the feed-forward's width is solved until they are.
 
 Both FLOPs and parameters are linear in `d_ff`, so that the width is a closed form. It is rounded
-to a multiple of 8, or to a whole number where 8 is too coarse. An arm that is off by more than
+to a multiple of 8, or to a whole number where 8 is too coarse; one that is equal as it is keeps
+its width, so that nothing but the arm's own change is compared. An arm that is off by more than
 1% is refused, and what it is off by stands in every table.
 """
 
@@ -44,6 +45,8 @@ def _solve(arm: TrainingPlan, of: Callable[[TrainingPlan], float], target: float
     narrow, wide = 8, 16
     low, high = of(_with_width(arm, narrow)), of(_with_width(arm, wide))
     exact = narrow + (target - low) * (wide - narrow) / (high - low)
+    if abs(exact - arm.model.d_ff) < 0.5:
+        return arm.model.d_ff
     rounded = max(8 * round(exact / 8), 8)
     if abs(of(_with_width(arm, rounded)) / target - 1) <= TOLERANCE:
         return rounded

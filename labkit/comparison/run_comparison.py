@@ -1,8 +1,9 @@
 """Any runs side by side: grouped by config, compared with one of the groups where they can be.
 
 Runs that differ in nothing but their seed are one group. A verdict is given where a group has the
-baseline's validation text and windows, and its FLOPs or its tokens within 1%; else the reason why
-not. Learning rates are as they were found: nothing here is retuned, and the scope says so.
+baseline's validation text and windows, its FLOPs or its tokens within 1%, and on both sides runs
+of different seeds that all spent their budget; else the reason why not. Learning rates are as they
+were found: nothing here is retuned, and the scope says so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from labkit.plan.plan import TrainingPlan
 
 OUTCOME_FREE = ("seed", "name", "tracking", "run_id", "checkpoints.", "budget.usd", "budget.max")
 """Fields, or beginnings of fields, that change no figure of a finished run but for the seed."""
+GOES_ON = ("waiting", "starting", "running", "pending")
 OUTCOME_FREE_EVALUATION = ("num_evaluations", "num_samples", "sample_tokens", "temperature")
 TEXT = ("data.validation", "data.tokenizer", "evaluation.num_windows", "data.sequence_length")
 """What says on which windows of which text a run was evaluated."""
@@ -92,6 +94,11 @@ class RunComparison:
         found |= {name: Verdict("not comparable", gap) for name, gap in gaps.items() if gap}
         return {group.name: found[group.name] for group in self.others}
 
+    def equal_in(self, group: Group) -> list[str]:
+        """The budgets in which the group equals the baseline; none where a plan isn't known."""
+        plans = [plan_of(one.runs[0]) for one in (group, self.baseline)]
+        return equal_axes(*(spending(plan) for plan in plans if plan)) if all(plans) else []
+
     def differing_fields(self) -> list[str]:
         """Fields of the configs in which the groups are not all alike."""
         names = dict.fromkeys(name for group in self.groups for name in group.config)
@@ -107,12 +114,12 @@ def group_runs(views: Sequence[RunView]) -> list[Group]:
     """Runs that differ in their seed alone, in the order of their first; names told apart."""
     found: dict[str, list[RunView]] = {}
     for view in views:
-        identity = {name: value for name, value in view.config.items() if not _is_free(name)}
+        identity = {k: as_json(value) for k, value in view.config.items() if not _is_free(k)}
         key = as_json(identity) if view.config else view.run_id
         found.setdefault(key, []).append(view)
     groups: list[Group] = []
     for runs in found.values():
-        taken = [group.name for group in groups]
+        taken = ["field", *(group.name for group in groups)]  # a column of the differences
         name, number = runs[0].name, 2
         while name in taken:
             name, number = f"{runs[0].name} ({number})", number + 1
@@ -121,28 +128,64 @@ def group_runs(views: Sequence[RunView]) -> list[Group]:
 
 
 def scores(group: Group) -> Scores:
-    """A run that has ended without a finite score has diverged; one that goes on is left out."""
-    ended = [run for run in group.runs if run.state not in ("waiting", "starting", "running")]
-    values = [math.nan if run.bits_per_byte is None else run.bits_per_byte for run in ended]
-    windows = [_by_window(run) for run in ended]
+    """A run that has failed, or ended without a finite score, has diverged; one that goes on, or
+    was ended before its budget was spent, has no score.
+    """
+    runs = [run for run in group.runs if run.state not in GOES_ON]
+    runs = [run for run in runs if run.state == "failed" or not is_cut_short(run)]
+    values = [
+        math.nan if run.bits_per_byte is None or is_cut_short(run) else run.bits_per_byte
+        for run in runs
+    ]
+    windows = [_by_window(run) for run in runs]
     known = [one for one in windows if one is not None]
-    return Scores(values, np.stack(known) if known and len(known) == len(windows) else None)
+    is_whole = known and len({len(one) for one in known}) == 1 and len(known) == len(windows)
+    return Scores(values, np.stack(known) if is_whole else None)
+
+
+def is_cut_short(run: RunView) -> bool:
+    """Whether it ended before its budget was spent: its score is that of a shorter run."""
+    if run.state == "finished" or run.state in GOES_ON:
+        return False
+    plan = plan_of(run)
+    steps = [row["step"] for row in run.history if row.get("validation/bits_per_byte") is not None]
+    return plan is None or not steps or steps[-1] < plan.num_steps
 
 
 def incomparable(group: Group, baseline: Group) -> str:
     """Why there is no verdict, or nothing."""
+    for side, one in (("the baseline", baseline), ("the group", group)):
+        if gap := _gap(one):
+            return f"{side}: {gap}"
     other = [
         name for name in TEXT if group.config.get(name) != baseline.config.get(name)
     ] or _other_inputs(group, baseline)
     if other:
         return f"evaluated on other windows ({', '.join(other)})"
     ours, theirs = plan_of(group.runs[0]), plan_of(baseline.runs[0])
-    if ours is None or theirs is None:
-        return "its config is no labkit plan, so that its budget isn't known"
+    assert ours is not None
+    assert theirs is not None
+    if ours.sequence_length != theirs.sequence_length:
+        return "evaluated on other windows (model.context_length)"
     if not equal_axes(spending(ours), spending(theirs)):
         return "equal in neither FLOPs nor tokens"
-    if seeds := set(map(str, group.seeds)) & {str(None)}:
-        return f"seed {', '.join(seeds)}: which runs are independent isn't known"
+    return ""
+
+
+def _gap(group: Group) -> str:
+    """What keeps the group's runs from being compared with any others."""
+    if plan_of(group.runs[0]) is None or not group.config.get("data.validation"):
+        return "its config is no labkit plan, so that its text and budget aren't known"
+    seeds = [as_json(seed) for seed in group.seeds]
+    if "null" in seeds:
+        return "no seed in its config: which runs are independent isn't known"
+    if twice := [one for one in seeds if seeds.count(one) > 1]:
+        return f"seed {twice[0]} more than once: copies of a run say nothing of the spread"
+    if short := [run for run in group.runs if is_cut_short(run)]:
+        return f"{len(short)} of {len(seeds)} runs {short[0].state} before the budget was spent"
+    read = [{k: v for k, v in run.summary.items() if k.startswith("inputs.")} for run in group.runs]
+    if len({as_json(one) for one in read if one}) > 1:
+        return "its runs read data of one name and other content"
     return ""
 
 
@@ -158,25 +201,25 @@ def equal_axes(one: Spending, other: Spending) -> list[str]:
 def plan_of(view: RunView) -> TrainingPlan | None:
     """The plan that the run's config describes; None where other code wrote it."""
     nested: dict[str, Any] = {}
-    for dotted, value in view.config.items():
-        if dotted == "run_id" or dotted.startswith("data.train"):
-            continue  # a mixture's folders have dots of their own, and change no budget
-        *groups, leaf = dotted.split(".")
-        target = nested
-        for group in groups:
-            target = target.setdefault(group, {})
-        target[leaf] = value
     try:
+        for dotted, value in view.config.items():
+            if dotted in ("run_id", "data.train"):
+                continue  # the mixture stands there as text, and changes no budget
+            *groups, leaf = dotted.split(".")
+            target = nested
+            for group in groups:
+                target = target.setdefault(group, {})
+            target[leaf] = value
         return validate(TrainingPlan, nested) if nested else None
-    except (LabError, TypeError):
+    except (LabError, TypeError, AttributeError):
         return None
 
 
 def _other_inputs(group: Group, baseline: Group) -> list[str]:
     """Validation shards of one name and other content."""
     name = f"inputs.{group.config.get('data.validation')}"
-    ours, theirs = (one.runs[0].summary.get(name) for one in (group, baseline))
-    return ["content of data.validation"] if ours and theirs and ours != theirs else []
+    found = {run.summary.get(name) for run in [*group.runs, *baseline.runs]} - {None}
+    return ["content of data.validation"] if len(found) > 1 else []
 
 
 def _by_window(run: RunView) -> np.ndarray | None:

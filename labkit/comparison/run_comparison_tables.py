@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def _verdict_row(comparison: RunComparison, group: Group) -> Row:
     return {
         "group": group.name,
         "verdict": verdict.word if verdict else "the baseline",
+        "equal in": ", ".join(comparison.equal_in(group)),
         "because": verdict.reason if verdict else "",
         "bits per byte": _rounded(np.mean(found.finite) if found.finite else None),
         "difference": "{:+.4f} ({:+.4f} to {:+.4f})".format(*verdict.effect)
@@ -93,9 +95,8 @@ def curves(comparison: RunComparison, metric: str) -> list[dict[str, Any]]:
     found = []
     for group in comparison.groups:
         rows = [{row["step"]: row.get(metric) for row in run.history} for run in group.runs]
-        steps = sorted(
-            step for step in set.intersection(*map(set, rows)) if all(one[step] for one in rows)
-        )
+        shared = set.intersection(*map(set, rows))
+        steps = sorted(step for step in shared if all(_is_number(one[step]) for one in rows))
         if steps:
             plan = plan_of(group.runs[0])
             per_step = plan.tokens_per_step if plan else 1
@@ -133,7 +134,11 @@ def comparison_sentences(comparison: RunComparison) -> Html:
     }
     lines = []
     for word in ("better", "worse", "equivalent", "inconclusive"):
-        names = [f"{name} ({_effect(one)})" for name, one in judged.items() if one.word == word]
+        names = [
+            f"{group.name} ({_effect(judged[group.name], comparison.equal_in(group))})"
+            for group in comparison.others
+            if group.name in judged and judged[group.name].word == word
+        ]
         if names:
             lines.append(f"{word}: {', '.join(names)}")
     left = len(comparison.verdicts) - len(judged)
@@ -148,8 +153,13 @@ def comparison_sentences(comparison: RunComparison) -> Html:
     )
 
 
-def _effect(verdict: Any) -> str:
-    return f"{verdict.effect[0]:+.3f} bits per byte, {shown_p(verdict.p_holm)}"
+def _effect(verdict: Any, equal_in: list[str]) -> str:
+    size = f"{verdict.effect[0]:+.3f} bits per byte at equal {' and '.join(equal_in)}"
+    return f"{size}, {shown_p(verdict.p_holm)}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _cost(run: RunView) -> Row:

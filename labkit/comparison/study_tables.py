@@ -6,7 +6,7 @@ import math
 from statistics import median
 from typing import Any
 
-from labkit.comparison.study import BASELINE, Study
+from labkit.comparison.study import BASELINE, Study, read_study
 from labkit.comparison.verdict import shown_p
 from labkit.core.display import Html, paragraph, paragraphs
 from labkit.core.errors import LabError
@@ -33,7 +33,7 @@ def verdict_rows(result: dict[str, Any], timing: dict[str, Any]) -> list[Row]:
     Raises:
         LabError: a row without its number of seeds, interval, rates or compute.
     """
-    study = Study.model_validate(result["study"])
+    study = read_study(result["study"])
     return [_row(arm, study, timing) for arm in result["arms"]]
 
 
@@ -79,7 +79,7 @@ def _check(arm: dict[str, Any]) -> None:
 
 def scope(result: dict[str, Any]) -> str:
     """What the verdicts hold for, in one sentence."""
-    study = Study.model_validate(result["study"])
+    study = read_study(result["study"])
     model, plan = study.plan.model, study.plan
     return (
         f"Holds for {study.about or ', '.join(result['inputs'])}: {model.num_layers} layers of "
@@ -105,7 +105,8 @@ def sentence(arm: dict[str, Any], margin: float) -> str:
     }[verdict["word"]]
     unseen = ""
     if verdict["word"] == "inconclusive":
-        unseen = f"; a difference of {verdict['smallest_detectable']:.3f} would have been seen"
+        seen = verdict["smallest_detectable"]
+        unseen = f"; a difference of {seen:.3f} would have been seen with chance 80%"
     return f"{arm['name']} {found}: {size}, {seeds}{unseen}."
 
 
@@ -187,6 +188,8 @@ def _listed(changes: dict[str, Any]) -> str:
 
 def _listed_factors(study: Study) -> str:
     factors = " ".join(f"{one:g}" for one in study.rate_factors)
+    if not study.num_tuning_runs:
+        return f"x {factors}, not tuned"
     return f"x {factors} on {len(study.tuning_seeds)} further seeds"
 
 

@@ -7,6 +7,7 @@ baseline.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,6 +26,17 @@ from labkit.plan.plan import TrainingPlan
 from labkit.statistics.power import detectable_with
 
 MAX_ARMS = 200
+WINDOWS = "arms would be evaluated on other windows"
+NOT_SWEPT = {
+    "name": "it changes nothing",
+    "tracking": "it changes nothing",
+    "seed": "num_seeds says how many each arm takes",
+    "model.context_length": WINDOWS,
+    "data.sequence_length": WINDOWS,
+    "data.validation": WINDOWS,
+    "data.tokenizer": WINDOWS,
+    "evaluation.num_windows": WINDOWS,
+}
 
 
 class SweepConfig(Config):
@@ -52,8 +64,17 @@ class SweepConfig(Config):
     @field_validator("rate_factors")
     @classmethod
     def _are_numbers(cls, text: str) -> str:
-        _factors(text)
+        if not all(0 < one < math.inf for one in _factors(text)):
+            raise ValueError("should be numbers above 0")
         return text
+
+    @field_validator("grid")
+    @classmethod
+    def _is_finite(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        given = [value for values in grid.values() for value in values]
+        if any(isinstance(one, float) and not math.isfinite(one) for one in given):
+            raise ValueError("should hold finite numbers")
+        return grid
 
 
 class SweepCost(NamedTuple):
@@ -71,11 +92,13 @@ class SweepCost(NamedTuple):
 def sweep_study(plan: TrainingPlan, sweep: SweepConfig) -> Study:
     """
     Raises:
-        LabError: nothing to compare, an unknown field or refused value, too many arms.
+        LabError: nothing to compare, or not on the same windows; too many arms.
     """
-    arms = list(_arms(plan, sweep))
+    if refused := [name for name in sweep.grid if name in NOT_SWEPT]:
+        raise LabError(f"{refused[0]} can't be swept: {NOT_SWEPT[refused[0]]}")
+    arms = list(itertools.islice(_arms(plan, sweep), MAX_ARMS + 1))
     if len(arms) > MAX_ARMS:
-        raise LabError(f"{len(arms)} arms; take at most {MAX_ARMS}, or one field at a time")
+        raise LabError(f"more than {MAX_ARMS} arms; give fewer values, or one field at a time")
     factors = _factors(sweep.rate_factors) if sweep.num_tuning_seeds else (1.0,)
     return read_study(
         {
@@ -134,6 +157,7 @@ def save_wandb_sweep(path: str | Path, plan_file: str, sweep: SweepConfig, seed:
         "parameters": {
             **{name: {"values": list(values)} for name, values in sweep.grid.items()},
             "seed": {"values": list(seeds)},
+            "tracking": {"value": "online"},
         },
         "command": [
             *("labkit", "train", "--params", plan_file),

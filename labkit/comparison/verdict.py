@@ -21,7 +21,9 @@ from labkit.statistics.holm import holm
 from labkit.statistics.power import smallest_detectable
 
 ALPHA, MARGIN = 0.05, 0.01
-"""Chance of a false verdict in a table; bits per byte that are taken not to matter."""
+"""Chance of a false "better" or "worse" in a table, and of a false "equivalent"; bits per byte that
+are taken not to matter.
+"""
 
 Word = Literal["better", "worse", "equivalent", "inconclusive", "not comparable"]
 
@@ -81,7 +83,7 @@ def judge(
         window = windows[name]
         found[name] = Verdict(
             word=word,
-            reason=reason,
+            reason=reason if window else f"{reason}, by the seeds alone",
             effect=difference.interval(),
             p_holm=none[name],
             smallest_detectable=smallest_detectable(
@@ -100,6 +102,10 @@ def _gap(baseline: Scores, scores: Scores) -> str:
             return f"{one.num_diverged} of {len(one.bits_per_byte)} runs of {side} diverged"
         if len(one.finite) < 2:
             return f"{side} has {len(one.finite)} finished seed; one more shows their spread"
+    tables = [one.by_window for one in (scores, baseline) if one.by_window is not None]
+    counts = [table.shape[1] for table in tables]
+    if len(set(counts)) > 1:
+        return f"evaluated on {counts[0]} windows, the baseline on {counts[1]}"
     return ""
 
 

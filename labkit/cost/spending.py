@@ -54,16 +54,23 @@ def measured_speed(plan: TrainingPlan) -> Speed | None:
     Speed depends on the size of the matrices: far from any run it is a rough guess.
     """
     wanted = _log_flops_of_a_step(plan)
-    found = [_speed(path, path.stat().st_mtime_ns) for path in _newest_timings()]
+    speeds = [_speed(path, path.stat().st_mtime_ns) for path in _newest_timings()]
+    found = [one for one in speeds if one is not None]
     return min(found, key=lambda one: abs(one[0] - wanted))[1] if found else None
 
 
 @functools.lru_cache(1000)
-def _speed(timing_file: Path, _changed: int) -> tuple[float, Speed]:
-    """(log FLOPs of a step, speed) of one run; panels ask at every move of a control."""
+def _speed(timing_file: Path, _changed: int) -> tuple[float, Speed] | None:
+    """(log FLOPs of a step, speed) of one run; panels ask at every move of a control.
+
+    None for a run that another version of labkit recorded.
+    """
     record = RunRecord(timing_file.parent)
-    plan, timing = TrainingPlan.model_validate(record.read("plan")), record.read("timing")
-    flops_per_s = spending(plan).flops / timing["seconds_of_steps"]
+    try:
+        plan, timing = TrainingPlan.model_validate(record.read("plan")), record.read("timing")
+        flops_per_s = spending(plan).flops / timing["seconds_of_steps"]
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None
     return _log_flops_of_a_step(plan), Speed(flops_per_s, record.run_id, timing["device"])
 
 

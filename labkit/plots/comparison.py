@@ -79,7 +79,7 @@ def band_figure(bands: Sequence[Band], y_title: str, title: str = "") -> go.Figu
     result = figure(
         title={"text": plain_label(title)},
         xaxis_title="tokens",
-        yaxis_title=y_title,
+        yaxis_title=plain_label(y_title),
         legend={"orientation": "h", "y": -0.25},
     )
     for number, band in enumerate(bands):

@@ -65,9 +65,16 @@ class ConfigForm(Generic[C]):
         Raises:
             ConfigError: while the form shows a fault: the file would not be what is on the page.
         """
+        self.refuse_faults()
+        return self._value.save_parameters(path)
+
+    def refuse_faults(self) -> None:
+        """
+        Raises:
+            ConfigError: while the form shows a fault: `value` is not what is on the page.
+        """
         if self.faults:
             raise ConfigError(self.faults)
-        return self._value.save_parameters(path)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)

@@ -13,7 +13,13 @@ import ipywidgets as widgets
 
 from labkit.comparison.study import Study
 from labkit.comparison.study_record import StudyRecord, declare
-from labkit.comparison.sweep import SweepConfig, save_wandb_sweep, sweep_cost, sweep_study
+from labkit.comparison.sweep import (
+    NOT_SWEPT,
+    SweepConfig,
+    save_wandb_sweep,
+    sweep_cost,
+    sweep_study,
+)
 from labkit.core.config import leaves
 from labkit.core.disk import write_json
 from labkit.core.display import Html, fault, paragraph, table
@@ -26,8 +32,6 @@ from labkit.widgets.form import ConfigForm
 from labkit.widgets.hours import shown_hours
 from labkit.widgets.markup import html_widget, show_html
 from labkit.widgets.mode import is_interactive
-
-NOT_SWEPT = ("name", "tracking", "seed")
 
 
 class SweepPanel:
@@ -63,6 +67,7 @@ class SweepPanel:
 
     def save_sweep(self, path: str | Path) -> Path:
         """Write the plan's parameters and, beside them, W&B's definition of the sweep."""
+        self._refuse_faults()
         plan = self.plan.save_parameters(Path(path).with_name("plan.yaml"))
         return save_wandb_sweep(path, plan.name, self.value)
 
@@ -73,6 +78,7 @@ class SweepPanel:
 
     def _settled(self) -> Study:
         """On a CPU with one thread to a run, since runs go side by side."""
+        self._refuse_faults()
         from labkit.training.settle import settle
 
         compute = self.plan.compute
@@ -80,6 +86,10 @@ class SweepPanel:
             compute = compute.model_copy(update={"num_threads": 1})
         plan = settle(self.plan.model_copy(update={"compute": compute}))
         return sweep_study(plan, self.value)
+
+    def _refuse_faults(self) -> None:
+        if self.form:
+            self.form.refuse_faults()
 
     def _build(self, form: ConfigForm[SweepConfig]) -> None:
         self.form = form

@@ -64,7 +64,13 @@ class Tuner:
         return self.form.save(path) if self.form else self._plan.save_parameters(path)
 
     def save_plan(self, path: str | Path) -> Path:
-        """Write the whole plan, every field of it, which `labkit train` takes."""
+        """Write the whole plan, every field of it, which `labkit train` takes.
+
+        Raises:
+            ConfigError: while the form shows a fault.
+        """
+        if self.form:
+            self.form.refuse_faults()
         return write_json(Path(path), self.value.model_dump(mode="json"))
 
     def save_sweep(self, path: str | Path) -> Path:

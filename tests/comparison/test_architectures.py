@@ -184,5 +184,19 @@ def test_sentences_say_the_size_and_what_could_have_been_seen():
     unsure = sentence(an_arm("GELU", "inconclusive", 0.005), 0.01)
     assert unsure == (
         "GELU is not told apart from the baseline: +0.005 bits per byte (95% interval -0.005 to "
-        "+0.015, 2 seeds, p = 0.01 after Holm); a difference of 0.020 would have been seen."
+        "+0.015, 2 seeds, p = 0.01 after Holm); a difference of 0.020 would have been seen "
+        "with chance 80%."
     )
+
+
+def test_a_result_of_another_version_is_refused_in_words():
+    found = stored_study.latest_study()
+    older = {**found.result, "study": found.result["study"] | {"gone": 1}}
+    with pytest.raises(LabError, match="not a study: gone"):
+        scope(older)
+
+
+def test_a_study_that_tuned_nothing_says_so():
+    found = stored_study.latest_study().result
+    untuned = {**found, "study": found["study"] | {"rate_factors": [1.0]}}
+    assert "rates x 1, not tuned" in scope(untuned)

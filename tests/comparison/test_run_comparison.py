@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from labkit.comparison.run_comparison import (
     RunComparisonConfig,
     group_runs,
     incomparable,
+    scores,
 )
 from labkit.comparison.run_comparison_decision import record_comparison
 from labkit.comparison.run_comparison_tables import (
@@ -194,3 +196,94 @@ def test_choosing_groups_and_metric_changes_the_figure(comparison, monkeypatch):
     assert drawn != before
     panel.groups.value = ["rope"]
     assert {trace.legendgroup for trace in panel.figure.data} == {"rope"}
+
+
+def changed_views(group, **changes):
+    return group._replace(runs=[dataclasses.replace(run, **changes) for run in group.runs])
+
+
+def with_config(group, **config):
+    runs = [dataclasses.replace(run, config=run.config | config) for run in group.runs]
+    return group._replace(runs=runs)
+
+
+def test_what_would_be_a_false_verdict_is_refused_by_name(comparison):
+    base, rope = comparison.groups[:2]
+    one, two = rope.runs
+    history = [row for row in one.history if row["step"] < 6]
+    unseeded = [
+        dataclasses.replace(run, config={k: v for k, v in run.config.items() if k != "seed"})
+        for run in rope.runs
+    ]
+    for changed, message in (
+        (changed_views(rope, state="stopped", history=history), "2 of 2 runs stopped before"),
+        (changed_views(rope, state="failed", history=history), "2 of 2 runs failed before"),
+        (with_config(rope, seed=1), "seed 1 more than once"),
+        (rope._replace(runs=unseeded), "no seed in its config"),
+        (with_config(rope, **{"model.context_length": 8}), r"other windows \(model.context_length"),
+        (with_config(rope, **{"data.validation": None}), "is no labkit plan"),
+        (with_config(rope, model=5), "is no labkit plan"),
+        (
+            rope._replace(runs=[one, dataclasses.replace(two, summary={"inputs.x": "other"})]),
+            "data of one name and other content",
+        ),
+    ):
+        assert re.search(message, incomparable(changed, base))
+        if "context" not in message:
+            assert re.search(message, incomparable(base, changed))
+    whole = changed_views(rope, state="died")  # W&B's last words were lost, all steps were taken
+    assert not incomparable(whole, base)
+
+
+def test_a_failed_run_has_diverged_whatever_it_scored_before(comparison):
+    group = comparison.groups[1]
+    history = [row for row in group.runs[0].history if row["step"] < 6]
+    failed = dataclasses.replace(group.runs[0], state="failed", history=history)
+    assert scores(group._replace(runs=[failed, group.runs[1]])).num_diverged == 1
+
+
+def test_the_axis_on_which_groups_are_equal_is_said(comparison):
+    rows = {row["group"]: row for row in verdict_rows(comparison)}
+    assert rows["rope"]["equal in"] == "flops, tokens"
+    assert rows["short"]["equal in"] == ""
+    assert "bits per byte at equal flops and tokens" in comparison_sentences(comparison).markup
+
+
+def test_what_wandb_writes_of_a_run_is_the_same_group(plan, tmp_path):
+    """0.0 comes back as 0, and the mixture's folders as fields."""
+    pytest.importorskip("wandb")
+    record = trained(plan, seed=1, tracking="offline")
+    shutil.copytree(record.folder / "wandb", tmp_path / "elsewhere")
+    shutil.rmtree(record.folder)
+    trained(plan, seed=2)
+    [group] = compared(f"base-*, {tmp_path / 'elsewhere'}").groups
+    assert [run.source for run in group.runs] == ["local", "W&B offline"]
+
+
+def test_what_others_logged_is_no_traceback(comparison):
+    """A score that is text, a group called as a column, a value of 0, a metric that is markup."""
+    view = comparison.views[0]
+    named = dataclasses.replace(view, name="field", summary={"validation.bits_per_byte": "1.5"})
+    assert named.bits_per_byte is None
+    [group] = group_runs([named])
+    assert group.name == "field (2)"
+    rows = [{"step": 0, "<b>m</b>": 0.0}, {"step": 1, "<b>m</b>": "x"}, {"step": 2, "<b>m</b>": 2}]
+    comparison.views = [dataclasses.replace(view, history=rows)]
+    comparison.groups = group_runs(comparison.views)
+    [curve] = curves(comparison, "<b>m</b>")
+    assert curve["values"].tolist() == [[0.0, 2.0]]
+    drawn = RunComparisonPanel(comparison)._draw("<b>m</b>", ["base"])
+    assert drawn.layout.yaxis.title.text == "&lt;b&gt;m&lt;/b&gt;"
+
+
+def test_damaged_records_are_named(plan):
+    record = trained(plan, seed=1)
+    with record.metrics.open("a") as file:
+        file.write("{broken\n")
+    with pytest.raises(LabError, match=r"metrics.jsonl is damaged .* delete"):
+        select_runs("base-*", "")
+    (record.folder / "plan.json").write_text("{")
+    with pytest.raises(LabError, match=r"plan.json is damaged .* delete"):
+        select_runs("base-*", "")
+    with pytest.raises(LabError, match="no run, study or file"):
+        select_runs("a" * 300, "")

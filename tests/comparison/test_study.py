@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from labkit.comparison.__main__ import open_study, work_on
 from labkit.comparison.matching import matched
 from labkit.comparison.run_study import run_study
 from labkit.comparison.study import Study, extension, read_study
@@ -82,6 +83,24 @@ def test_flops_are_torchs(plan):
         model(ids_BT).sum().backward()
     found = counter.get_total_flops() * plan.num_steps
     assert spending(plan).flops == pytest.approx(found, rel=0.01)
+
+
+@pytest.mark.parametrize("equal", ["flops", "parameters"])
+def test_an_arm_that_is_equal_as_it_is_keeps_its_width(plan, equal):
+    """171 is no multiple of 8; rounding it would change a second thing."""
+    odd = plan.with_overrides({"model.d_ff": 171})
+    for changes in ({"optimizer.weight_decay": 0.3}, {"model.qk_norm": False}):
+        assert matched(odd, changes, equal) == odd.with_overrides(changes)
+
+
+def test_what_is_no_study_is_refused_in_words(tmp_path):
+    with pytest.raises(LabError, match="holds no study.json"):
+        open_study(tmp_path)
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(LabError, match="study.json is damaged"):
+        open_study(tmp_path)
+    with pytest.raises(LabError, match="--processes -1: give 1 or more"):
+        work_on(tmp_path, -1)
 
 
 def test_what_no_width_can_equal_is_refused(plan):

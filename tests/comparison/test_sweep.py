@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from labkit.cli import train
 from labkit.comparison.sweep import SweepConfig, save_wandb_sweep, sweep_cost, sweep_study
 from labkit.core.errors import LabError
+from labkit.core.records.run import RunRecord, runs_folder
 from labkit.cost.spending import measured_speed, spending
 from labkit.plan.plan import TrainingPlan
 from labkit.statistics.power import detectable_with
@@ -68,8 +70,12 @@ def test_hours_follow_from_the_run_nearest_in_size(lab_home):
     [
         ({"grid": {}}, "an arm beside the baseline"),
         ({"grid": {"model.postions": ["rope"]}}, "did you mean model.positions"),
-        ({"grid": {"model.d_model": list(range(8, 216))}}, "207 arms; take at most 200"),
+        ({"grid": {"model.d_model": list(range(8, 216))}}, "more than 200 arms"),
         ({"rate_factors": "x"}, "should be numbers with commas"),
+        ({"rate_factors": "nan, 1"}, "should be numbers above 0"),
+        ({"grid": {"model.dropout": [float("nan")]}}, "should hold finite numbers"),
+        ({"grid": {"seed": [1, 2]}}, "seed can't be swept: num_seeds says"),
+        ({"grid": {"model.context_length": [32]}}, "evaluated on other windows"),
         ({"grid": {"model.positions": "rope"}}, "should be a valid list"),
     ],
 )
@@ -86,6 +92,7 @@ def test_wandbs_agent_runs_the_plan_that_was_meant(tmp_path):
     file = save_wandb_sweep(tmp_path / "sweep.yaml", str(params), sweep(num_seeds=2), seed=7)
     definition = yaml.safe_load(file.read_text())
     assert definition["parameters"]["seed"] == {"values": [7, 8]}
+    assert definition["parameters"]["tracking"] == {"value": "online"}  # or W&B hears nothing
     chosen = {"model.positions": "rope", "model.num_layers": 2, "seed": 8}
     made = utils.create_sweep_command_args({"args": {k: {"value": v} for k, v in chosen.items()}})
     command = [made["args_json"][0] if a == "${args_json}" else a for a in definition["command"]]
@@ -94,3 +101,22 @@ def test_wandbs_agent_runs_the_plan_that_was_meant(tmp_path):
     train.add_arguments(parser)
     assert train._plan(parser.parse_args(command[2:])) == plan.with_overrides(chosen)
     assert json.loads(made["args_json"][0]) == chosen
+
+
+def test_a_grid_of_any_size_is_refused_at_once():
+    grid = {f"model.{name}": list(range(100)) for name in ("d_ff", "d_model", "num_layers")}
+    grid |= {f"optimizer.{name}": list(range(100)) for name in ("weight_decay", "beta1", "beta2")}
+    with pytest.raises(LabError, match="more than 200 arms"):
+        sweep_study(TrainingPlan(), sweep(grid=grid, combine="all combinations"))
+
+
+def test_a_run_that_another_version_recorded_has_no_speed(lab_home):
+    plan = tiny_plan(write_tiny_corpus(lab_home), 6)
+    run(plan, say=lambda _: None)
+    folder = runs_folder() / plan.run_id
+    speed = measured_speed(plan)
+    for number, change in enumerate(({"plan": {"gone": 1}}, {"timing": {}})):
+        other = RunRecord(shutil.copytree(folder, folder.with_name(f"other-{number}")))
+        for name, value in change.items():
+            other.write(name, value)
+    assert measured_speed(plan) == speed

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from labkit.comparison.runs.view import RunView
+from labkit.comparison.runs.view import RunView, mixture_whole
 from labkit.comparison.runs.wandb_offline import find_offline_runs, read_offline
 from labkit.comparison.runs.wandb_online import read_online
 from labkit.core.config import flatten
@@ -169,7 +169,8 @@ def test_a_run_of_labkit_reads_as_its_tracker_sent_it(tmp_path, ending, bits_per
     assert (view.run_id, view.name, view.state) == ("tiny-1", "tiny", ending)
     assert view.bits_per_byte == bits_per_byte
     assert flatten(result).items() <= view.summary.items()
-    assert view.config == flatten(plan.model_dump(mode="json")) | {"run_id": "tiny-1"}
+    sent = flatten(plan.model_dump(mode="json")) | {"run_id": "tiny-1"}
+    assert view.config == mixture_whole(sent)
     sent = {f"train/{key}": 2.5 for key in SENT}
     validation = {f"validation/{key}": 1.75 for key in SENT_OF_EVALUATIONS}
     assert view.history == [{"step": 10} | sent, {"step": 20} | sent | validation]

@@ -7,6 +7,7 @@ import pytest
 
 from labkit.comparison.__main__ import open_study
 from labkit.comparison.sweep import sweep_cost
+from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.widgets.sweep_panel import SweepPanel
 from tests.training.tiny import tiny_plan, write_tiny_corpus
@@ -71,3 +72,15 @@ def test_without_a_person_it_is_its_numbers(plan, monkeypatch):
     panel = SweepPanel(plan)
     assert panel.form is None
     assert panel.value.grid == {}
+
+
+def test_nothing_is_saved_or_launched_but_what_is_on_the_page(panel, tmp_path):
+    choose(panel, "model.positions", "rope")
+    panel.form.controls["grid"].main.value = '{"model.positions": ["rope", "none"'
+    for save in (panel.save_study, panel.save_sweep, panel.save):
+        with pytest.raises(LabError, match="should be JSON"):
+            save(tmp_path / "file")
+    panel.widget.children[-1].children[0].click()
+    assert "should be JSON" in panel.line.value
+    assert panel.record is None
+    assert not list(tmp_path.glob("file"))

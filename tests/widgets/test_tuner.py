@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.core.config import leaves
+from labkit.core.config import ConfigError, leaves
 from labkit.cost.hardware import gpus
 from labkit.cost.plan_cost import estimate_plan
 from labkit.plan.plan import TrainingPlan
@@ -69,3 +69,11 @@ def test_what_is_turned_most_stands_above_the_folds(panel):
     shown = [row.children[0].children[0].description for row in panel.form.widget.children[:6]]
     assert shown[:2] == ["d_model", "num_layers"]
     assert len(panel.form.controls) == len(leaves(panel.value))
+
+
+def test_a_plan_with_a_fault_on_the_page_is_not_saved(panel, tmp_path):
+    panel.form.controls["model.num_layers"].main.value = "many"
+    for save in (panel.save_plan, panel.save):
+        with pytest.raises(ConfigError, match="num_layers"):
+            save(tmp_path / "plan.json")
+    assert not list(tmp_path.glob("plan.json"))

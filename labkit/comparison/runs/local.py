@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
-from labkit.comparison.runs.view import RunView
+from labkit.comparison.runs.view import RunView, mixture_whole
 from labkit.core.config import flatten
 from labkit.core.records.run import RunRecord
 
@@ -25,22 +24,13 @@ def read_local(record: RunRecord) -> RunView:
         source="local",
         name=plan.get("name", record.run_id),
         state=record.status().state,
-        config=_mappings_whole(plan),
+        config=mixture_whole(flatten(plan)),
         history=_history(rows),
         summary=flatten({k: v for k, v in summary.items() if k != "state"}),
         samples=last.get("samples", []),
         window_nats=np.array(windows["nats_per_token"]) if windows else None,
         timing=timing,
     )
-
-
-def _mappings_whole(plan: dict[str, Any]) -> dict[str, Any]:
-    """Dotted, the mixture as one value: its keys are folders."""
-    train = plan.get("data", {}).get("train")
-    flat = flatten(
-        {**plan, "data": {k: v for k, v in plan.get("data", {}).items() if k != "train"}}
-    )
-    return flat | ({"data.train": json.dumps(train, sort_keys=True)} if train else {})
 
 
 def _history(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

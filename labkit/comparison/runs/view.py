@@ -6,6 +6,7 @@ run reads the same from its own record and from there.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -39,5 +40,15 @@ class RunView:
     def bits_per_byte(self) -> float | None:
         """Of the last evaluation; None where it was not finite, never measured, or no number."""
         found = self.summary.get("validation.bits_per_byte")
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        return float(found) if is_number and math.isfinite(found) else None
+        if not isinstance(found, int | float) or isinstance(found, bool):
+            return None
+        return found if -math.inf < found < math.inf else None
+
+
+def mixture_whole(config: dict[str, Any]) -> dict[str, Any]:
+    """A dotted config with `data.train` as one value: its keys are folders, which may have dots."""
+    start = "data.train."
+    train = {key.removeprefix(start): config[key] for key in config if key.startswith(start)}
+    rest = {key: value for key, value in config.items() if not key.startswith(start)}
+    weights = {key: float(one) if isinstance(one, int) else one for key, one in train.items()}
+    return rest | ({"data.train": json.dumps(weights, sort_keys=True)} if train else {})

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from labkit.comparison.runs.view import RunView
+from labkit.comparison.runs.view import RunView, mixture_whole
 from labkit.core.config import flatten
 from labkit.core.errors import LabError
 
@@ -63,7 +63,7 @@ def read_offline(file: Path) -> RunView:
                 source="W&B offline",
                 name=run["name"] or run["run_id"],
                 state={None: "died", 0: "finished"}.get(run["exit_code"], "failed"),
-                config=flatten(run["config"]),
+                config=mixture_whole(flatten(run["config"])),
                 history=history_of(items),
                 summary=summary_of(summary),
             )

@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from labkit.comparison.runs.view import RunView
+from labkit.comparison.runs.view import RunView, mixture_whole
 from labkit.comparison.runs.wandb_offline import NOT_INSTALLED, history_of, summary_of
 from labkit.core.config import flatten
 from labkit.core.errors import LabError
@@ -50,7 +50,7 @@ def read_online(address: str, api: Any = None) -> list[RunView]:
             source="W&B online",
             name=run.name or run.id,
             state=run.state,
-            config=flatten(config),
+            config=mixture_whole(flatten(config)),
             history=history_of(items),
             summary=summary_of(summary),
         )
