@@ -56,7 +56,7 @@ class Effort(Config):
         16, "samples of one step", unit="samples", ge=1, le=1 << 20, scale="log"
     )
     num_tokens: int = field(
-        150_000, "each run trains on", unit="tokens", ge=1, le=10**13, scale="log"
+        100_000, "each run trains on", unit="tokens", ge=1, le=10**13, scale="log"
     )
     num_windows: int = field(1000, "validation windows", unit="windows", ge=2, le=10**6)
     num_seeds: int = field(3, "runs of each arm", ge=1, le=99)
