@@ -564,11 +564,12 @@ def compare_runs(overrides: Mapping[str, Any] | None = None, **parameters: Any) 
 
 def _need_runs(config: RunComparisonConfig) -> None:
     from labkit.comparison.runs.select import NOTEBOOKS
+    from labkit.comparison.tokenizers import names
     from labkit.core.errors import LabError
     from labkit.core.records.decision import current_decision
 
     for number, make in (("30", _make_architecture), ("50", _make_two_recipes)):
-        if f"decision:{number}" in config.runs:
+        if f"decision:{number}" in names(config.runs):
             try:
                 current_decision(NOTEBOOKS[number], config.corpus_hash())
             except LabError:

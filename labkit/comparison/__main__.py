@@ -6,13 +6,13 @@ STUDY is a study's folder, or a `study.json`. Started again, it goes on where it
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from labkit.comparison.run_study import run_study
 from labkit.comparison.study import read_study
 from labkit.comparison.study_record import StudyRecord, declare
-from labkit.core.config import load_parameters
 from labkit.core.errors import LabError
 
 
@@ -53,7 +53,12 @@ def open_study(path: Path) -> StudyRecord:
         if record.read("study") is None:
             raise LabError(f"{path} holds no study.json; give a study's folder, or its study.json")
         return record
-    return declare(read_study(load_parameters(path)))
+    try:
+        return declare(read_study(json.loads(path.read_bytes())))
+    except (OSError, ValueError) as error:
+        if isinstance(error, LabError):
+            raise
+        raise LabError(f"{path}: not a study.json ({error})") from error
 
 
 if __name__ == "__main__":

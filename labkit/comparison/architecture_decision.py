@@ -34,8 +34,13 @@ def record_architecture(question: Architectures, record: StudyRecord) -> Path:
         artifact_hash=artifacts.read_manifest(record.verdict).content_hash,
         corpus_hash=question.decision.corpus_hash,
         alternatives=[arm.name for arm in question.study.arms if not arm.is_control],
-        evidence={"recipe": recipe, "changes": changes, "verdicts": words},
-        scope=scope(result),
+        evidence={
+            "recipe": recipe,
+            "changes": changes,
+            "num_heads": question.study.plan.model.num_heads,
+            "verdicts": words,
+        },
+        scope=f"{scope(result)} Learning rates are not handed on.",
     )
     return record_decision(decision, question.config, result)
 

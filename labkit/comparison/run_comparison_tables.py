@@ -91,17 +91,22 @@ def score_rows(comparison: RunComparison) -> list[Row]:
 
 
 def curves(comparison: RunComparison, metric: str) -> list[dict[str, Any]]:
-    """Name, tokens and values of each group, at the steps that all its runs have."""
+    """Name, tokens and values of each group whose plan is known, at the steps that all its runs
+    with the metric have.
+    """
     found = []
     for group in comparison.groups:
-        rows = [{row["step"]: row.get(metric) for row in run.history} for run in group.runs]
-        shared = set.intersection(*map(set, rows))
-        steps = sorted(step for step in shared if all(_is_number(one[step]) for one in rows))
+        logged = [
+            {row["step"]: row[metric] for row in run.history if _is_number(row.get(metric))}
+            for run in group.runs
+        ]
+        rows, plan = [one for one in logged if one], plan_of(group.runs[0])
+        if not rows or plan is None:  # without a plan steps are of no known size
+            continue
+        steps = sorted(set.intersection(*map(set, rows)))
+        values = np.array([[one[step] for step in steps] for one in rows])
+        tokens = [step * plan.tokens_per_step for step in steps]
         if steps:
-            plan = plan_of(group.runs[0])
-            per_step = plan.tokens_per_step if plan else 1
-            values = np.array([[one[step] for step in steps] for one in rows])
-            tokens = [step * per_step for step in steps]
             found.append({"name": group.name, "tokens": tokens, "values": values})
     return found
 

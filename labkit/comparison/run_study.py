@@ -127,7 +127,7 @@ class _Study:
         wanted = []
         for arm in self.study.tuned:
             beyond = extension(self.study.rate_factors, self._best(arm, tried))
-            if beyond is not None:
+            if beyond is not None and self.study.allows(arm, beyond):
                 wanted += self._tuning(arm, [beyond])
         return wanted
 
@@ -150,13 +150,17 @@ class _Study:
         found, failures = {}, []
         with ThreadPoolExecutor(self.num_processes) as waiting:
             running = {waiting.submit(_in_own_process, work, task): key for key, task in tasks}
-            for future in as_completed(running):
-                try:
-                    found[running[future]] = future.result()
-                except LabError as error:
-                    failures.append(f"{running[future]}: {error}")
-                if doing:
-                    self._count(doing)
+            try:
+                for future in as_completed(running):
+                    try:
+                        found[running[future]] = future.result()
+                    except LabError as error:
+                        failures.append(f"{running[future]}: {error}")
+                    if doing:
+                        self._count(doing)
+            except BaseException:  # Ctrl-C, too: what waits is not begun
+                waiting.shutdown(wait=False, cancel_futures=True)
+                raise
         if failures:
             raise LabError("\n".join(failures))
         return found
@@ -186,7 +190,7 @@ def _means(arm: Arm, tried: dict[Key, Outcome]) -> dict[float, float]:
     for (name, factor, _), (_, score) in tried.items():
         if name == arm.name:
             by_factor.setdefault(factor, []).append(score)
-    return {factor: sum(scores) / len(scores) for factor, scores in sorted(by_factor.items())}
+    return {factor: math.fsum(scores) / len(scores) for factor, scores in sorted(by_factor.items())}
 
 
 def _in_own_process(work: Callable[[Any], Any], task: Any) -> Any:
@@ -230,7 +234,12 @@ def _train(task: tuple[dict[str, Any], list[float]]) -> Outcome:
 
     plan = TrainingPlan.model_validate(task[0])
     record = RunRecord(runs_folder() / plan.run_id)
-    status = run(plan, record.folder, step_seconds=task[1], say=lambda _: None)
+    status = None
+    while status is None:
+        try:
+            status = run(plan, record.folder, step_seconds=task[1], say=lambda _: None)
+        except lock.HeldLock:  # another study trains what both share
+            time.sleep(1)
     if status.state not in ("finished", "failed"):
         raise LabError(f"run {record.run_id} {status.state}: {status.reason}")
     found = (record.read("result") or {}).get("validation", {})

@@ -9,10 +9,14 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
+from labkit.comparison.study import Study
 from labkit.comparison.study_record import finished_studies
 from labkit.comparison.study_tables import scope, sentence
 from labkit.core import artifacts
 from labkit.core.display import Html, paragraphs
+from labkit.core.errors import LabError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "docs" / "results" / "architectures.json"
 
@@ -26,7 +30,11 @@ class Stored(NamedTuple):
 def latest_study() -> Stored | None:
     """Of effort `study`: made here last, else the one that came along; None without either."""
     for record in reversed(finished_studies()):
-        result = record.result()
+        try:
+            result = record.result()
+            Study.model_validate(result["study"])
+        except (LabError, ValidationError):  # damaged, or of another version
+            continue
         if result["study"]["effort"] == "study":
             made = artifacts.read_manifest(record.verdict, verify=False).created
             return Stored(made[:10], record.folder.name, result)

@@ -3,7 +3,8 @@
 It is written down whole before the first run. Every arm's learning rates are the baseline's times
 one factor, the best of `rate_factors` on `tuning_seeds` (extended once where the best is at an
 edge); those seeds are never used again. Then every arm runs on `seeds`. Controls take the
-baseline's factor: they show what the instrument makes of a known answer.
+baseline's factor: they show what the instrument makes of a known answer,
+and are judged as a family of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 
 BASELINE = "baseline"
+TUNING = "tuning-"
+"""How the names of runs begin that chose a rate: their scores are the best of several."""
 RATES = ("optimizer.learning_rate", "optimizer.muon_learning_rate")
 
 
@@ -104,24 +107,37 @@ class Study(BaseModel):
             LabError: it can't be made equal; a control needn't be.
         """
         named = self.plan.with_overrides({"name": slug(arm.name)[:40], "seed": 0})
+        if "seed" in arm.changes:
+            raise LabError(f"{arm.name}: the study sets the seed; give it in seeds")
         if arm.is_control or not arm.changes:
-            return named.with_overrides(arm.changes)
-        return matched(named, arm.changes, self.equal)
+            plan = named.with_overrides(arm.changes)
+        else:
+            plan = matched(named, arm.changes, self.equal)
+        if _windows(plan) != _windows(named):
+            raise LabError(
+                f"{arm.name} would be evaluated on other windows than the baseline "
+                f"({_windows(plan)}, {_windows(named)}); change neither text nor context"
+            )
+        return plan
 
     def run_plan(self, arm: Arm, factor: float, seed: int) -> TrainingPlan:
         plan = self.arm_plan(arm)
         rates = {name: _field(plan, name) * factor for name in RATES}
-        if too_high := [name for name, rate in rates.items() if rate > 1]:
-            raise LabError(
-                f"{arm.name}: {too_high[0]} times {factor:g} exceeds 1; take lower factors"
-            )
+        if not self.allows(arm, factor):
+            raise LabError(f"{arm.name}: a rate times {factor:g} exceeds 1; take lower factors")
         return plan.with_overrides(rates | {"seed": seed})
+
+    def allows(self, arm: Arm, factor: float) -> bool:
+        """Whether the arm's rates times the factor stay at 1 or below."""
+        plan = self.arm_plan(arm)
+        return all(_field(plan, name) * factor <= 1 for name in RATES)
 
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         return self.second_seeds if arm.is_control and not arm.changes else self.seeds
 
     def tuning_plan(self, arm: Arm, factor: float, seed: int) -> TrainingPlan:
-        return self.run_plan(arm, factor, seed).with_overrides({"tracking": "off"})
+        plan = self.run_plan(arm, factor, seed)
+        return plan.with_overrides({"tracking": "off", "name": f"{TUNING}{plan.name}"[:40]})
 
     @property
     def num_runs(self) -> int:
@@ -171,6 +187,12 @@ def read_study(data: Mapping[str, Any]) -> Study:
         raise LabError(
             f"not a study: {where}: {first['msg'].removeprefix('Value error, ')}"
         ) from None
+
+
+def _windows(plan: TrainingPlan) -> tuple[Any, ...]:
+    """What says on which windows of which text a plan is evaluated."""
+    data = plan.data
+    return data.validation, data.tokenizer, plan.evaluation.num_windows, plan.sequence_length
 
 
 def _field(plan: TrainingPlan, dotted: str) -> Any:

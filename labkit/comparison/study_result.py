@@ -82,8 +82,10 @@ def _scores(runs: ArmRuns) -> Scores:
         found = (record.read("result") or {}).get("validation", {})
         values.append(found.get("bits_per_byte") or math.nan)
         if found.get("loss"):
-            nats = np.array(record.read("windows")["nats_per_token"])
-            windows.append(nats * found["bits_per_byte"] / found["loss"])
+            read = record.read("windows")
+            if read is not None:  # else an older version recorded it
+                nats = np.array(read["nats_per_token"])
+                windows.append(nats * found["bits_per_byte"] / found["loss"])
     return Scores(values, np.stack(windows) if len(windows) == len(values) else None)
 
 

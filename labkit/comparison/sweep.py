@@ -125,10 +125,10 @@ def sweep_cost(study: Study, noise: float) -> SweepCost:
         runs = len(study.seeds_of(arm)) + (0 if arm.is_control else study.num_tuning_runs)
         flops += runs * spending(study.arm_plan(arm)).flops
     speed, price = measured_speed(study.plan), study.plan.budget.usd_per_hour
-    side_by_side = 1
-    if study.plan.compute.device == "cpu":
-        side_by_side = max(num_cores() // (study.plan.compute.num_threads or num_cores()), 1)
-    seconds = flops / speed.flops_per_s / side_by_side if speed else None
+    of_machine = 1.0
+    if speed and speed.num_threads:  # a study's runs share all cores
+        of_machine = num_cores() / speed.num_threads
+    seconds = flops / speed.flops_per_s / of_machine if speed else None
     detectable = None
     if len(study.seeds) > 1:
         num_comparisons = len(study.tuned) - 1

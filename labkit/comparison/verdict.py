@@ -2,7 +2,7 @@
 
 Two sources of error, kept apart and combined: the seed (Welch over the runs) and the evaluation
 windows (the same ones for every run, so that their differences count). Holm's correction covers
-every arm of a table, so that any false "better" or "worse" among them has chance `alpha` at most.
+every arm it is given, so that any false "better" or "worse" among them has chance `alpha` at most.
 "Equivalent" is a claim of its own (TOST within the margin, corrected alike) and comes first: a
 difference that is shown to be smaller than the margin doesn't matter, whatever its sign.
 """

@@ -29,11 +29,12 @@ class Spending(NamedTuple):
 
 
 class Speed(NamedTuple):
-    """FLOPs per second of a finished run's steps."""
+    """FLOPs per second of a finished run's steps; `num_threads` of a CPU, None on a GPU."""
 
     flops_per_s: float
     run_id: str
     device: str
+    num_threads: int | None
 
 
 def spending(plan: TrainingPlan) -> Spending:
@@ -71,7 +72,9 @@ def _speed(timing_file: Path, _changed: int) -> tuple[float, Speed] | None:
         flops_per_s = spending(plan).flops / timing["seconds_of_steps"]
     except (ValueError, KeyError, TypeError, ZeroDivisionError):
         return None
-    return _log_flops_of_a_step(plan), Speed(flops_per_s, record.run_id, timing["device"])
+    num_threads = plan.compute.num_threads if plan.compute.device == "cpu" else None
+    speed = Speed(flops_per_s, record.run_id, timing["device"], num_threads)
+    return _log_flops_of_a_step(plan), speed
 
 
 def _log_flops_of_a_step(plan: TrainingPlan) -> float:

@@ -67,7 +67,9 @@ def memory_figure(parts_bytes: Mapping[str, int], capacity_bytes: float) -> go.F
 
 
 def show_memory(drawn: Any, parts_bytes: Mapping[str, int], capacity_bytes: float) -> None:
-    """Other values in a figure that `memory_figure` drew: drawing it anew takes twenty times as long."""
+    """Other values in a figure that `memory_figure` drew; drawing it anew takes twenty times as
+    long.
+    """
     for bar, size in zip(drawn.data, parts_bytes.values(), strict=True):
         bar.x = [size / 1e9]
     end = capacity_bytes / 1e9

@@ -96,8 +96,18 @@ class TwoRecipes:
         if recipe == "gpt2":
             plan = plan.with_overrides({"optimizer.learning_rate": self.config.gpt2_learning_rate})
         if self.architecture and self.architecture.evidence["recipe"] == recipe:
-            plan = with_changes(plan, self.architecture.evidence["changes"])
+            plan = with_changes(plan, _at_these_heads(self.architecture.evidence, plan))
         return plan
+
+
+def _at_these_heads(evidence: dict[str, Any], plan: TrainingPlan) -> dict[str, Any]:
+    """The changes with key and value heads as the nearest share that divides this plan's heads."""
+    changes, heads = dict(evidence["changes"]), plan.model.num_heads
+    if "model.num_kv_heads" in changes:
+        wanted = changes["model.num_kv_heads"] / evidence["num_heads"] * heads
+        possible = [count for count in range(1, heads + 1) if heads % count == 0]
+        changes["model.num_kv_heads"] = min(possible, key=lambda one: abs(one - wanted))
+    return changes
 
 
 def _decided(notebook: str, corpus: str) -> tuple[Decision, Path] | None:

@@ -68,7 +68,7 @@ class SweepPanel:
     def save_sweep(self, path: str | Path) -> Path:
         """Write the plan's parameters and, beside them, W&B's definition of the sweep."""
         self._refuse_faults()
-        plan = self.plan.save_parameters(Path(path).with_name("plan.yaml"))
+        plan = self.plan.save_parameters(Path(path).with_name("sweep_plan.yaml"))
         return save_wandb_sweep(path, plan.name, self.value)
 
     def launch(self) -> StudyRecord:

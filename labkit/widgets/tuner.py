@@ -75,7 +75,7 @@ class Tuner:
 
     def save_sweep(self, path: str | Path) -> Path:
         """Write the plan's parameters and, beside them, W&B's definition of five seeds of it."""
-        plan = self.save(Path(path).with_name("plan.yaml"))
+        plan = self.save(Path(path).with_name("sweep_plan.yaml"))
         return save_wandb_sweep(path, plan.name, SweepConfig(), self.value.seed)
 
     def _build(self, form: ConfigForm[TrainingPlan]) -> None:

@@ -23,6 +23,7 @@ from labkit.cost.spending import spending
 from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_changes, with_recipe
+from labkit.training import two_recipes
 
 TINY = {
     "effort.d_model": 32,
@@ -178,6 +179,15 @@ def test_the_study_that_came_with_labkit_is_shown_with_date_and_scope(lab_home):
     assert found.date in shown
     assert "Of larger models it says nothing" in shown
     assert scope(found.result).startswith("Holds for shakespeare")
+
+
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 2), (3, 1), (6, 3), (1, 1)])
+def test_grouped_heads_are_handed_on_as_a_share(heads, kv_heads):
+    shape = {"d_model": 16 * heads, "head_dim": 16, "num_heads": heads, "num_kv_heads": heads}
+    plan = TrainingPlan().with_overrides({f"model.{name}": one for name, one in shape.items()})
+    evidence = {"changes": {"model.num_kv_heads": 2}, "num_heads": 4}
+    changed = with_changes(plan, two_recipes._at_these_heads(evidence, plan))
+    assert changed.model.num_kv_heads == kv_heads
 
 
 def test_sentences_say_the_size_and_what_could_have_been_seen():

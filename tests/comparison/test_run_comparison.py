@@ -180,6 +180,14 @@ def test_names_that_mean_no_run_are_refused(plan):
         compared("base-*", baseline="other")
 
 
+def test_runs_that_tuned_a_rate_are_not_taken_for_seeds(plan):
+    """Their scores are the best of several; a pattern that asks for them gets them."""
+    trained(plan, seed=1)
+    tuning = trained(plan, seed=100, name="tuning-base")
+    assert len(select_runs("*", "")) == 1
+    assert [view.run_id for view in select_runs("tuning-*", "")] == [tuning.run_id]
+
+
 def test_a_waiting_run_is_a_row_without_figures(plan):
     view = read_local(prepare(plan).record)
     assert (view.state, view.bits_per_byte, view.history) == ("waiting", None, [])

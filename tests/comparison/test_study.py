@@ -214,12 +214,35 @@ def test_a_run_that_diverged_is_counted_and_not_judged(plan):
 
 
 def test_what_cannot_run_ends_the_study_by_name(plan):
-    long = {"name": "long", "changes": {"model.context_length": 4096, "data.batch_size": 1}}
-    study = tiny_study(
-        plan.with_overrides({"budget.num_tokens": 4096}), arms=[long], equal="tokens"
-    )
-    with pytest.raises(LabError, match="long.*not two windows of 4096"):
-        run_study(declare(study), 2, lambda _: None)
+    long = plan.with_overrides({"model.context_length": 4096, "budget.num_tokens": 16384})
+    with pytest.raises(LabError, match="rope.*not two windows of 4096"):
+        run_study(declare(tiny_study(long, arms=[ROPE])), 2, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.context_length": 8}, "on other windows than the baseline"),
+        ({"evaluation.num_windows": 5}, "on other windows than the baseline"),
+        ({"seed": 7}, "the study sets the seed"),
+        ({"optimizer.learning_rate": 0.9}, "a rate times 2 exceeds 1"),
+    ],
+)
+def test_an_arm_that_could_not_be_judged_is_refused_before_it_runs(plan, changes, message):
+    study = tiny_study(plan, arms=[{"name": "arm", "changes": changes}], equal="tokens")
+    with pytest.raises(LabError, match=message):
+        declare(study)
+
+
+def test_studies_that_share_runs_wait_for_each_other(plan):
+    """Both train the baseline; each run is there once."""
+    common: dict[str, Any] = {"rate_factors": (1.0,), "tuning_seeds": (), "seeds": (1, 2)}
+    studies = [tiny_study(plan, arms=[ROPE], name=name, **common) for name in ("one", "other")]
+    records = [declare(study).begin() for study in studies]
+    for record in records:
+        record.wait()
+    first, second = (record.result()["arms"] for record in records)
+    assert [arm["runs"] for arm in first] == [arm["runs"] for arm in second]
 
 
 def test_records_are_found_by_folder(plan):

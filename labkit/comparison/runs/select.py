@@ -1,6 +1,7 @@
 """Which runs are meant: by id, pattern, study, decision, or where Weights & Biases keeps them.
 
-modern-*                 ids of records below `runs/`, with shell patterns
+modern-*                 ids of records below `runs/`, with shell patterns; those that tuned a rate
+                         only by a pattern that begins with `tuning-`
 shakespeare-modern-*     studies by name: the runs their verdicts rest on
 decision:30              the runs behind a notebook's current decision
 folder/wandb             files that W&B wrote offline
@@ -21,6 +22,7 @@ from labkit.comparison.runs.local import read_local
 from labkit.comparison.runs.view import RunView
 from labkit.comparison.runs.wandb_offline import find_offline_runs, read_offline
 from labkit.comparison.runs.wandb_online import read_online
+from labkit.comparison.study import TUNING
 from labkit.comparison.study_record import StudyRecord, finished_studies
 from labkit.core import artifacts
 from labkit.core.errors import LabError
@@ -36,11 +38,12 @@ def select_runs(listing: str, corpus_hash: str) -> list[RunView]:
     Raises:
         LabError: a name without runs, with what there is.
     """
-    found: dict[str, RunView] = {}
+    found: dict[tuple[str, str], RunView] = {}
     for name in filter(None, (one.strip() for one in listing.split(","))):
         for view in _named(name, corpus_hash):
-            known = found.get(view.run_id)
-            found[view.run_id] = _joined(known, view) if known else view
+            key = view.run_id, as_json(view.config.get("seed"))  # an id is a project's own
+            known = found.get(key)
+            found[key] = _joined(known, view) if known else view
     if not found:
         raise LabError(f"no runs named; give ids, studies or decisions: {_known()}")
     return list(found.values())
@@ -52,7 +55,12 @@ def _named(name: str, corpus_hash: str) -> Sequence[RunView]:
     if name.startswith("wandb:"):
         return read_online(name.removeprefix("wandb:"))
     records = [RunRecord(path.parent) for path in sorted(runs_folder().glob("*/plan.json"))]
-    local = [record for record in records if fnmatchcase(record.run_id, name)]
+    local = [
+        record
+        for record in records
+        if fnmatchcase(record.run_id, name)
+        and (name.startswith(TUNING) or not record.run_id.startswith(TUNING))
+    ]
     studies = [one for one in finished_studies() if fnmatchcase(one.folder.name, name)]
     local += [record for study in studies for record in _runs_of(study)]
     if local:
