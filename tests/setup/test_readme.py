@@ -133,7 +133,7 @@ def test_training_figures_are_those_of_the_committed_results():
 
 
 def test_every_named_command_and_file_exists():
-    for command in re.findall(r"labkit (\w+)", README):
+    for command in re.findall(r"(?:^|`)labkit (\w+)", README, re.MULTILINE):
         assert command in COMMANDS, command
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
