@@ -1,6 +1,6 @@
 """The README's figures as SVG, from committed facts and results.
 
-    python -m benchmarks.figures      needs Chromium, in which plotly draws them
+python -m benchmarks.figures      needs Chromium, in which plotly draws them
 """
 
 from __future__ import annotations
