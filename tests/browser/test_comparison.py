@@ -10,17 +10,10 @@ import pytest
 pytest.importorskip("lightning", reason="needs labkit[train]")
 
 from tests.browser.lab import Lab
+from tests.comparison.small import SMALL_STUDY
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-SMALL = {
-    "effort.d_model": 32,
-    "effort.num_layers": 1,
-    "effort.context_length": 16,
-    "effort.num_tokens": 3000,
-    "effort.num_windows": 50,
-    "effort.num_seeds": 2,
-}
 
 
 def smaller(tmp_path: Path, name: str, *changes: tuple[str, str]) -> Path:
@@ -34,7 +27,7 @@ def smaller(tmp_path: Path, name: str, *changes: tuple[str, str]) -> Path:
 
 
 def test_a_study_is_run_swept_and_its_runs_are_compared(lab: Lab, tmp_path: Path):
-    overrides = json.dumps(SMALL).replace('"', '\\"')
+    overrides = json.dumps(SMALL_STUDY).replace('"', '\\"')
     study = smaller(
         tmp_path,
         "30_architecture_ablation",

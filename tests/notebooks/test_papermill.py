@@ -14,16 +14,9 @@ import yaml
 
 from labkit.core.records.decision import current_decision
 from labkit.data.readers import fingerprint
+from tests.comparison.small import SMALL_STUDY
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL_STUDY = {
-    "effort.d_model": 32,
-    "effort.num_layers": 1,
-    "effort.context_length": 16,
-    "effort.num_tokens": 3000,
-    "effort.num_windows": 50,
-    "effort.num_seeds": 2,
-}
 
 
 @pytest.fixture
