@@ -146,7 +146,7 @@ def plan_read_outs(plan: TrainingPlan, gpu: str, num_gpus: int) -> Html:
         ("steps", f"{plan.num_steps:,} of {plan.tokens_per_step:,} tokens"),
         ("tokens per parameter", f"{spent.tokens / spent.parameters:,.2f}"),
         ("FLOPs of matrix products", f"{spent.flops:.3g}"),
-        ("here", here),
+        ("time here", here),
     ]
     try:
         rows += _gpu_rows(plan, gpu, num_gpus)
@@ -163,7 +163,7 @@ def _gpu_rows(plan: TrainingPlan, gpu: str, num_gpus: int) -> list[tuple[str, st
     fits = "fits" if e.fits else "DOES NOT FIT"
     return [
         (
-            f"GPU hours {where}",
+            f"GPU time {where}",
             f"{hours[0]} ({hours[1]} to {hours[2]}) at MFU 0.40, which small models don't reach",
         ),
         ("USD", f"{e.usd:,.2f} ({e.usd_low:,.2f} to {e.usd_high:,.2f}), {e.price_source}"),
