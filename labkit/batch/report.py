@@ -7,8 +7,10 @@ mailed and still shows everything without a network; the page's policy forbids a
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,17 @@ def _cell(cell: dict[str, Any]) -> str:
     if cell["cell_type"] != "code" or not source.strip():
         return ""
     code = f'<details class="code"><summary>code</summary><pre>{escape(source)}</pre></details>'
-    return code + "".join(_output(output) for output in cell.get("outputs", []))
+    return code + "".join(_output(output) for output in _joined(cell.get("outputs", [])))
+
+
+def _joined(outputs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What was printed in one go as one output: a kernel sends a line at a time."""
+    for name, group in itertools.groupby(outputs, key=lambda one: one.get("name")):
+        if name is None:
+            yield from group
+        else:
+            text = "".join(_text(one["text"]) for one in group)
+            yield {"output_type": "stream", "name": name, "text": text}
 
 
 def _output(output: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from statistics import median
 from typing import Any
 
@@ -82,11 +83,15 @@ def scope(result: dict[str, Any]) -> str:
     study = read_study(result["study"])
     model, plan = study.plan.model, study.plan
     return (
-        f"Holds for {study.about or ', '.join(result['inputs'])}: {model.num_layers} layers of "
+        f"Holds for {_without_hashes(study, result)}: {model.num_layers} layers of "
         f"{model.d_model}, {plan.num_steps:,} steps of {plan.tokens_per_step:,} tokens, equal "
         f"{study.equal}, {len(study.seeds)} seeds, rates {_listed_factors(study)}, initialisation "
         f"{model.initialization}. Of larger models it says nothing."
     )
+
+
+def _without_hashes(study: Study, result: dict[str, Any]) -> str:
+    return re.sub(r"-[0-9a-f]{16}", "", study.about or ", ".join(result["inputs"]))
 
 
 def sentence(arm: dict[str, Any], margin: float) -> str:

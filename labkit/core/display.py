@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 MAX_LABEL_CHARACTERS = 200
+MAX_ON_ONE_LINE = 32
+"""Characters of a table's cell that is not broken: an interval stays together."""
 _UNSHOWABLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u061c\u00ad\ufeff]"
 )
@@ -95,7 +97,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         value = "yes" if value else "no"
     if not isinstance(value, int | float):
-        return f'<td style="text-align:left">{escape(value)}</td>'
+        wrapping = ";white-space:nowrap" if len(str(value)) <= MAX_ON_ONE_LINE else ""
+        return f'<td style="text-align:left{wrapping}">{escape(value)}</td>'
     shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
     return f'<td style="text-align:right">{shown}</td>'
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from labkit.batch.markup import clean_markup
-from labkit.batch.report import write_report
+from labkit.batch.report import _cell, write_report
 from labkit.batch.status import Status
 from labkit.core import display
 from labkit.plots.palette import figure
@@ -176,3 +176,12 @@ def test_clean_markup_keeps_what_display_makes():
     ):
         cleaned = clean_markup(html.markup).replace('open=""', "open")
         assert re.sub(r"[\s;]", "", cleaned) == re.sub(r"[\s;]", "", html.markup)
+
+
+def test_lines_printed_one_after_the_other_are_one_block():
+    printed = [{"output_type": "stream", "name": "stdout", "text": f"{n}\n"} for n in range(3)]
+    shown = {"output_type": "display_data", "data": {"text/plain": "a table"}}
+    cell = {"cell_type": "code", "source": "x", "outputs": [*printed, shown, *printed[:1]]}
+    body = _cell(cell)
+    assert body.count("<pre>") == 4  # the code, 0 to 2, the table, 0 again
+    assert "0\n1\n2\n</pre>" in body
