@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-START_SECONDS, RUN_SECONDS = 60, 240
+START_SECONDS, RUN_SECONDS = 60, 480
 LOCAL_HOSTS = {"127.0.0.1", "localhost", ""}
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
