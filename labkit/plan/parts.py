@@ -27,7 +27,7 @@ class DataPlan(Config):
     )
     micro_batch: int | None = field(
         None,
-        "samples of one forward pass, added up to a step; empty: batch_size",
+        "samples of one forward pass, added up to a step; empty: a process's whole share",
         unit="samples",
         ge=1,
         le=1 << 16,
@@ -82,6 +82,9 @@ class EvaluationPlan(Config):
 class CheckpointPlan(Config):
     num_checkpoints: int = field(4, "spread evenly over the run, one at its end", ge=1, le=10**4)
     keep: int = field(2, "newest that stay on disk", ge=1, le=1000)
+    format: Literal["sharded", "consolidated"] = field(
+        "sharded", "of sharded runs: each process writes its share, or the first one all"
+    )
 
 
 class ComputePlan(Config):

@@ -12,6 +12,7 @@ from labkit.core.config import Config, field, hash_json
 from labkit.core.disk import slug
 from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig
+from labkit.plan.layout import LayoutPlan
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.plan.parts import BudgetPlan, CheckpointPlan, ComputePlan, DataPlan, EvaluationPlan
 from labkit.plan.schedule import SchedulePlan
@@ -27,6 +28,7 @@ class TrainingPlan(Config):
     evaluation: EvaluationPlan = field(EvaluationPlan(), "what is measured on the way")
     checkpoints: CheckpointPlan = field(CheckpointPlan(), "what a later start can go on from")
     compute: ComputePlan = field(ComputePlan(), "on what, and how exactly")
+    layout: LayoutPlan = field(LayoutPlan(), "on how many processes, and what each of them holds")
     tracking: Literal["off", "offline", "online"] = field(
         "offline", "Weights & Biases beside the run's own record"
     )
@@ -41,13 +43,56 @@ class TrainingPlan(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _is_shared_equally(self) -> Self:
+        data, layout = self.data, self.layout
+        if data.batch_size % layout.data_parallel:
+            raise ValueError(
+                f"layout.data_parallel={layout.data_parallel} must divide "
+                f"data.batch_size={data.batch_size}; try data.batch_size="
+                f"{_next_multiple(data.batch_size, layout.data_parallel)}"
+            )
+        if data.batch_size % (self.micro_batch * layout.data_parallel):
+            raise ValueError(
+                f"data.micro_batch={data.micro_batch} x layout.data_parallel="
+                f"{layout.data_parallel} must divide data.batch_size={data.batch_size}; try "
+                f"data.batch_size="
+                f"{_next_multiple(data.batch_size, self.micro_batch * layout.data_parallel)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Self:
+        """Keys and values of a single head are computed by every process of a group."""
+        parts, model = self.layout.tensor_parallel, self.model
+        cut = {"num_heads": model.num_heads, "d_ff": model.d_ff}
+        if model.num_kv_heads > 1:
+            cut["num_kv_heads"] = model.num_kv_heads
+        for name, size in cut.items():
+            if size % parts:
+                raise ValueError(f"layout.tensor_parallel={parts} must divide model.{name}={size}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_scaler(self) -> Self:
+        layout = self.layout
+        is_sharded = layout.num_processes > 1 and layout.sharding == "full"
+        if is_sharded and self.compute.precision == "fp16":
+            raise ValueError("fp16 is not sharded here; give compute.precision=bf16 or fp32")
+        return self
+
     @property
     def sequence_length(self) -> int:
         return self.data.sequence_length or self.model.context_length
 
     @property
     def micro_batch(self) -> int:
-        return self.data.micro_batch or self.data.batch_size
+        return self.data.micro_batch or self.data.batch_size // self.layout.data_parallel
+
+    @property
+    def num_micro_batches(self) -> int:
+        """Of a step, over all processes."""
+        return self.data.batch_size // self.micro_batch
 
     @property
     def tokens_per_step(self) -> int:
@@ -77,6 +122,10 @@ class TrainingPlan(Config):
     def run_id(self) -> str:
         """Names the run's folder: the same plan on the same data is the same run."""
         return f"{slug(self.name)[:40]}-{hash_json([self.model_dump(), self.inputs()])}"
+
+
+def _next_multiple(size: int, of: int) -> int:
+    return -(-size // of) * of
 
 
 def _content_hash(name: str) -> str:
