@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from labkit.core.errors import LabError
 
-COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study")
+COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study", "slurm")
 
 DESCRIPTION = """\
 Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, cost.
@@ -31,6 +31,8 @@ run the notebooks without a person, with HTML reports
 train; started again, both go on where they were
   labkit train plan.json            one run: a plan that notebook 50's tuner saved
   labkit study study.json           arms x seeds with a verdict: what notebook 30's panel saved
+  labkit slurm plan.json --nodes 2 --out job.sh
+                                    one run on a cluster: the script for sbatch
 """
 EPILOG = "labkit COMMAND --help says more of each."
 

@@ -14,6 +14,17 @@ from labkit.core.schema import FieldFace, headline_faces, parse_value
 
 
 def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
+    add_headline_flags(parser, config_type)
+    add_set_flag(parser)
+    parser.add_argument(
+        "--overrides", metavar="JSON", help="the same as an object, as a W&B agent gives them"
+    )
+    parser.add_argument(
+        "--params", metavar="FILE", help="YAML or JSON parameters, as a panel saves; flags win"
+    )
+
+
+def add_headline_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
     faces = headline_faces(config_type)
     names = {face.name for face in faces}
     for face in faces:
@@ -24,6 +35,9 @@ def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config])
         parser.add_argument(
             *flags, dest=face.name, metavar=_metavar(face), help=_help(face).replace("%", "%%")
         )
+
+
+def add_set_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
@@ -31,31 +45,37 @@ def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config])
         metavar="FIELD=VALUE",
         help="override a field of a nested config, e.g. model.num_layers=16 (repeatable)",
     )
-    parser.add_argument(
-        "--overrides", metavar="JSON", help="the same as an object, as a W&B agent gives them"
-    )
-    parser.add_argument(
-        "--params", metavar="FILE", help="YAML or JSON parameters, as a panel saves; flags win"
-    )
 
 
 def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) -> Any:
     """The config: parameter file < flags < `--overrides` < `--set`."""
     parameters = load_parameters(arguments.params) if arguments.params else {}
-    for face in headline_faces(config_type):
-        given = getattr(arguments, face.name, None)
-        if given is not None:
-            parameters[face.name] = parse_value(given, is_text=face.kind in ("text", "choice"))
+    parameters |= given_headline(arguments, config_type)
     overrides = parameters.get("overrides") or {}
     if not isinstance(overrides, dict):
         return config_type.from_parameters(parameters)  # which refuses it
-    overrides = overrides | _overrides(arguments.overrides)
+    overrides = overrides | _overrides(arguments.overrides) | given_overrides(arguments)
+    return config_type.from_parameters(parameters | {"overrides": overrides})
+
+
+def given_headline(arguments: argparse.Namespace, config_type: type[Config]) -> dict[str, Any]:
+    """The parameters that stand on the command line as flags of their own."""
+    found = {}
+    for face in headline_faces(config_type):
+        given = getattr(arguments, face.name, None)
+        if given is not None:
+            found[face.name] = parse_value(given, is_text=face.kind in ("text", "choice"))
+    return found
+
+
+def given_overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    overrides = {}
     for item in arguments.set:
         name, separator, value = item.partition("=")
         if not separator:
             raise ConfigError({item: f"--set {item}: write FIELD=VALUE"})
         overrides[name] = parse_value(value)
-    return config_type.from_parameters(parameters | {"overrides": overrides})
+    return overrides
 
 
 def _overrides(text: str | None) -> dict[str, Any]:

@@ -1,0 +1,30 @@
+"""Write the Slurm script that trains a plan: it pauses before its time is up and starts again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from labkit.batch.slurm_config import SlurmConfig
+from labkit.cli.flags import add_headline_flags, add_set_flag, given_headline, given_overrides
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", type=Path, metavar="PLAN.JSON", help="a plan or its parameters")
+    add_headline_flags(parser, SlurmConfig)
+    add_set_flag(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("job.sh"), metavar="FILE", help="default job.sh"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from labkit.batch.slurm import prepare_job
+    from labkit.core.config import validate
+    from labkit.training.__main__ import read_plan
+
+    options = validate(SlurmConfig, given_headline(arguments, SlurmConfig))
+    plan = read_plan(arguments.plan).with_overrides(given_overrides(arguments))
+    record = prepare_job(plan, options, arguments.out)
+    print(f"{arguments.out} trains {record.folder}\nsbatch {arguments.out}")
+    return 0

@@ -1,0 +1,89 @@
+"""The generated script run under a false Slurm: signalled, requeued, and going on to the end."""
+
+from __future__ import annotations
+
+import re
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from labkit.batch.slurm import prepare_job
+from labkit.batch.slurm_config import SlurmConfig
+from labkit.core.records.run import RunRecord
+from tests.batch.false_slurm import SECONDS, FalseSlurm, wait_until
+from tests.training.tiny import tiny_plan, write_tiny_corpus
+
+needs_training = pytest.mark.skipif(find_spec("lightning") is None, reason="needs labkit[train]")
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> FalseSlurm:
+    return FalseSlurm(tmp_path / "it's here")
+
+
+def write_job(slurm: FalseSlurm, lab_home: Path, **options: str) -> tuple[Path, RunRecord]:
+    plan = tiny_plan(write_tiny_corpus(lab_home), num_steps=2000, name="job")
+    header = slurm.folder / "header.sh"
+    header.write_text("#!/bin/bash -l\n#SBATCH -c 1\nset -eu\nexport FROM_HEADER=yes\n")
+    path = slurm.folder / "job.sh"
+    return path, prepare_job(plan, SlurmConfig(header=str(header), **options), path)
+
+
+def has_steps(record: RunRecord) -> bool:
+    return record.metrics.exists() and bool(record.rows("step"))
+
+
+@needs_training
+def test_before_its_time_is_up_it_pauses_asks_for_more_and_goes_on(slurm, lab_home):
+    script, record = write_job(slurm, lab_home)
+    job = slurm.submit(script)
+    wait_until(lambda: has_steps(record), job)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(SECONDS) == 0, slurm.output
+    assert slurm.requeued == ["requeue 77"]
+    paused = record.status()
+    assert (paused.state, paused.reason) == ("paused", "asked to pause")
+    assert 0 < paused.step < 2000
+    assert not list(record.folder.glob("control.json*"))
+    [said] = record.folder.glob("ranks/77-0/node-0/*/attempt_0/0/stdout.log")
+    assert "paused: asked to pause" in said.read_text()
+    again = slurm.submit(script, SLURM_RESTART_COUNT="1")
+    assert again.wait(SECONDS) == 0, slurm.output
+    assert slurm.requeued == ["requeue 77"]
+    assert record.status().state == "finished"
+    log = record.log_file.read_text()
+    assert re.search(r"paused: asked to pause\n.* start from step-\d{8}\n", log)
+    assert [row["step"] for row in record.rows("step")] == [*range(1, 2001)]
+
+
+@needs_training
+def test_a_signal_before_the_first_step_is_not_lost_and_scancel_is_no_requeue(slurm, lab_home):
+    """The run drops a request that was there before it: the job asks again."""
+    script, record = write_job(slurm, lab_home)
+    job = slurm.submit(script)
+    wait_until((slurm.folder / "srun.options").exists, job)
+    job.send_signal(signal.SIGTERM)
+    wait_until((record.folder / "control.json").exists, job)
+    assert job.wait(SECONDS) == 0, slurm.output
+    assert record.status().state == "paused"
+    assert slurm.requeued == []
+
+
+def test_a_start_that_came_to_nothing_is_not_repeated(slurm, lab_home):
+    """The run still says that it paused: at the step that this start began from."""
+    stuck = slurm.folder / "stuck"
+    stuck.write_text("#!/bin/sh\nwhile [ ! -e told ]; do sleep 0.1; done; exit 3\n")
+    stuck.chmod(0o755)
+    script, record = write_job(slurm, lab_home, python=str(stuck))
+    record.set_status("paused", 40, "asked to pause")
+    job = slurm.submit(script)
+    wait_until((slurm.folder / "srun.options").exists, job)
+    job.send_signal(signal.SIGUSR1)
+    wait_until((record.folder / "control.json").exists, job)
+    (slurm.folder / "told").touch()
+    assert job.wait(SECONDS) == 3
+    assert slurm.requeued == []
+    assert "not queued again: the run did not pause at a step after 40" in slurm.output
+    assert not (record.folder / "control.json").exists()
