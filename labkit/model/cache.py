@@ -13,16 +13,20 @@ from labkit.model.config import ModelConfig
 
 
 class LayerCache:
-    """Space for one layer, filled from the left."""
+    """Space for one layer, filled from the left; made at the first keys, as wide as they are."""
 
-    def __init__(self, space_BGSK: tuple[torch.Tensor, torch.Tensor]):
-        self.keys_BGSK, self.values_BGSK = space_BGSK
+    def __init__(self, context_length: int):
+        self.context_length = context_length
         self.length = 0
 
     def append(
         self, k_BGSK: torch.Tensor, v_BGSK: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """All keys and values so far, the new ones last."""
+        if not self.length:
+            batch, groups, _, head_dim = k_BGSK.shape
+            shape = (batch, groups, self.context_length, head_dim)
+            self.keys_BGSK, self.values_BGSK = k_BGSK.new_zeros(shape), v_BGSK.new_zeros(shape)
         end = self.length + k_BGSK.shape[2]
         self.keys_BGSK[:, :, self.length : end] = k_BGSK
         self.values_BGSK[:, :, self.length : end] = v_BGSK
@@ -33,12 +37,8 @@ class LayerCache:
 class Cache:
     """One `LayerCache` per layer, and the last embedding where a model mixes neighbours."""
 
-    def __init__(self, config: ModelConfig, batch_size: int, like: torch.Tensor):
-        shape = (batch_size, config.num_kv_heads, config.context_length, config.head_dim)
-        self.layers = [
-            LayerCache((like.new_zeros(shape), like.new_zeros(shape)))
-            for _ in range(config.num_layers)
-        ]
+    def __init__(self, config: ModelConfig):
+        self.layers = [LayerCache(config.context_length) for _ in range(config.num_layers)]
         self.last_B1D: torch.Tensor | None = None
 
     @property

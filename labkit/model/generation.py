@@ -47,7 +47,7 @@ def generate(
     _check_settings(num_tokens, seed, temperature, top_k, top_p)
     generator = torch.Generator().manual_seed(seed)
     new: list[int] = []
-    cache, unread = model.new_cache(1) if use_cache else None, window
+    cache, unread = model.new_cache() if use_cache else None, window
     with _evaluating(model):
         while len(new) < num_tokens and (not new or new[-1] != end_of_text):
             logits_V = _last_logits(model, window if cache is None else unread, cache)
@@ -56,7 +56,7 @@ def generate(
             window, unread = [*window, new[-1]], new[-1:]
             if len(window) > model.config.context_length:
                 window = unread = window[-(model.config.context_length // 2) :]
-                cache = model.new_cache(1) if use_cache else None
+                cache = model.new_cache() if use_cache else None
     return new
 
 
@@ -81,7 +81,7 @@ def filter_logits(
 
 def _last_logits(model: Transformer, ids: list[int], cache: Cache | None) -> torch.Tensor:
     ids_BT = torch.tensor([ids], device=model.embedding.weight.device)
-    logits_V = model.head(model.hidden(ids_BT, cache)[0, -1]).float().cpu()
+    logits_V = model(ids_BT, cache, last_only=True)[0, -1].float().cpu()
     if logits_V.isnan().any():
         raise LabError("the model gives NaN: its weights have diverged; take an earlier checkpoint")
     return logits_V

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -27,14 +28,20 @@ STANDARD = 0.02
 @torch.no_grad()
 def initialize(model: Transformer, seed: int) -> Transformer:
     """Set every parameter in place; the same seed gives the same weights on any device."""
+    for parameter, start in starting_weights(model, seed):
+        parameter.copy_(start)
+    return model
+
+
+def starting_weights(model: Transformer, seed: int) -> Iterator[tuple[nn.Parameter, torch.Tensor]]:
+    """Each parameter and where it starts, one after the other: a caller may hold but a share."""
     for name, parameter in model.named_parameters():
         start = INITIALIZATIONS[model.config.initialization](name, parameter, model.config)
         if isinstance(start, float):
             generator = torch.Generator().manual_seed(_key(seed, name))
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * start)
+            yield parameter, torch.randn(parameter.shape, generator=generator) * start
         else:
-            parameter.fill_(start)
-    return model
+            yield parameter, torch.full(parameter.shape, float(start))
 
 
 def _gpt2(name: str, parameter: nn.Parameter, config: ModelConfig) -> float | int:

@@ -38,13 +38,16 @@ class Transformer(nn.Module):
             self.head.weight = self.embedding.weight
         self._rotations: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def forward(self, ids_BT: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
-        """Logits (B, T, V); with a cache, ids continue what it holds.
+    def forward(
+        self, ids_BT: torch.Tensor, cache: Cache | None = None, *, last_only: bool = False
+    ) -> torch.Tensor:
+        """Logits (B, T, V), or (B, 1, V) of the last position; with a cache, ids continue it.
 
         Raises:
             LabError: more positions than context_length.
         """
-        return self.head(self.hidden(ids_BT, cache))
+        x_BTD = self.hidden(ids_BT, cache)
+        return self.head(x_BTD[:, -1:] if last_only else x_BTD)
 
     def hidden(self, ids_BT: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
         """What the head reads, (B, T, D)."""
@@ -65,8 +68,8 @@ class Transformer(nn.Module):
             x_BTD = block(x_BTD, rotations, cache.layers[number] if cache else None)
         return x_BTD if self.final_norm is None else self.final_norm(x_BTD)
 
-    def new_cache(self, batch_size: int) -> Cache:
-        return Cache(self.config, batch_size, like=self.embedding.weight.detach())
+    def new_cache(self) -> Cache:
+        return Cache(self.config)
 
     def _rotations_of(
         self, start: int, end: int, device: torch.device

@@ -32,6 +32,9 @@ class DataPlan(Config):
         ge=1,
         le=1 << 16,
     )
+    mask_document_starts: bool = field(
+        False, "no loss on the token after an end of text: nothing before it tells what it is"
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -32,6 +33,8 @@ def main() -> int:
     from labkit.training.run import run
 
     quieten()
+    if arguments.folder is not None:
+        _write_beside(arguments.folder)
     try:
         plan = read_plan(arguments.plan)
         save_at = tuple(int(step) for step in arguments.save_at.split(",") if step)
@@ -49,6 +52,18 @@ def main() -> int:
     return EXIT_STATUS.get(status.state, 0)
 
 
+def _write_beside(folder: Path) -> None:
+    """What a process other than the first prints goes to a file of its own, native code's too."""
+    rank = int(os.environ.get("RANK", "0"))
+    if rank == 0:
+        return
+    log = folder / "logs" / f"process-{rank:05d}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+
+
 def read_plan(path: Path) -> TrainingPlan:
     """A plan as JSON, or the flat parameters of one.
 
@@ -64,6 +79,7 @@ def quieten() -> None:
     """Lightning's start-up lines and its advice on loaders; it sets its level when imported."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # never written to
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Samples of a plan as tensors: windows of the shards in the data order, one micro-batch at a time.
 
-No state: iterating from any step gives the same batches as having come there.
+No state: iterating from any step gives the same batches as having come there. The micro-batches of
+a step are dealt to the data ranks in turn, so that every layout sees the same ones.
 """
 
 # B batch, T time
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +20,18 @@ from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.shards import Shards
 from labkit.training.data_order import BatchRamp, DataOrder
+from labkit.training.processes import ALONE, Processes
+
+IGNORED = -100
+"""A target that torch's cross-entropy leaves out."""
+
+
+class MicroBatch(NamedTuple):
+    """Inputs and targets; `targets_share`: the step's targets that count, per micro-batch."""
+
+    ids_BT: torch.Tensor
+    targets_BT: torch.Tensor
+    targets_share: float
 
 
 class TrainingData:
@@ -30,9 +44,11 @@ class TrainingData:
     def __init__(self, plan: TrainingPlan):
         self.length = plan.sequence_length
         self.micro_batch = plan.micro_batch
+        self.masks_document_starts = plan.data.mask_document_starts
         self.sources = [Shards(artifacts.home() / name) for name in plan.data.train]
         self.validation = Shards(artifacts.home() / plan.data.validation)
         _check(plan, [*self.sources, self.validation])
+        self.end_of_text = self.validation.facts.end_of_text
         num_windows = [source.num_windows(self.length) for source in self.sources]
         self.order = DataOrder(num_windows, list(plan.data.train.values()), plan.seed)
         self.ramp = BatchRamp(plan.data.batch_size, plan.data.batch_size)
@@ -41,11 +57,25 @@ class TrainingData:
         """(batch_size, 3): source, epoch, window."""
         return self.order.batch(step, self.ramp)
 
-    def micro_batches(self, step: int) -> Iterator[torch.Tensor]:
-        """(B, T + 1) ids: inputs and, one further, their targets."""
+    def micro_batches(self, step: int, processes: Processes = ALONE) -> Iterator[MicroBatch]:
+        """Those of this process."""
         samples = self.samples(step)
-        for start in range(0, len(samples), self.micro_batch):
-            yield self._stack(samples[start : start + self.micro_batch])
+        starts = range(0, len(samples), self.micro_batch)
+        own = starts[processes.data_rank :: processes.layout.data_parallel]
+        windows = (self._stack(samples[start : start + self.micro_batch]) for start in own)
+        if not self.masks_document_starts:
+            share = float(self.micro_batch * self.length)
+            yield from (MicroBatch(ids[:, :-1], ids[:, 1:], share) for ids in windows)
+            return
+        batches = [(ids[:, :-1], self._masked(ids)) for ids in windows]
+        counted = sum(int((targets != IGNORED).sum()) for _, targets in batches)
+        share = max(processes.sum_of_samples(counted), 1) / len(starts)
+        yield from (MicroBatch(ids, targets, share) for ids, targets in batches)
+
+    def _masked(self, ids_BS: torch.Tensor) -> torch.Tensor:
+        targets_BT = ids_BS[:, 1:].clone()
+        targets_BT[ids_BS[:, :-1] == self.end_of_text] = IGNORED
+        return targets_BT
 
     def _stack(self, samples: np.ndarray) -> torch.Tensor:
         ids = np.empty((len(samples), self.length + 1), dtype=np.int64)
@@ -57,12 +87,13 @@ class TrainingData:
 class StepBatches:
     """The micro-batches of steps `first` to `last` - 1 in a row, for Lightning's loop."""
 
-    def __init__(self, data: TrainingData, first: int, last: int):
+    def __init__(self, data: TrainingData, first: int, last: int, processes: Processes = ALONE):
         self.data, self.first, self.last = data, first, last
+        self.processes = processes
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
+    def __iter__(self) -> Iterator[MicroBatch]:
         for step in range(self.first, self.last):
-            yield from self.data.micro_batches(step)
+            yield from self.data.micro_batches(step, self.processes)
 
 
 def chain_hash(previous: str, samples: np.ndarray) -> str:

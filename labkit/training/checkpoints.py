@@ -1,18 +1,14 @@
 """All that the next step depends on, as a folder that exists whole or not at all.
 
-    weights.pt     the model
-    optimizer.pt   its moments and step counts
-    random.pt      torch's generators (dropout)
-    progress.json  steps taken, samples seen (as a hash), guards, loss scale
-
-The folder is an artefact: written aside, hashed, renamed. Nothing in it is unpickled but tensors.
-Where the data order stands follows from the step alone.
+Weights, optimizer (moments and step counts), torch's generators (dropout) and progress: steps
+taken, samples seen (as a hash), guards, loss scale. The folder is an artefact: written aside,
+hashed, renamed. Where the data order stands follows from the step alone, so that another layout
+can go on from it.
 """
 
 from __future__ import annotations
 
-import json
-import pickle
+import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,31 +16,54 @@ from typing import Any
 
 import torch
 
-from labkit.core import artifacts, disk
+from labkit.core import artifacts
 from labkit.core.artifacts import DamagedArtifact, Manifest
-from labkit.core.config import flatten, hash_json
+from labkit.core.config import flatten, hash_json, validate
 from labkit.core.errors import LabError
 from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan
+from labkit.training.checkpoint_files import (
+    COMPONENTS,
+    Checkpoint,
+    read_files,
+    whole,
+    write_files,
+)
+from labkit.training.processes import ALONE, Processes
 
-TENSORS = ("weights", "optimizer", "random")
-COMPONENTS = (*TENSORS, "progress")
 PACKAGES = ("torch", "lightning", "numpy")
-Checkpoint = dict[str, Any]
+OF_THE_LAYOUT = ("layout.", "checkpoints.", "data.micro_batch", "compute.num_threads", "name")
+"""Fields that say how a run is computed and kept, not what: another layout may go on."""
 
 
-def save_checkpoint(folder: Path, state: Checkpoint, plan: TrainingPlan) -> Path:
-    """Write the components; temporary and final folder share a file system."""
-    with artifacts.write_artifact(
-        folder, config=plan, inputs=plan.inputs(), seed=plan.seed, packages=PACKAGES
-    ) as temporary:
-        for name in TENSORS:
-            torch.save(state[name], temporary / f"{name}.pt")
-        disk.write_json(temporary / "progress.json", state["progress"])
+def save_checkpoint(
+    folder: Path, state: Checkpoint, plan: TrainingPlan, processes: Processes = ALONE
+) -> Path:
+    """Write the components; temporary and final folder share a file system. All processes call it.
+
+    Raises:
+        LabError: on every process, where one could not write.
+    """
+    with contextlib.ExitStack() as writing:
+        temporary = processes.first(
+            lambda: writing.enter_context(
+                artifacts.write_artifact(
+                    folder, config=plan, inputs=plan.inputs(), seed=plan.seed, packages=PACKAGES
+                )
+            )
+        )
+        form = plan.checkpoints.format
+        processes.each(lambda: write_files(temporary, state, form, processes))
     return folder
 
 
-def load_checkpoint(folder: Path, plan: TrainingPlan | None = None) -> Checkpoint:
+def load_checkpoint(
+    folder: Path,
+    plan: TrainingPlan | None = None,
+    *,
+    of_any_layout: bool = False,
+    verify: bool = True,
+) -> Checkpoint:
     """The components, verified; with a plan, refused when it was another's.
 
     Raises:
@@ -53,21 +72,28 @@ def load_checkpoint(folder: Path, plan: TrainingPlan | None = None) -> Checkpoin
             a file that holds more than tensors.
     """
     folder = Path(folder)
-    manifest = artifacts.read_manifest(folder)
+    manifest = artifacts.read_manifest(folder, verify=verify)
     if manifest.config is not None and hash_json(manifest.config) != manifest.config_hash:
         raise DamagedArtifact(f"{folder}: its manifest differs from its hash; use another one")
     if plan is not None:
-        refuse_other(manifest, plan, folder)
-    state: Checkpoint = {}
-    for name in COMPONENTS:
-        path = folder / (f"{name}.pt" if name in TENSORS else f"{name}.json")
-        if not path.is_file():
-            raise DamagedArtifact(f"{folder}: the checkpoint lacks its {name}; use another one")
-        if name in TENSORS:
-            state[name] = _load_tensors(path)
-        else:
-            state[name] = json.loads(path.read_bytes())
-    return state
+        refuse_other(manifest, plan, folder, OF_THE_LAYOUT if of_any_layout else ())
+    return read_files(folder)
+
+
+def consolidate(folder: Path, target: Path) -> Path:
+    """A checkpoint of any form as a consolidated one, for programs that read one file."""
+    state = load_checkpoint(folder)
+    manifest = artifacts.read_manifest(folder, verify=False)
+    if manifest.config is None:
+        raise LabError(f"{folder}: not a checkpoint of a training plan")
+    together = {name: _wholes(state[name]) for name in COMPONENTS}
+    return save_checkpoint(target, together, validate(TrainingPlan, manifest.config))
+
+
+def _wholes(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _wholes(item) for key, item in value.items()}
+    return [_wholes(item) for item in value] if isinstance(value, list) else whole(value)
 
 
 def checkpoint_folder(checkpoints: Path, step: int) -> Path:
@@ -93,15 +119,18 @@ def newest_good(
     return None, None, passed_over
 
 
-def refuse_other(manifest: Manifest, plan: TrainingPlan, folder: Path) -> None:
+def refuse_other(
+    manifest: Manifest, plan: TrainingPlan, folder: Path, may_differ: tuple[str, ...] = ()
+) -> None:
     """Raises LabError naming each difference in plan, data, tokenizer or minor version."""
     if manifest.config is None:
         raise LabError(f"{folder}: not a checkpoint of a training plan")
-    differing = _differing(flatten(manifest.config), flatten(plan.model_dump(mode="json")))
+    there, here = flatten(manifest.config), flatten(plan.model_dump(mode="json"))
+    differing = _differing(*(_without(one, may_differ) for one in (there, here)))
     differing += _differing(manifest.inputs, plan.inputs())
     minor = {name: _minor(version) for name, version in manifest.versions.items()}
-    here = {name: _minor(version) for name, version in versions(*PACKAGES).items()}
-    differing += _differing(minor, here)
+    now = {name: _minor(version) for name, version in versions(*PACKAGES).items()}
+    differing += _differing(minor, now)
     if differing:
         raise LabError(f"{folder} is from another run: {'; '.join(differing)}")
 
@@ -120,13 +149,6 @@ def tensor_bytes(tensor: torch.Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
-def _load_tensors(path: Path) -> Any:
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        raise LabError(f"{path}: holds more than tensors, so nothing of it is loaded") from error
-
-
 def _leaves(value: Any, prefix: str) -> dict[str, Any]:
     if isinstance(value, Mapping):
         pairs = [(str(key), item) for key, item in value.items()]
@@ -141,6 +163,7 @@ def _leaves(value: Any, prefix: str) -> dict[str, Any]:
 
 
 def _equal(one: Any, other: Any) -> bool:
+    one, other = whole(one), whole(other)
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         same_kind = one.dtype == other.dtype and one.shape == other.shape
         return same_kind and tensor_bytes(one) == tensor_bytes(other)
@@ -154,6 +177,10 @@ def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         for name in names
         if there.get(name) != here.get(name)
     ]
+
+
+def _without(fields: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if not (names and name.startswith(names))}
 
 
 def _minor(version: str) -> str:

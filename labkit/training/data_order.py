@@ -85,15 +85,12 @@ class DataOrder:
         block, inside = divmod(number, self.block_size)
         return Sample(*self._block(block)[inside].tolist())
 
-    def samples(self, first: int, count: int, step: int = 1) -> np.ndarray:
-        """(count, 3): source, epoch and window of the samples first, first + step, ..."""
-        numbers = range(first, first + count * step, step)
-        blocks = np.array([divmod(number, self.block_size) for number in numbers]).reshape(-1, 2)
+    def samples(self, first: int, count: int) -> np.ndarray:
+        """(count, 3): source, epoch and window of the samples first, first + 1, ..."""
+        numbers = np.arange(first, first + count)
+        blocks, inside = np.divmod(numbers, self.block_size)
         return np.concatenate(
-            [
-                self._block(int(block))[blocks[blocks[:, 0] == block, 1]]
-                for block in np.unique(blocks[:, 0])
-            ]
+            [self._block(int(block))[inside[blocks == block]] for block in np.unique(blocks)]
         )
 
     def _block(self, block: int) -> np.ndarray:
@@ -122,21 +119,9 @@ class DataOrder:
         """Samples each source has had after `num_samples`, a multiple of the block size."""
         return np.diff(np.floor(self._cumulative * num_samples + 1e-9).astype(np.int64))
 
-    def batch(
-        self, step: int, ramp: BatchRamp, process: int = 0, num_processes: int = 1
-    ) -> np.ndarray:
-        """This process' share of the global batch of `step`: every `num_processes`-th sample.
-
-        Raises:
-            LabError: the batch can't be shared equally.
-        """
-        size, start = ramp.batch_size(step), ramp.first_sample(step)
-        if size % num_processes:
-            raise LabError(
-                f"a batch of {size} samples (step {step}) can't be shared by {num_processes} "
-                f"processes; make it a multiple"
-            )
-        return self.samples(start + process, size // num_processes, num_processes)
+    def batch(self, step: int, ramp: BatchRamp) -> np.ndarray:
+        """(batch size, 3): the samples of `step`, over all processes."""
+        return self.samples(ramp.first_sample(step), ramp.batch_size(step))
 
 
 def permute(values: np.ndarray, size: int, key: int) -> np.ndarray:

@@ -39,7 +39,7 @@ def choose_device(compute: ComputePlan, facts: DeviceFacts) -> ComputePlan:
     return compute.model_copy(update={"device": device, "precision": precision})
 
 
-def describe_device(compute: ComputePlan, facts: DeviceFacts) -> str:
+def describe_device(compute: ComputePlan, facts: DeviceFacts, num_processes: int = 1) -> str:
     """The first line of a run's output."""
     where = {
         "cpu": f"{compute.num_threads} thread{'s' * (compute.num_threads != 1)}"
@@ -47,7 +47,8 @@ def describe_device(compute: ComputePlan, facts: DeviceFacts) -> str:
         "cuda": facts.gpu_name,
         "mps": "Apple GPU",
     }[compute.device]
-    return f"device {compute.device} ({where}), precision {compute.precision}"
+    several = f", {num_processes} processes" if num_processes > 1 else ""
+    return f"device {compute.device} ({where}), precision {compute.precision}{several}"
 
 
 def find_device_facts() -> DeviceFacts:

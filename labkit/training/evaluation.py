@@ -26,6 +26,7 @@ from labkit.statistics.bootstrap import bootstrap_interval
 from labkit.tokens.bits_per_byte import bits_per_byte
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
+from labkit.training.processes import ALONE, Processes
 
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
@@ -83,20 +84,30 @@ class Evaluator:
         self.num_bytes, self.num_characters = _spelled(tokenizer, self.windows_BT[:, 1:].numpy())
 
     @torch.no_grad()
-    def evaluate(self, model: Transformer, context: Context = contextlib.nullcontext) -> Evaluation:
-        """The model is left in the mode it was in."""
+    def evaluate(
+        self,
+        model: Transformer,
+        context: Context = contextlib.nullcontext,
+        processes: Processes = ALONE,
+    ) -> Evaluation:
+        """The model is left in the mode it was in. Data ranks take turns at the batches; the last
+        one is repeated where they don't divide evenly, since sharded models compute together.
+        """
         was_training = model.training
         model.eval()
-        parts = []
         batches = self.windows_BT.split(self.batch_size)
-        device = next(model.parameters()).device
-        for window_BT in batches:
-            ids_BT = window_BT.to(device)
+        device = model.embedding.weight.device
+        own = []
+        for turn in range(0, len(batches), processes.layout.data_parallel):
+            number = min(turn + processes.data_rank, len(batches) - 1)
+            ids_BT = batches[number].to(device)
             with context():
                 logits_BTV = model(ids_BT[:, :-1])
-            parts.append(next_token_nats(logits_BTV, ids_BT[:, 1:]).mean(dim=1).double().cpu())
+            nats_B = next_token_nats(logits_BTV, ids_BT[:, 1:]).mean(dim=1)
+            own.append((number, nats_B.double().cpu().numpy()))
         model.train(was_training)
-        losses = torch.cat(parts).numpy()
+        parts = {number: nats for found in processes.from_all(own) for number, nats in found}
+        losses = np.concatenate([parts[number] for number in range(len(batches))])
         return self._summarise(losses, len(batches))
 
     def sample_texts(

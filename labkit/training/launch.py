@@ -127,6 +127,15 @@ def launch(plan: TrainingPlan, folder: Path | None = None) -> Run:
     return prepare(plan, folder).begin()
 
 
+def processes_of(num_processes: int) -> list[str]:
+    """Python's arguments that start the trainer on this machine, through torchrun if several."""
+    module = ["-m", "labkit.training"]
+    if num_processes == 1:
+        return module
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    return [*torchrun, str(num_processes), *module]
+
+
 def attach(run_id: str) -> Run:
     """The run of that id.
 
@@ -143,8 +152,10 @@ def start(record: RunRecord) -> Run:
         LabError: it ended before that; with its output.
     """
     begin = record.console.stat().st_size if record.console.exists() else 0
-    arguments = ["-m", "labkit.training", str(record.folder / "plan.json")]
-    process = start_detached([*arguments, "--folder", str(record.folder)], record.console)
+    plan_file = record.folder / "plan.json"
+    num_processes = Run(record).plan.layout.num_processes
+    arguments = [*processes_of(num_processes), str(plan_file), "--folder", str(record.folder)]
+    process = start_detached(arguments, record.console)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
     while not run.is_running and time.monotonic() < deadline:

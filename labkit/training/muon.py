@@ -4,6 +4,9 @@ Muon (Jordan et al. 2024) applies the momentum with its singular values pushed t
 Newton-Schulz steps of a quintic; the rate is scaled by sqrt(max(1, rows / columns)) as in
 `torch.optim.Muon`. Matrices of one shape, or its transpose, go through the steps as one batch.
 Those run in bf16 where the plan does, else in fp32: where bf16 is emulated it is the slow one.
+
+Sharded, momentum stays where its weights are. For each shape every process is sent some of the
+matrices whole, pushes those, and sends the pieces back (`muon_exchange.py`).
 """
 
 # N matrices, R rows, C columns (R <= C)
@@ -18,6 +21,10 @@ from typing import Any
 import torch
 from torch.optim.adamw import adamw
 
+from labkit.training.muon_exchange import exchange
+from labkit.training.pieces import cut_of, local
+from labkit.training.processes import ALONE, Processes
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NUM_STEPS = 5
 EPSILON = 1e-7
@@ -29,9 +36,11 @@ class MuonAdamW(torch.optim.Optimizer):
     Parameters without a gradient are left as they are, their state too.
     """
 
-    def __init__(self, groups: Iterable[dict[str, Any]], dtype: torch.dtype):
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], dtype: torch.dtype, processes: Processes = ALONE
+    ):
         super().__init__(groups, {})
-        self.dtype = dtype
+        self.dtype, self.processes = dtype, processes
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore
@@ -50,24 +59,32 @@ class MuonAdamW(torch.optim.Optimizer):
                 rows, columns = weight.shape
                 by_shape[min(rows, columns), max(rows, columns)].append(weight)
         for weights in by_shape.values():
-            updates = [self._momentum(weight, group["momentum"]) for weight in weights]
-            wide_NRC = torch.stack([u if u.shape[0] <= u.shape[1] else u.mT for u in updates])
-            for weight, wide_RC in zip(
-                weights, orthogonalize(wide_NRC, self.dtype).to(weights[0].dtype), strict=True
-            ):
+            momenta = [self._momentum(weight, group["momentum"]) for weight in weights]
+            for weight, direction in zip(weights, self._directions(weights, momenta), strict=True):
                 rows, columns = weight.shape
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
                 rate = group["lr"] * math.sqrt(max(1, rows / columns))
-                weight.add_(wide_RC if rows <= columns else wide_RC.mT, alpha=-rate)
+                held = local(weight)
+                held.mul_(1 - group["lr"] * group["weight_decay"])
+                held.add_(direction, alpha=-rate)
+
+    def _directions(
+        self, weights: list[torch.Tensor], momenta: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        if self.processes.mesh is None:
+            return orthogonalize_all(momenta, self.dtype)
+        cuts = [cut_of(weight) for weight in weights]
+        whole, give_back = exchange(momenta, cuts, self.processes)
+        return give_back(orthogonalize_all(whole, self.dtype))
 
     def _momentum(self, weight: torch.Tensor, momentum: float) -> torch.Tensor:
-        """Nesterov's look ahead, after taking in the gradient."""
+        """Nesterov's look ahead, after taking in the gradient; of what this process holds."""
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(weight)
         assert weight.grad is not None
-        state["momentum"].lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(state["momentum"], momentum)
+        held, gradient = local(state["momentum"]), local(weight.grad)
+        held.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(held, momentum)
 
     def _adamw(self, group: dict[str, Any]) -> None:
         weights = [weight for weight in group["params"] if weight.grad is not None]
@@ -82,10 +99,10 @@ class MuonAdamW(torch.optim.Optimizer):
             return
         states = [self.state[weight] for weight in weights]
         adamw(
-            weights,
-            [weight.grad for weight in weights if weight.grad is not None],
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
+            [local(weight) for weight in weights],
+            [local(weight.grad) for weight in weights if weight.grad is not None],
+            [local(state["exp_avg"]) for state in states],
+            [local(state["exp_avg_sq"]) for state in states],
             [],
             [state["step"] for state in states],
             fused=True,
@@ -97,6 +114,18 @@ class MuonAdamW(torch.optim.Optimizer):
             eps=group["eps"],
             maximize=False,
         )
+
+
+def orthogonalize_all(matrices: list[torch.Tensor], dtype: torch.dtype) -> list[torch.Tensor]:
+    """Of one shape, or its transpose, as one batch; in the type they came in."""
+    if not matrices:
+        return []
+    wide_NRC = torch.stack([one if one.shape[0] <= one.shape[1] else one.mT for one in matrices])
+    pushed_NRC = orthogonalize(wide_NRC, dtype).to(matrices[0].dtype)
+    return [
+        wide_RC if matrix.shape[0] <= matrix.shape[1] else wide_RC.mT
+        for matrix, wide_RC in zip(matrices, pushed_NRC, strict=True)
+    ]
 
 
 def orthogonalize(matrices_NRC: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

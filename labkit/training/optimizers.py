@@ -13,6 +13,7 @@ from torch import nn
 
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.training.muon import MuonAdamW
+from labkit.training.processes import ALONE, Processes
 
 
 class ParameterGroup(NamedTuple):
@@ -55,7 +56,10 @@ def parameter_groups(model: nn.Module, plan: OptimizerPlan) -> list[ParameterGro
 
 
 def make_optimizer(
-    groups: list[ParameterGroup], plan: OptimizerPlan, dtype: torch.dtype
+    groups: list[ParameterGroup],
+    plan: OptimizerPlan,
+    dtype: torch.dtype,
+    processes: Processes = ALONE,
 ) -> torch.optim.Optimizer:
     """torch's fused AdamW, or Muon and AdamW in one; each group keeps its `peak` rate."""
     rules = [
@@ -77,7 +81,7 @@ def make_optimizer(
         return adamw
     for rule, group in zip(rules, groups, strict=True):
         rule |= {"uses_muon": group.rule == "muon", "momentum": plan.muon_momentum}
-    return MuonAdamW(rules, dtype)
+    return MuonAdamW(rules, dtype, processes)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, ratio: float) -> None:

@@ -1,7 +1,8 @@
 """What happens after each step: the record grows, requests are taken up, checkpoints are written.
 
 Rows are gathered and written about twice a second, so that a step costs microseconds. Whatever
-ends a run early is decided here, between two steps, and leaves a checkpoint.
+ends a run early is decided here, between two steps, and leaves a checkpoint. Every process has a
+recorder, and all agree on what to do; only the first one's record is on disk.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import lightning
+from torch.distributed.fsdp import FSDPModule
 
 from labkit.core.records.run import RunRecord, State
 from labkit.plan.plan import TrainingPlan
@@ -22,11 +24,15 @@ from labkit.training import checkpoints
 from labkit.training.batches import chain_hash
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
+from labkit.training.processes import ALONE
 from labkit.training.state import RunState, gather_state
 from labkit.training.tracking import Tracker
 
 FLUSH_SECONDS = 0.5
 POLL_SECONDS = 0.2
+End = tuple[State, str]
+GO_ON, EVALUATE, END = range(3)
+ASKED: dict[str, State] = {"pause": "paused", "stop": "stopped"}
 
 
 @dataclass
@@ -89,7 +95,8 @@ class Recorder(lightning.Callback):
         self.plan, self.record, self.run = plan, record, run
         self.evaluator, self.tracker, self.milestones = evaluator, tracker, milestones
         self.samples_of, self.clock = samples_of, clock
-        self.outcome: tuple[State, str] | None = None
+        self.processes = ALONE
+        self.outcome: End | None = None
         self.rows: list[dict[str, Any]] = []
         self._seen_step = 0
         self._flushed = self._polled = time.perf_counter()
@@ -97,6 +104,7 @@ class Recorder(lightning.Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._seen_step = pl_module.facts.step
+        self.processes = pl_module.processes
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)  # Lightning's leaves no checkpoint
 
@@ -111,26 +119,42 @@ class Recorder(lightning.Callback):
         self.run.samples_hash = chain_hash(self.run.samples_hash, self.samples_of(facts.step - 1))
         if facts.step in self.milestones.evaluations:
             self.evaluate(trainer, module)
-        now = time.perf_counter()
-        end = self._end(module, elapsed)
-        if now - self._polled > POLL_SECONDS or self._signal:
-            self._polled = now
-            end = end or self._requested(trainer, module)
+        agreed, end = self._agree(self._end(module, elapsed))
+        if agreed == EVALUATE:
+            self.evaluate(trainer, module)
         if end or facts.step in self.milestones.checkpoints:
             self.save(trainer, module)
         if end:
             self.outcome = end
             trainer.should_stop = True
-        if now - self._flushed > FLUSH_SECONDS:
+        if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self.flush()
+
+    def _agree(self, end: End | None) -> tuple[int, End | None]:
+        """What all processes do next, whichever of them has a reason to."""
+        wish = END if end else GO_ON
+        if time.perf_counter() - self._polled > POLL_SECONDS:
+            self._polled = time.perf_counter()
+            request = self.record.take_request()
+            if request == "evaluate":
+                wish = max(wish, EVALUATE)
+            elif request is not None and end is None:
+                wish, end = END, (ASKED[request], f"asked to {request}")
+        agreed = self.processes.largest(wish)
+        if agreed == END:
+            end = next(one for one in self.processes.from_all(end) if one)
+        return agreed, end
 
     def evaluate(self, trainer: Any, module: TrainingModule) -> None:
         start = time.perf_counter()
         context = trainer.precision_plugin.forward_context
-        found = self.evaluator.evaluate(module.model, context)
+        found = self.evaluator.evaluate(module.model, context, module.processes)
         step = module.facts.step
         texts = self.evaluator.sample_texts(module.model, self.plan.seed + 1000 * step, context)
-        self.clock.evaluating += time.perf_counter() - start
+        if isinstance(module.model, FSDPModule):
+            module.model.reshard()  # without a backward pass its gathered weights would stay
+        took = time.perf_counter() - start
+        self.clock.evaluating += took
         figures = found._asdict()
         self.record.write("windows", {"step": step, "nats_per_token": figures.pop("window_nats")})
         row = {
@@ -139,6 +163,7 @@ class Recorder(lightning.Callback):
             "tokens": step * self.plan.tokens_per_step,
             "seconds": round(self.clock.of_steps, 4),
             **{key: finite(value) for key, value in figures.items()},
+            "took": round(took, 4),
             "samples": texts,
         }
         self.rows.append(row)
@@ -156,10 +181,13 @@ class Recorder(lightning.Callback):
         step = module.facts.step
         state = gather_state(module, self.run, scaler_state(trainer))
         folder = checkpoints.checkpoint_folder(self.record.checkpoints, step)
-        checkpoints.save_checkpoint(folder, state, self.plan)
-        checkpoints.remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
+        checkpoints.save_checkpoint(folder, state, self.plan, module.processes)
+        if module.processes.is_first:
+            checkpoints.remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
         self.record.set_status("running", step)
-        self.clock.saving += time.perf_counter() - start
+        took = time.perf_counter() - start
+        self.clock.saving += took
+        self.rows.append({"kind": "checkpoint", "step": step, "seconds": round(took, 4)})
 
     def flush(self) -> None:
         self._flushed = time.perf_counter()
@@ -197,7 +225,7 @@ class Recorder(lightning.Callback):
         listed = ["/".join(map(str, row)) for row in self.samples_of(step - 1)[:8].tolist()]
         return ", ".join(listed)
 
-    def _end(self, module: TrainingModule, elapsed: float) -> tuple[State, str] | None:
+    def _end(self, module: TrainingModule, elapsed: float) -> End | None:
         """Why the run ends here of itself."""
         step, budget = module.facts.step, self.plan.budget
         if module.guard.gives_up:
@@ -211,16 +239,6 @@ class Recorder(lightning.Callback):
             return "stopped", f"max_usd={budget.max_usd:g} is spent"
         if step == self.milestones.until < self.plan.num_steps:
             return "paused", f"asked to run until step {step}"
-        return None
-
-    def _requested(self, trainer: Any, module: TrainingModule) -> tuple[State, str] | None:
-        request = self.record.take_request()
-        if request == "evaluate":
-            self.evaluate(trainer, module)
-        if request == "pause":
-            return "paused", "asked to pause"
-        if request == "stop":
-            return "stopped", "asked to stop"
         return None
 
     def _on_signal(self, number: int, _frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""One training run from its plan to its result, in this process.
+"""One training run from its plan to its result, in this process or in one of those that share it.
 
 The same plan on the same data is the same folder: started again, it goes on from its newest good
 checkpoint, and one that is finished only says so.
@@ -6,15 +6,16 @@ checkpoint, and one that is finished only says so.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from labkit.core import artifacts, lock
-from labkit.core.config import differences, validate
+from labkit.core.config import differences, hash_json, validate
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
@@ -25,9 +26,17 @@ from labkit.training.device import describe_device, find_device_facts
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
 from labkit.training.optimizers import group_rows
+from labkit.training.processes import Processes, join
 from labkit.training.recorder import Clock, Milestones, Recorder
 from labkit.training.settle import settle
-from labkit.training.state import RunState, restore_state
+from labkit.training.silent_record import SilentRecord
+from labkit.training.state import (
+    RunState,
+    gather_state,
+    held_bytes,
+    restore_state,
+    state_hashes,
+)
 from labkit.training.tracking import Tracker
 from labkit.training.trainer import make_module, make_trainer, probe_step_seconds
 
@@ -44,31 +53,36 @@ def run(
     step_seconds: Sequence[float] = (),
     say: Say = print,
 ) -> RunStatus:
-    """Train; returns how it ended.
+    """Train; returns how it ended. Every process of the plan's layout calls it.
 
     Args:
         folder: of the record; by default `runs/<run id>`.
         until: pause after this step.
         save_at: further steps to write a checkpoint after.
-        resume_from: a checkpoint of the same plan to start from, where the folder has none.
+        resume_from: a checkpoint to start from, where the folder has none: of the same plan, but
+            for its layout.
         step_seconds: of this plan's steps, where they were measured before; else they are probed.
 
     Raises:
         LabError: what cannot be read or had here, another process at work on the same run, or a
             checkpoint of another plan.
     """
+    processes = join(plan.layout)
     facts = find_device_facts()
-    plan = settle(plan, facts)
-    say(describe_device(plan.compute, facts))
-    run_id = plan.run_id  # refuses missing data by name, whatever the folder
-    record = RunRecord(folder or runs_folder() / run_id)
-    with lock.hold(record.lock_file, f"run {record.run_id}"):
-        _refuse_other_plan(record, plan)
-        if record.status().state == "finished":
+    plan = processes.first(lambda: settle(plan, facts))
+    run_id = processes.first(lambda: plan.run_id)  # refuses missing data by name
+    where = folder or runs_folder() / run_id
+    record = RunRecord(where) if processes.is_first else SilentRecord(where)
+    if not processes.is_first:
+        say = _say_nothing
+    say(describe_device(plan.compute, facts, processes.num))
+    with _held(record, processes):
+        processes.first(lambda: _refuse_other_plan(record, plan))
+        if processes.first(lambda: record.status().state == "finished"):
             say(f"{record.run_id} is finished; nothing to do")
             return record.status()
         try:
-            one = _Run(plan, record, facts.gpu_name, say)
+            one = _Run(plan, record, processes, facts.gpu_name, say)
             return one.go(until, save_at, resume_from, step_seconds)
         except SystemExit:  # Lightning's answer to SIGTERM before the recorder listens
             record.set_status("interrupted", record.status().step, "signal SIGTERM at the start")
@@ -79,11 +93,32 @@ def run(
             raise
 
 
+@contextlib.contextmanager
+def _held(record: RunRecord, processes: Processes) -> Iterator[None]:
+    """The first process holds the run for all of them."""
+    with contextlib.ExitStack() as held:
+        holding = lock.hold(record.lock_file, f"run {record.run_id}")
+        processes.first(lambda: held.enter_context(holding))
+        yield
+
+
+def _say_nothing(_line: str) -> None:
+    pass
+
+
 class _Run:
     """What one process holds while it trains."""
 
-    def __init__(self, plan: TrainingPlan, record: RunRecord, gpu_name: str, say: Say):
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        record: RunRecord,
+        processes: Processes,
+        gpu_name: str,
+        say: Say,
+    ):
         self.plan, self.record, self.gpu_name, self.say = plan, record, gpu_name, say
+        self.processes = processes
         _set_up_torch(plan)
         self.memory_before = predictions.memory_before(plan.compute.device)
         self.data = TrainingData(plan)
@@ -102,25 +137,26 @@ class _Run:
         resume_from: Path | None,
         step_seconds: Sequence[float],
     ) -> RunStatus:
-        plan, record = self.plan, self.record
+        plan, record, processes = self.plan, self.record, self.processes
         state, source = self._find_state(resume_from)
-        if not record.log_file.is_file():
-            self._open_record()
-        record.take_request()  # one that a process before this one never saw
-        record.set_status("starting", 0)
-        if record.read("predictions") is None:
-            probed = step_seconds or probe_step_seconds(plan, self.data)
+        processes.first(self._open)
+        if processes.first(lambda: record.read("predictions") is None):
+            probed = step_seconds or probe_step_seconds(plan, self.data, processes)
             record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
-        module, run = make_module(plan), RunState()
+        module, run = make_module(plan, processes), RunState()
+        loss_scale: dict[str, Any] = {}
         if state is not None:
             restore_state(state, module, run)
-        record.cut_after(module.facts.step)
+            loss_scale = state["progress"]["loss_scale"]
+            del state
+        processes.first(lambda: record.cut_after(module.facts.step))
+        tracked = plan if processes.is_first else plan.with_overrides({"tracking": "off"})
         recorder = Recorder(
             plan,
             record,
             run,
             self.evaluator,
-            Tracker(plan, record),
+            Tracker(tracked, record),
             Milestones.of(plan, until or plan.num_steps, save_at),
             self.data.samples,
             Clock.going_on(record.rows("step")),
@@ -128,29 +164,44 @@ class _Run:
         self._say_start(module, source)
         recorder.event(module.facts.step, f"start{f' from {source}' if source else ''}")
         record.set_status("running", module.facts.step)
-        self._fit(module, recorder, state)
+        self._fit(module, recorder, loss_scale)
         return self._finish(module, run, recorder)
 
-    def _fit(
-        self, module: TrainingModule, recorder: Recorder, state: checkpoints.Checkpoint | None
-    ) -> None:
+    def _fit(self, module: TrainingModule, recorder: Recorder, loss_scale: dict[str, Any]) -> None:
         first, last = module.facts.step, self.plan.num_steps
         if first == last:
             return  # a process before this one ended between its last step and its result
-        trainer = make_trainer(self.plan, last - first, recorder)
-        if state is not None and state["progress"]["loss_scale"]:
-            trainer.precision_plugin.load_state_dict(state["progress"]["loss_scale"])
-        trainer.fit(module, StepBatches(self.data, first, last))
+        trainer = make_trainer(self.plan, last - first, recorder, self.processes)
+        if loss_scale:
+            trainer.precision_plugin.load_state_dict(loss_scale)
+        trainer.fit(module, StepBatches(self.data, first, last, self.processes))
 
     def _find_state(self, resume_from: Path | None) -> tuple[checkpoints.Checkpoint | None, str]:
-        folder, state, passed_over = checkpoints.newest_good(self.record.checkpoints, self.plan)
+        """Verified by the first process, read by all."""
+        folder = self.processes.first(self._newest_good)
+        if folder is not None:
+            return checkpoints.load_checkpoint(folder, self.plan, verify=False), folder.name
+        if resume_from is None:
+            return None, ""
+        self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
+        state = checkpoints.load_checkpoint(
+            resume_from, self.plan, of_any_layout=True, verify=False
+        )
+        return state, str(resume_from)
+
+    def _newest_good(self) -> Path | None:
+        folder, _, passed_over = checkpoints.newest_good(self.record.checkpoints, self.plan)
         for reason in passed_over:
             self.say(f"passed over a damaged checkpoint: {reason}")
             self.record.log(f"passed over a damaged checkpoint: {reason}")
         checkpoints.set_newer_aside(self.record.checkpoints, folder)
-        if folder is None and resume_from is not None:
-            return checkpoints.load_checkpoint(resume_from, self.plan), str(resume_from)
-        return state, folder.name if folder else ""
+        return folder
+
+    def _open(self) -> None:
+        if not self.record.log_file.is_file():
+            self._open_record()
+        self.record.take_request()  # one that a process before this one never saw
+        self.record.set_status("starting", 0)
 
     def _open_record(self) -> None:
         plan, record = self.plan, self.record
@@ -176,8 +227,14 @@ class _Run:
         state, reason = recorder.outcome or _natural_end(plan, step)
         ending = f"{state}: {reason}" if reason else state
         found: dict[str, Any] = {}
+        hashes = self._hashes(module, run)
+        held = self.processes.from_all(held_bytes(module))
+        if not self.processes.is_first:
+            return RunStatus(state=state, step=step, reason=reason)
+        recorder.flush()
+        record.write("processes", held)
         if state == "finished":
-            found = summary.result(plan, record, module, run)
+            found = summary.result(plan, record, module, hashes)
             record.write("result", found)
             took = summary.timing(plan, record, recorder.clock, self.memory_before, self.gpu_name)
             record.write("timing", took)
@@ -189,6 +246,13 @@ class _Run:
         if synced:
             self.say(synced)
         return record.status()
+
+    def _hashes(self, module: TrainingModule, run: RunState) -> dict[str, str]:
+        """Of the state; of several processes a hash over theirs, in order."""
+        found = self.processes.from_all(state_hashes(gather_state(module, run, {})))
+        if len(found) == 1:
+            return found[0]
+        return {name: hash_json([one[name] for one in found]) for name in found[0]}
 
 
 def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:

@@ -37,7 +37,7 @@ def settle(plan: TrainingPlan, facts: DeviceFacts | None = None) -> TrainingPlan
     compute = choose_device(plan.compute, facts or find_device_facts())
     if compute.device != "cpu":
         kernel = "fused" if compute.attention == "auto" else compute.attention
-        found = {"attention": kernel, "num_threads": compute.num_threads or num_cores()}
+        found = {"attention": kernel, "num_threads": compute.num_threads or _share_of_cores(plan)}
     else:
         found = _measured(plan, compute)
     return plan.model_copy(update={"compute": compute.model_copy(update=found)})
@@ -45,7 +45,7 @@ def settle(plan: TrainingPlan, facts: DeviceFacts | None = None) -> TrainingPlan
 
 def _measured(plan: TrainingPlan, compute: ComputePlan) -> dict[str, str | int]:
     kernels = [*KERNELS] if compute.attention == "auto" else [compute.attention]
-    cores = num_cores()
+    cores = _share_of_cores(plan)
     threads = [compute.num_threads] if compute.num_threads else sorted({1, cores})
     if len(kernels) == len(threads) == 1:
         return {"attention": kernels[0], "num_threads": threads[0]}
@@ -55,6 +55,11 @@ def _measured(plan: TrainingPlan, compute: ComputePlan) -> dict[str, str | int]:
     if not path.is_file():
         disk.write_json(path, _fastest(plan, compute.precision, kernels, threads))
     return json.loads(path.read_bytes())
+
+
+def _share_of_cores(plan: TrainingPlan) -> int:
+    """As if all processes were on this machine: a plan for several says how many threads."""
+    return max(num_cores() // plan.layout.num_processes, 1)
 
 
 def _fastest(

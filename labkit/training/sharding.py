@@ -64,11 +64,6 @@ def shard(model: Transformer, plan: TrainingPlan, mesh: DeviceMesh | None) -> No
         _check(model, layout)
 
 
-def held_bytes(model: nn.Module) -> int:
-    """Of the parameters, on this process."""
-    return sum(_local(weight).numel() * weight.element_size() for weight in model.parameters())
-
-
 def _cut(model: Transformer, mesh: DeviceMesh) -> None:
     size = mesh.size()
     key_value: ParallelStyle = ColwiseParallel()
@@ -110,7 +105,7 @@ class _Whole(ParallelStyle):
         def give(_module: nn.Module, output: Any, _mesh: DeviceMesh) -> torch.Tensor:
             return output.to_local(grad_placements=[Partial()])
 
-        return distribute_module(module, device_mesh, replicate, take, give)
+        return distribute_module(module, device_mesh, replicate, take, give)  # pyright: ignore
 
 
 def _prepare(block: nn.Module, layout: LayoutPlan) -> None:

@@ -1,4 +1,4 @@
-"""The state of a run at work, gathered for a checkpoint and put back from one."""
+"""The state of a run at work, gathered for a checkpoint and put back from one, on any layout."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from labkit.core.config import canonical_json
-from labkit.training.checkpoints import Checkpoint, tensor_bytes
+from labkit.training.checkpoint_files import Checkpoint, InPieces, whole
+from labkit.training.checkpoints import tensor_bytes
 from labkit.training.guards import SpikeDetector
 from labkit.training.module import TrainingModule
+from labkit.training.pieces import fill, local
 
 NO_SAMPLES = "0" * 16
 
@@ -24,10 +26,13 @@ class RunState:
 
 
 def gather_state(module: TrainingModule, run: RunState, scaler: dict[str, Any]) -> Checkpoint:
+    """As this process holds it; random generators of all data ranks. All processes call it."""
+    processes = module.processes
+    generators = processes.from_all(_random_state())[:: processes.layout.tensor_parallel]
     return {
         "weights": module.model.state_dict(),
         "optimizer": module.optimizer.state_dict(),
-        "random": _random_state(),
+        "random": generators,
         "progress": {
             "step": module.facts.step,
             "samples": run.samples_hash,
@@ -42,26 +47,67 @@ def gather_state(module: TrainingModule, run: RunState, scaler: dict[str, Any]) 
 def restore_state(checkpoint: Checkpoint, module: TrainingModule, run: RunState) -> None:
     """Put everything back but the loss scale, which is Lightning's once it has started."""
     progress = checkpoint["progress"]
-    module.model.load_state_dict(checkpoint["weights"])
-    module.optimizer.load_state_dict(checkpoint["optimizer"])
+    with torch.no_grad():
+        for name, tensor in module.model.state_dict().items():
+            fill(tensor, whole(checkpoint["weights"][name]), module.processes)
+    module.optimizer.load_state_dict(_optimizer_state(checkpoint["optimizer"], module))
     module.facts.step = progress["step"]
     module.guard.num_dropped = progress["dropped_steps"]
     module.guard.in_a_row = progress["dropped_in_a_row"]
     run.samples_hash = progress["samples"]
     run.spikes = SpikeDetector(progress["recent_losses"])
-    torch.set_rng_state(checkpoint["random"]["cpu"])
-    if torch.cuda.is_available() and "cuda" in checkpoint["random"]:
-        torch.cuda.set_rng_state(checkpoint["random"]["cuda"])
+    _restore_randomness(checkpoint["random"], module)
 
 
 def state_hashes(checkpoint: Checkpoint) -> dict[str, str]:
-    """Component -> 16 hex digits; equal when bit-equal."""
+    """Component -> 16 hex digits of what this process holds; equal when bit-equal."""
     return {
         "weights": _hash(checkpoint["weights"]),
         "optimizer": _hash(checkpoint["optimizer"]["state"]),
         "random": _hash(checkpoint["random"]),
         "samples": checkpoint["progress"]["samples"],
     }
+
+
+def held_bytes(module: TrainingModule) -> dict[str, int]:
+    """Of the model, on this process: between two steps, activations gone."""
+    gradients = [weight.grad for weight in module.weights if weight.grad is not None]
+    states = [
+        value
+        for values in module.optimizer.state.values()
+        for value in values.values()
+        if isinstance(value, torch.Tensor)
+    ]
+    groups = {"weights": module.weights, "gradients": gradients, "optimizer": states}
+    return {name: sum(local(one).nbytes for one in found) for name, found in groups.items()}
+
+
+def _optimizer_state(saved: dict[str, Any], module: TrainingModule) -> dict[str, Any]:
+    """Moments cut like the weights they belong to."""
+    weights = [weight for group in module.optimizer.param_groups for weight in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    with torch.no_grad():
+        for number, values in saved["state"].items():
+            weight = weights[number]
+            state[number] = {}
+            for name, value in values.items():
+                found = whole(value)
+                if found.shape == weight.shape and found.ndim:
+                    moment = torch.empty_like(weight)
+                    fill(moment, found, module.processes)
+                    found = moment
+                state[number][name] = found
+    return {"state": state, "param_groups": saved["param_groups"]}
+
+
+def _restore_randomness(generators: list[dict[str, torch.Tensor]], module: TrainingModule) -> None:
+    """A data rank that the checkpoint knows nothing of keeps the start it has."""
+    data_rank = module.processes.data_rank
+    if data_rank >= len(generators):
+        return
+    torch.set_rng_state(generators[data_rank]["cpu"])
+    if torch.cuda.is_available() and "cuda" in generators[data_rank]:
+        torch.cuda.set_rng_state(generators[data_rank]["cuda"])
 
 
 def _random_state() -> dict[str, torch.Tensor]:
@@ -78,11 +124,14 @@ def _hash(value: Any) -> str:
 
 
 def _feed(digest: Any, value: Any) -> None:
-    if isinstance(value, torch.Tensor):
-        digest.update(tensor_bytes(value))
+    if isinstance(value, torch.Tensor | InPieces):
+        digest.update(tensor_bytes(local(whole(value))))
     elif isinstance(value, dict):
         for key in sorted(value, key=str):
             digest.update(str(key).encode())
             _feed(digest, value[key])
+    elif isinstance(value, list):
+        for item in value:
+            _feed(digest, item)
     else:
         digest.update(canonical_json(value).encode())

@@ -10,13 +10,12 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training import predictions
 from labkit.training.module import TrainingModule
 from labkit.training.recorder import Clock
-from labkit.training.state import RunState, gather_state, state_hashes
 
 
 def result(
-    plan: TrainingPlan, record: RunRecord, module: TrainingModule, run: RunState
+    plan: TrainingPlan, record: RunRecord, module: TrainingModule, state: dict[str, str]
 ) -> dict[str, Any]:
-    """No times and no machine: the same bytes wherever the plan runs."""
+    """No times and no machine: the same bytes wherever the plan runs. `state`: its hashes."""
     last = record.rows("evaluation")[-1]
     return {
         "plan_hash": plan.hash,
@@ -26,8 +25,8 @@ def result(
         "tokens": module.facts.step * plan.tokens_per_step,
         "dropped_steps": module.guard.num_dropped,
         "final_training_loss": record.rows("step")[-1]["loss"],
-        "validation": {k: v for k, v in last.items() if k not in ("kind", "seconds")},
-        "state": state_hashes(gather_state(module, run, {})),
+        "validation": {k: v for k, v in last.items() if k not in ("kind", "seconds", "took")},
+        "state": state,
     }
 
 
@@ -49,16 +48,20 @@ def timing(
         "seconds": seconds,
         "seconds_of_evaluations_and_checkpoints": seconds - of_steps,
         "tokens_per_s": tokens / of_steps,
-        "mfu": predictions.utilization(predicted, tokens, tokens / of_steps),
+        "mfu": predictions.utilization(
+            predicted, tokens, tokens / of_steps / plan.layout.num_processes
+        ),
         "starts": sum(row["text"].startswith("start") for row in record.rows("event")),
         **measured,
         "scores": predictions.score(predicted, measured),
-        "device": device_name or _threads(plan),
+        "device": _devices(plan, device_name),
         "versions": provenance.versions("torch", "lightning", "numpy"),
         "commit": provenance.commit(),
     }
 
 
-def _threads(plan: TrainingPlan) -> str:
+def _devices(plan: TrainingPlan, gpu_name: str) -> str:
     count = plan.compute.num_threads or 1
-    return f"{count} CPU thread{'s' if count > 1 else ''}"
+    one = gpu_name or f"{count} CPU thread{'s' if count > 1 else ''}"
+    num = plan.layout.num_processes
+    return one if num == 1 else f"{num} processes of {one}"

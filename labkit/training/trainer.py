@@ -7,34 +7,69 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 
-from labkit.model.initialization import initialize
+from labkit.model.initialization import initialize, starting_weights
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.training.batches import StepBatches, TrainingData
 from labkit.training.module import TrainingModule
+from labkit.training.pieces import fill
+from labkit.training.processes import ALONE, Processes, local_rank, num_local
+from labkit.training.sharding import shard
 
 NUM_PROBE_STEPS = 20
 NUM_WARMUP_STEPS = 3
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
 
 
-def make_module(plan: TrainingPlan) -> TrainingModule:
-    """The plan's model at its starting weights; torch's generator at the plan's seed."""
-    model = initialize(Transformer(plan.model, kernel=plan.compute.attention), plan.seed)
-    torch.manual_seed(plan.seed)
-    return TrainingModule(plan, model)
+def make_module(plan: TrainingPlan, processes: Processes = ALONE) -> TrainingModule:
+    """The plan's model at its starting weights; torch's generator at the plan's seed.
+
+    Where it is sharded, no process ever holds more than its share and one whole tensor.
+    """
+    if processes.mesh is None:
+        model = Transformer(plan.model, kernel=plan.compute.attention)
+        shard(model, plan, None)
+        initialize(model.to(_device(plan)), plan.seed)
+    else:
+        model = _made_in_pieces(plan, processes)
+    seed_randomness(plan.seed, processes)
+    return TrainingModule(plan, model, processes)
 
 
-def make_trainer(plan: TrainingPlan, num_steps: int, callback: lightning.Callback) -> Any:
+def _made_in_pieces(plan: TrainingPlan, processes: Processes) -> Transformer:
+    with torch.device("meta"):
+        model = Transformer(plan.model, kernel=plan.compute.attention)
+    shard(model, plan, processes.mesh)
+    model.to_empty(device=_device(plan))
+    if plan.model.tie_embeddings:
+        model.head.weight = model.embedding.weight  # made anew, each for itself
+    with torch.no_grad():
+        for parameter, start in starting_weights(model, plan.seed):
+            fill(parameter, start, processes)
+    return model
+
+
+def seed_randomness(seed: int, processes: Processes) -> None:
+    """Dropout differs between data ranks; the first one has the plan's own seed."""
+    torch.manual_seed(seed + 1_000_003 * processes.data_rank)
+
+
+def make_trainer(
+    plan: TrainingPlan,
+    num_steps: int,
+    callback: lightning.Callback,
+    processes: Processes = ALONE,
+) -> Any:
     """Its own logging, bars, checkpoints and samplers cost more than a step of a small model."""
     return lightning.Trainer(
         accelerator=ACCELERATORS[plan.compute.device],
-        devices=1,
-        precision=PRECISIONS[plan.compute.precision],  # pyright: ignore[reportArgumentType]
+        precision=_precision(plan, processes),  # pyright: ignore[reportArgumentType]
         max_steps=num_steps,
-        accumulate_grad_batches=plan.data.batch_size // plan.micro_batch,
+        accumulate_grad_batches=plan.num_micro_batches // plan.layout.data_parallel,
         callbacks=[callback],
         logger=False,
         enable_checkpointing=False,
@@ -43,14 +78,46 @@ def make_trainer(plan: TrainingPlan, num_steps: int, callback: lightning.Callbac
         limit_val_batches=0,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        **_distribution(plan, processes),
     )
 
 
-def probe_step_seconds(plan: TrainingPlan, data: TrainingData) -> list[float]:
+def _distribution(plan: TrainingPlan, processes: Processes) -> dict[str, Any]:
+    """One process is none of Slurm's business; several are torchrun's."""
+    if processes.num == 1:
+        return {"devices": 1, "plugins": [LightningEnvironment()]}
+    strategy: Strategy = DDPStrategy()
+    if processes.mesh is not None:
+        strategy = ModelParallelStrategy(plan.layout.data_parallel, plan.layout.tensor_parallel)
+    return {
+        "devices": num_local(),
+        "num_nodes": processes.num // num_local(),
+        "strategy": strategy,
+        "plugins": [TorchElasticEnvironment()],
+    }
+
+
+def _precision(plan: TrainingPlan, processes: Processes) -> str:
+    """FSDP2 has a policy of its own: autocast would keep a copy of every weight it gathered."""
+    if processes.mesh is not None:
+        return "32-true"
+    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[plan.compute.precision]
+
+
+def _device(plan: TrainingPlan) -> torch.device:
+    if plan.compute.device == "cuda":
+        return torch.device("cuda", local_rank())
+    return torch.device(plan.compute.device)
+
+
+def probe_step_seconds(
+    plan: TrainingPlan, data: TrainingData, processes: Processes = ALONE
+) -> list[float]:
     """Seconds of single steps of this plan, on weights that are thrown away."""
     timer = _StepTimer()
     steps = min(NUM_PROBE_STEPS, plan.num_steps)
-    make_trainer(plan, steps, timer).fit(make_module(plan), StepBatches(data, 0, steps))
+    trainer = make_trainer(plan, steps, timer, processes)
+    trainer.fit(make_module(plan, processes), StepBatches(data, 0, steps, processes))
     return timer.seconds[NUM_WARMUP_STEPS:] or timer.seconds
 
 

@@ -20,7 +20,7 @@ POSITIONS = pytest.mark.parametrize("positions", ["learned", "rope", "none"])
 def test_cached_logits_equal_those_of_all_at_once(positions, kernel):
     model = random_model(tiny(positions=positions, token_shift=True, qk_norm=True), kernel=kernel)
     ids_BT = random_ids(model.config, batch=2, length=16)
-    cache = model.new_cache(batch_size=2)
+    cache = model.new_cache()
     parts = [(0, 6), (6, 9), *((t, t + 1) for t in range(9, 16))]
     with torch.no_grad():
         cached = torch.cat([model(ids_BT[:, start:end], cache) for start, end in parts], dim=1)
@@ -30,7 +30,7 @@ def test_cached_logits_equal_those_of_all_at_once(positions, kernel):
 @pytest.mark.parametrize("num_kv_heads", [1, 2, 4])
 def test_cache_holds_two_vectors_per_layer_head_and_token(num_kv_heads):
     model = random_model(tiny(num_kv_heads=num_kv_heads))
-    cache = model.new_cache(batch_size=1)
+    cache = model.new_cache()
     with torch.no_grad():
         model(random_ids(model.config, batch=1, length=11), cache)
     assert cache.num_bytes == 2 * 2 * num_kv_heads * 10 * 11 * 4

@@ -116,7 +116,10 @@ def test_a_missing_component_is_named_with_and_without_its_manifest_entry(compon
     [
         (lambda s: s["weights"]["blocks.0.attention.query.weight"].add_(1e-7), "weights.blocks.0"),
         (lambda s: s["optimizer"]["state"][3]["exp_avg"].add_(1e-9), "optimizer.state.3.exp_avg"),
-        (lambda s: s["random"]["cpu"].__setitem__(40, s["random"]["cpu"][40] ^ 1), "random.cpu"),
+        (
+            lambda s: s["random"][0]["cpu"].__setitem__(40, s["random"][0]["cpu"][40] ^ 1),
+            "random.0.cpu",
+        ),
         (lambda s: s["progress"].update(samples="other"), "progress.samples"),
     ],
 )

@@ -11,6 +11,7 @@ from labkit.model.initialization import initialize
 from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.recipes import with_recipe
+from labkit.training.batches import MicroBatch
 from labkit.training.module import TrainingModule
 from labkit.training.predictions import predict, score, utilization
 from labkit.training.run import run
@@ -31,7 +32,7 @@ def test_the_whole_gradient_is_clipped_as_torch_does(clip_norm):
     plan = tiny_plan(NO_DATA).with_overrides({"optimizer.clip_norm": clip_norm})
     module = make_module(plan)
     ids = torch.randint(257, (4, 17), generator=torch.Generator().manual_seed(0))
-    loss = module.training_step(ids, 0)
+    loss = module.training_step(MicroBatch(ids[:, :-1], ids[:, 1:], 4 * 16), 0)
     loss.backward()
     expected = copy.deepcopy([weight.grad for weight in module.weights])
     norm = torch.nn.utils.get_total_norm(expected)

@@ -8,6 +8,7 @@ status.json        where it stands
 control.json       what a person asks of it; removed when taken up
 LOG.md             to read, and to write notes in
 result.json        what follows from plan and data: equal bytes wherever it ran
+processes.json     bytes of weights, gradients and optimizer that each process held at the end
 timing.json        what doesn't: seconds, memory, machine, how the predictions did
 checkpoints/       folders to go on from
 """

@@ -1,0 +1,144 @@
+"""A state as files, in one of two forms that are read alike.
+
+consolidated   weights.pt and optimizer.pt, whole, written by the first process
+sharded        process-00000.pt ... with what each holds of both, and cuts.json that says how the
+               tensors were cut; a tensor is put together when it is asked for, one at a time
+
+random.pt has torch's generators of each data rank, progress.json the rest. Nothing is unpickled
+but tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from labkit.core import disk
+from labkit.core.artifacts import DamagedArtifact
+from labkit.core.errors import LabError
+from labkit.training.pieces import Cut, cut_of, gather_whole, local
+from labkit.training.processes import Processes
+
+Checkpoint = dict[str, Any]
+Format = Literal["sharded", "consolidated"]
+COMPONENTS = ("weights", "optimizer", "random", "progress")
+IN_PIECES = ("weights", "optimizer")
+CUTS = "cuts.json"
+
+
+class InPieces:
+    """A tensor of a sharded checkpoint."""
+
+    def __init__(self, cut: Cut, piece: Callable[[int, int], torch.Tensor]):
+        self.cut, self.piece = cut, piece
+
+    def whole(self) -> torch.Tensor:
+        return self.cut.assemble(self.piece)
+
+
+def whole(leaf: Any) -> Any:
+    return leaf.whole() if isinstance(leaf, InPieces) else leaf
+
+
+def write_files(folder: Path, state: Checkpoint, format: Format, processes: Processes) -> None:
+    """All processes call it; the folder is one that all of them see."""
+    if processes.mesh is not None and format == "sharded":
+        held = {name: over_tensors(state[name], lambda _, one: local(one)) for name in IN_PIECES}
+        torch.save(held, folder / _file_of(processes.rank))
+        if processes.is_first:
+            _write_cuts(folder, state, processes)
+    elif processes.mesh is not None:
+        for name in IN_PIECES:
+            found = over_tensors(state[name], lambda _, one: gather_whole(one, processes))
+            if processes.is_first:
+                torch.save(found, folder / f"{name}.pt")
+    elif processes.is_first:
+        for name in IN_PIECES:
+            torch.save(state[name], folder / f"{name}.pt")
+    if processes.is_first:
+        torch.save(state["random"], folder / "random.pt")
+        disk.write_json(folder / "progress.json", state["progress"])
+
+
+def read_files(folder: Path) -> Checkpoint:
+    """Tensors of a sharded one are `InPieces`.
+
+    Raises:
+        DamagedArtifact: a component is missing.
+        LabError: a file holds more than tensors.
+    """
+    state: Checkpoint = {}
+    if (folder / CUTS).is_file():
+        state |= _read_pieces(folder)
+    for name in COMPONENTS:
+        if name in state:
+            continue
+        path = folder / f"{name}{'.json' if name == 'progress' else '.pt'}"
+        if not path.is_file():
+            raise DamagedArtifact(f"{folder}: the checkpoint lacks its {name}; use another one")
+        state[name] = json.loads(path.read_bytes()) if path.suffix == ".json" else _load(path)
+    return state
+
+
+def over_tensors(value: Any, change: Callable[[str, torch.Tensor], Any], path: str = "") -> Any:
+    """The same nested structure with each tensor changed; `change` is given its dotted path."""
+    if isinstance(value, torch.Tensor):
+        return change(path, value)
+    if isinstance(value, Mapping):
+        return {key: over_tensors(item, change, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [over_tensors(item, change, f"{path}.{n}") for n, item in enumerate(value)]
+    return value
+
+
+def _write_cuts(folder: Path, state: Checkpoint, processes: Processes) -> None:
+    cuts: dict[str, Cut] = {}
+    for name in IN_PIECES:
+        over_tensors(state[name], lambda path, one: cuts.update({path: cut_of(one)}), name)
+    layout = [processes.layout.data_parallel, processes.layout.tensor_parallel]
+    disk.write_json(folder / CUTS, {"layout": layout, "cuts": cuts})
+
+
+def _read_pieces(folder: Path) -> Checkpoint:
+    found = json.loads((folder / CUTS).read_bytes())
+    data_parallel, tensor_parallel = found["layout"]
+    held = [_load(folder / _file_of(rank)) for rank in range(data_parallel * tensor_parallel)]
+    flat: list[dict[str, torch.Tensor]] = []
+    for one in held:
+        tensors: dict[str, torch.Tensor] = {}
+        for name in IN_PIECES:
+            over_tensors(one[name], lambda path, leaf, t=tensors: t.update({path: leaf}), name)
+        flat.append(tensors)
+
+    def joined(path: str, _leaf: torch.Tensor) -> InPieces:
+        shape, data_parts, tensor_parts, tensor_dim = found["cuts"][path]
+        cut = Cut(tuple(shape), data_parts, tensor_parts, tensor_dim)
+        return InPieces(cut, lambda data, tensor: flat[data * tensor_parallel + tensor][path])
+
+    return {name: over_tensors(held[0][name], joined, name) for name in IN_PIECES}
+
+
+def _file_of(rank: int) -> str:
+    return f"process-{rank:05d}.pt"
+
+
+def _load(path: Path) -> Any:
+    """Mapped, not read: what is not asked for stays on disk."""
+    if not path.is_file():
+        raise DamagedArtifact(f"{path.parent}: the checkpoint lacks {path.name}; use another one")
+    with contextlib.suppress(RuntimeError):  # files of torch's older form cannot be mapped
+        return _unpickled(path, mmap=True)
+    return _unpickled(path, mmap=False)
+
+
+def _unpickled(path: Path, *, mmap: bool) -> Any:
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu", mmap=mmap)
+    except pickle.UnpicklingError as error:
+        raise LabError(f"{path}: holds more than tensors, so nothing of it is loaded") from error

@@ -1,0 +1,44 @@
+"""Started by torchrun: each case of a JSON file, one run after the other, in one process group."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from labkit.core.errors import LabError
+from labkit.plan.plan import TrainingPlan
+from labkit.training.__main__ import quieten
+from labkit.training.run import run
+
+
+def main() -> None:
+    quieten()
+    for case in json.loads(Path(sys.argv[1]).read_text()):
+        started = time.perf_counter()
+        folder = Path(case["folder"])
+        try:
+            run(
+                TrainingPlan.model_validate(case["plan"]),
+                folder,
+                step_seconds=[0.01],
+                say=lambda _: None,
+                **_paths(case["keywords"]),
+            )
+        except LabError:
+            (folder / "refused.txt").write_text(traceback.format_exc())
+        print(folder.name, f"{time.perf_counter() - started:.1f} s", flush=True)
+
+
+def _paths(keywords: dict[str, Any]) -> dict[str, Any]:
+    found = dict(keywords)
+    if "resume_from" in found:
+        found["resume_from"] = Path(found["resume_from"])
+    return found
+
+
+if __name__ == "__main__":
+    main()
