@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.batch import slurm_body
@@ -22,6 +23,18 @@ from labkit.core.records.run import RunRecord, runs_folder
 from labkit.plan.plan import TrainingPlan
 
 
+@dataclass(frozen=True)
+class SlurmJob:
+    plan: TrainingPlan
+    """Settled: what the run's folder is named by."""
+    summary: tuple[str, ...]
+    script: str
+
+    @property
+    def record(self) -> RunRecord:
+        return RunRecord(runs_folder() / self.plan.run_id)
+
+
 def slurm_script(plan: TrainingPlan, options: SlurmConfig) -> str:
     """The text of the job.
 
@@ -29,39 +42,46 @@ def slurm_script(plan: TrainingPlan, options: SlurmConfig) -> str:
         LabError: the plan leaves something open, its data isn't here, the header cannot be read,
             or header, options and the plan's layout cannot go together.
     """
-    return _write(plan, options)[1]
+    return make_job(plan, options).script
 
 
-def prepare_job(plan: TrainingPlan, options: SlurmConfig, path: Path) -> RunRecord:
+def prepare_job(plan: TrainingPlan, options: SlurmConfig, path: Path) -> SlurmJob:
     """Write the script, and the settled plan into its run's folder, which the script names.
 
     Raises:
         LabError: as `slurm_script`, or a file cannot be written.
     """
-    settled, text = _write(plan, options)
-    record = RunRecord(runs_folder() / settled.run_id)
-    if not record.is_there:
-        record.write("plan", settled.model_dump(mode="json"))
-        record.set_status("waiting", 0)
-    write_file(path, text.encode())
-    return record
+    job = make_job(plan, options)
+    if not job.record.is_there:
+        job.record.write("plan", job.plan.model_dump(mode="json"))
+        job.record.set_status("waiting", 0)
+    write_file(path, job.script.encode())
+    return job
 
 
-def _write(plan: TrainingPlan, options: SlurmConfig) -> tuple[TrainingPlan, str]:
+def make_job(plan: TrainingPlan, options: SlurmConfig) -> SlurmJob:
     _refuse_open(plan)
     header = read_header(Path(options.header)) if options.header else Header()
     allocation = allocate(plan, options, header)
     settled = _settle(plan, allocation)
     lead = _lead_time(settled, options, header, allocation)
+    nodes, processes = allocation.num_nodes, allocation.processes_per_node
+    summary = (
+        f"run {settled.run_id}",
+        f"{nodes} node{'s' * (nodes > 1)} x {processes} process{'es' * (processes > 1)}, "
+        f"{settled.compute.device} in {settled.compute.precision}, for {allocation.time_limit}",
+        f"told {lead.seconds} s before its time is up: {lead.source}",
+    )
     directives = merge_directives(header, _directives(settled, options, allocation, lead))
     lines = [
         header.shebang,
-        f"# Run {settled.run_id}, written by labkit slurm.",
-        f"# Told {lead.seconds} s before its time is up: {lead.source}.",
+        "# Written by labkit slurm",
+        *(f"# {line}" for line in summary),
         *directives,
         *header.commands,
     ]
-    return settled, "\n".join(lines) + "\n" + _body(settled, options, allocation, lead)
+    body = _body(settled, options, allocation, lead)
+    return SlurmJob(settled, summary, "\n".join(lines) + "\n" + body)
 
 
 def _refuse_open(plan: TrainingPlan) -> None:
@@ -150,6 +170,7 @@ def _body(plan: TrainingPlan, options: SlurmConfig, allocation: Allocation, lead
         home=shlex.quote(str(home)),
         folder=shlex.quote(str(home / "runs" / plan.run_id)),
         python=shlex.quote(python),
+        threads=plan.compute.num_threads,
         lead=lead.seconds,
         nodes=nodes,
         processes=processes,

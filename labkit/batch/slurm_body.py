@@ -12,10 +12,10 @@ from __future__ import annotations
 VALUES = """
 set +eu                                 # whatever the lines above set
 export LABKIT_HOME={home}
+export OMP_NUM_THREADS={threads}
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={lead}   # of torchrun at SIGTERM, as far as KillWait allows
 folder={folder}
 python={python}
-logs=$folder/ranks/$SLURM_JOB_ID-${{SLURM_RESTART_COUNT:-0}}
 """
 
 ONE_NODE = """
@@ -42,11 +42,10 @@ late=''
 before=$(step)
 trap '{on_time_limit}' USR1
 trap 'ask' TERM                         # scancel: pause, and that is all
-echo "labkit: run $folder; what each rank says: $logs"
+echo "labkit: $folder; what ranks but the first say: logs/ there"
 srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --{cpus_option}={cpus} --export=ALL \\
   --kill-on-bad-exit=0 --wait={lead} \\
-  bash -c 'exec "$1" -m torch.distributed.run --log-dir="$2/node-$SLURM_NODEID" "${{@:3}}"' \\
-  torchrun "$python" "$logs" "${{rendezvous[@]}}" --redirects=3 --tee=0:3 \\
+  "$python" -m torch.distributed.run "${{rendezvous[@]}}" \\
   -m labkit.training "$folder/plan.json" --folder "$folder" &
 ranks=$!
 while kill -0 "$ranks" 2>/dev/null; do

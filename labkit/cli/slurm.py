@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = validate(SlurmConfig, given_headline(arguments, SlurmConfig))
     plan = read_plan(arguments.plan).with_overrides(given_overrides(arguments))
-    record = prepare_job(plan, options, arguments.out)
-    print(f"{arguments.out} trains {record.folder}\nsbatch {arguments.out}")
+    job = prepare_job(plan, options, arguments.out)
+    print("\n".join(job.summary))
+    print(f"sbatch {arguments.out}")
     return 0

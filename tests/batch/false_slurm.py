@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 SECONDS = 120
+JOB_ID = str(os.getpid())
+"""The port where nodes meet follows from it: tests at the same time have their own."""
 PROGRAMS = {
     "srun": """
 nodes=1
@@ -17,8 +19,7 @@ while [ "${1#--}" != "$1" ]; do
   echo "$1" >> srun.options
   shift
 done
-for SLURM_NODEID in $(seq 0 $((nodes - 1))); do
-  export SLURM_NODEID
+for node in $(seq $nodes); do
   "$@" & started="$started $!"
 done
 trap 'kill -TERM $started' TERM
@@ -47,7 +48,12 @@ class FalseSlurm:
 
     def submit(self, script: Path, **variables: str) -> subprocess.Popen[bytes]:
         path = f"{self.programs}:{os.environ['PATH']}"
-        slurm = {"PATH": path, "SLURM_JOB_ID": "77", "SLURM_JOB_NODELIST": "n", "SLURM_NTASKS": "1"}
+        slurm = {
+            "PATH": path,
+            "SLURM_JOB_ID": JOB_ID,
+            "SLURM_JOB_NODELIST": "n",
+            "SLURM_NTASKS": "1",
+        }
         environment = os.environ | slurm | variables
         with (self.folder / "out").open("ab") as out:
             return subprocess.Popen(

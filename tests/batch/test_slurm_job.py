@@ -12,7 +12,7 @@ import pytest
 from labkit.batch.slurm import prepare_job
 from labkit.batch.slurm_config import SlurmConfig
 from labkit.core.records.run import RunRecord
-from tests.batch.false_slurm import SECONDS, FalseSlurm, wait_until
+from tests.batch.false_slurm import JOB_ID, SECONDS, FalseSlurm, wait_until
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 needs_training = pytest.mark.skipif(find_spec("lightning") is None, reason="needs labkit[train]")
@@ -23,12 +23,15 @@ def slurm(tmp_path: Path) -> FalseSlurm:
     return FalseSlurm(tmp_path / "it's here")
 
 
-def write_job(slurm: FalseSlurm, lab_home: Path, **options: str) -> tuple[Path, RunRecord]:
-    plan = tiny_plan(write_tiny_corpus(lab_home), num_steps=2000, name="job")
+def write_job(
+    slurm: FalseSlurm, lab_home: Path, num_nodes: int = 1, num_steps: int = 2000, **options: str
+) -> tuple[Path, RunRecord]:
+    data = write_tiny_corpus(lab_home)
+    plan = tiny_plan(data, num_steps, name="job", layout={"data_parallel": num_nodes})
     header = slurm.folder / "header.sh"
-    header.write_text("#!/bin/bash -l\n#SBATCH -c 1\nset -eu\nexport FROM_HEADER=yes\n")
+    header.write_text(f"#!/bin/bash -l\n#SBATCH -c 1 -N {num_nodes}\nset -eu\nexport A=1\n")
     path = slurm.folder / "job.sh"
-    return path, prepare_job(plan, SlurmConfig(header=str(header), **options), path)
+    return path, prepare_job(plan, SlurmConfig(header=str(header), **options), path).record
 
 
 def has_steps(record: RunRecord) -> bool:
@@ -36,26 +39,30 @@ def has_steps(record: RunRecord) -> bool:
 
 
 @needs_training
-def test_before_its_time_is_up_it_pauses_asks_for_more_and_goes_on(slurm, lab_home):
-    script, record = write_job(slurm, lab_home)
+@pytest.mark.parametrize(("num_nodes", "num_steps"), [(1, 2000), (2, 600)])
+def test_before_its_time_is_up_it_pauses_asks_for_more_and_goes_on(
+    num_nodes, num_steps, slurm, lab_home
+):
+    """Two nodes are two torchruns of one process, which meet at the port of the job."""
+    script, record = write_job(slurm, lab_home, num_nodes, num_steps)
     job = slurm.submit(script)
     wait_until(lambda: has_steps(record), job)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(SECONDS) == 0, slurm.output
-    assert slurm.requeued == ["requeue 77"]
+    assert slurm.requeued == [f"requeue {JOB_ID}"]
     paused = record.status()
     assert (paused.state, paused.reason) == ("paused", "asked to pause")
-    assert 0 < paused.step < 2000
+    assert 0 < paused.step < num_steps
     assert not list(record.folder.glob("control.json*"))
-    [said] = record.folder.glob("ranks/77-0/node-0/*/attempt_0/0/stdout.log")
-    assert "paused: asked to pause" in said.read_text()
+    assert "paused: asked to pause" in slurm.output
     again = slurm.submit(script, SLURM_RESTART_COUNT="1")
     assert again.wait(SECONDS) == 0, slurm.output
-    assert slurm.requeued == ["requeue 77"]
+    assert slurm.requeued == [f"requeue {JOB_ID}"]
     assert record.status().state == "finished"
+    assert len(list(record.folder.glob("logs/process-*.log"))) == num_nodes - 1
     log = record.log_file.read_text()
     assert re.search(r"paused: asked to pause\n.* start from step-\d{8}\n", log)
-    assert [row["step"] for row in record.rows("step")] == [*range(1, 2001)]
+    assert [row["step"] for row in record.rows("step")] == [*range(1, num_steps + 1)]
 
 
 @needs_training
