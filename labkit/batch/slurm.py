@@ -69,7 +69,8 @@ def make_job(plan: TrainingPlan, options: SlurmConfig) -> SlurmJob:
     summary = (
         f"run {settled.run_id}",
         f"{nodes} node{'s' * (nodes > 1)} x {processes} process{'es' * (processes > 1)}, "
-        f"{settled.compute.device} in {settled.compute.precision}, for {allocation.time_limit}",
+        f"{settled.compute.device} in {settled.compute.precision}, "
+        f"time limit {allocation.time_limit}",
         f"told {lead.seconds} s before its time is up: {lead.source}",
     )
     directives = merge_directives(header, _directives(settled, options, allocation, lead))
@@ -118,7 +119,7 @@ def _lead_time(
     plan: TrainingPlan, options: SlurmConfig, header: Header, allocation: Allocation
 ) -> LeadTime:
     recommended = recommend_lead_time(plan, allocation.num_nodes)
-    recommendation = f"recommended are {recommended.seconds} s = {recommended.source}"
+    recommendation = f"recommended: {recommended.seconds} s = {recommended.source}"
     lead = recommended
     if (given := header.get("signal")) is not None:
         found = re.fullmatch(r"R?B:(?:SIG)?(?:USR1|10)(?:@(\d+))?", given)

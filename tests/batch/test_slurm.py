@@ -84,7 +84,7 @@ def test_the_users_options_win_and_stand_before_the_first_command(plan, tmp_path
     text = script(plan, header)
     lines = text.splitlines()
     assert lines[0] == "#!/bin/bash -l"
-    assert "# told 900 s before its time is up: as the header says; recommended are 300 s" in text
+    assert "# told 900 s before its time is up: as the header says; recommended: 300 s" in text
     last = max(number for number, line in enumerate(lines) if line.startswith("#SBATCH"))
     first = min(number for number, line in enumerate(lines) if line and not line.startswith("#"))
     assert last < first
