@@ -1,8 +1,9 @@
-"""Train a plan in this process, or leave it to one of its own with --detach."""
+"""Train a plan in this process, in as many as its layout has, or detached in its own."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from labkit.cli.flags import add_config_flags, config_from_flags
@@ -15,6 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", nargs="?", type=Path, metavar="PLAN.JSON", help="a whole plan")
     add_config_flags(parser, TrainingPlan)
     parser.add_argument("--recipe", help="apply a recipe: gpt2 or modern")
+    parser.add_argument(
+        "--resume-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="go on from this folder: of the same plan, whatever its layout was",
+    )
     parser.add_argument("--detach", action="store_true", help="return at once; prints the run's id")
 
 
@@ -26,10 +33,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(launch(plan).run_id)
         return 0
     from labkit.training.__main__ import EXIT_STATUS, quieten
+
+    if plan.layout.num_processes > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        from labkit.training.launch import train_in_front
+
+        given = arguments.resume_from
+        flags = ["--resume-from", str(given)] if given else []
+        return EXIT_STATUS.get(train_in_front(plan, *flags).state, 0)
     from labkit.training.run import run
 
     quieten()
-    status = run(plan, say=lambda line: print(line, flush=True))
+    status = run(
+        plan,
+        resume_from=arguments.resume_from,
+        say=lambda line: print(line, flush=True),
+    )
     return EXIT_STATUS.get(status.state, 0)
 
 

@@ -28,7 +28,12 @@ def main() -> int:
     parser.add_argument(
         "--save-at", default="", metavar="STEPS", help="further checkpoints, comma-separated"
     )
-    parser.add_argument("--resume-from", type=Path, metavar="CHECKPOINT", help="of the same plan")
+    parser.add_argument(
+        "--resume-from",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="of the same plan, whatever its layout was",
+    )
     arguments = parser.parse_args()
     from labkit.training.run import run
 

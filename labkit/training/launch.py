@@ -6,9 +6,13 @@ record is all there is to follow, and `control.json` all there is to ask with.
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from labkit.core.detached import last_lines, start_detached
 from labkit.core.errors import LabError
@@ -122,18 +126,59 @@ def prepare(plan: TrainingPlan, folder: Path | None = None) -> Run:
     return Run(record)
 
 
-def launch(plan: TrainingPlan, folder: Path | None = None) -> Run:
-    """Train the plan in a process of its own; returns when that is at work. See `Run.begin`."""
-    return prepare(plan, folder).begin()
+def launch(plan: TrainingPlan, processes: int | None = None, *, folder: Path | None = None) -> Run:
+    """Train the plan in processes of its own; returns when they are at work. See `Run.begin`.
+
+    Args:
+        processes: how many; by default as many as the plan's layout has.
+
+    Raises:
+        ConfigError: the plan cannot be shared by so many.
+    """
+    return prepare(on_processes(plan, processes), folder).begin()
 
 
-def processes_of(num_processes: int) -> list[str]:
-    """Python's arguments that start the trainer on this machine, through torchrun if several."""
-    module = ["-m", "labkit.training"]
-    if num_processes == 1:
-        return module
+def on_processes(plan: TrainingPlan, processes: int | None) -> TrainingPlan:
+    """The plan with as many data-parallel groups as make up that many processes."""
+    layout = plan.layout
+    if processes is None or processes == layout.num_processes:
+        return plan
+    if processes < 1 or processes % layout.tensor_parallel:
+        raise LabError(
+            f"{processes} processes are no whole number of groups of layout.tensor_parallel="
+            f"{layout.tensor_parallel}; give a multiple"
+        )
+    return plan.with_overrides({"layout.data_parallel": processes // layout.tensor_parallel})
+
+
+def train_in_front(plan: TrainingPlan, *flags: str) -> RunStatus:
+    """All processes of the plan on this machine, until they end; what they print is shown.
+
+    SIGTERM and Ctrl-C make them end with a checkpoint. `flags` are the trainer's own.
+    """
+    record = prepare(plan).record
+    arguments = [sys.executable, *_arguments(record), *flags]
+    process = subprocess.Popen(arguments, start_new_session=True)
+
+    def end(_number: int, _frame: Any) -> None:
+        process.terminate()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return record.status()
+
+
+def _arguments(record: RunRecord) -> list[str]:
+    """Python's: the trainer on this machine, through torchrun if it has several processes."""
+    num_processes = Run(record).plan.layout.num_processes
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-    return [*torchrun, str(num_processes), *module]
+    several = [*torchrun, str(num_processes)] if num_processes > 1 else []
+    plan_file = str(record.folder / "plan.json")
+    return [*several, "-m", "labkit.training", plan_file, "--folder", str(record.folder)]
 
 
 def attach(run_id: str) -> Run:
@@ -152,10 +197,7 @@ def start(record: RunRecord) -> Run:
         LabError: it ended before that; with its output.
     """
     begin = record.console.stat().st_size if record.console.exists() else 0
-    plan_file = record.folder / "plan.json"
-    num_processes = Run(record).plan.layout.num_processes
-    arguments = [*processes_of(num_processes), str(plan_file), "--folder", str(record.folder)]
-    process = start_detached(arguments, record.console)
+    process = start_detached(_arguments(record), record.console)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
     while not run.is_running and time.monotonic() < deadline:

@@ -29,11 +29,12 @@ CONVENTION = "6N+12LHQT"
 def predict(
     plan: TrainingPlan, probe_seconds: Sequence[float], gpu_name: str = ""
 ) -> dict[str, Any]:
-    """`probe_seconds`: of single steps, warm-up left out."""
+    """`probe_seconds`: of single steps, warm-up left out. Memory is that of one process."""
     seconds = statistics.median(probe_seconds) * plan.num_steps
     tokens = plan.num_steps * plan.tokens_per_step
     per_token = training_flops_per_token(plan.model, plan.sequence_length, CONVENTION)
-    memory = training_memory(plan.model, memory_config(plan), plan.sequence_length, 1)
+    num = plan.layout.num_processes
+    memory = training_memory(plan.model, memory_config(plan), plan.sequence_length, num)
     price = plan.budget.usd_per_hour
     return {
         "parameters": count_parameters(plan.model),

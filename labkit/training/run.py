@@ -88,9 +88,15 @@ def run(
             record.set_status("interrupted", record.status().step, "signal SIGTERM at the start")
             return record.status()
         except BaseException as error:
-            reason = str(error) or type(error).__name__
-            record.set_status("failed", record.status().step, reason.splitlines()[0][:300])
+            record.set_status("failed", record.status().step, _reason(error, processes))
             raise
+
+
+def _reason(error: BaseException, processes: Processes) -> str:
+    line = (str(error) or type(error).__name__).splitlines()[0][:300]
+    if processes.num > 1 and isinstance(error, RuntimeError) and "onnection" in line:
+        return f"another process of the run ended; see its output in logs/ ({line[:120]})"
+    return line
 
 
 @contextlib.contextmanager
