@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationInfo, field_validator
+from typing import Self
+
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from labkit.core.config import Config, field
 from labkit.cost.flops import FlopsConvention
 from labkit.cost.hardware import find_gpu, gpu_names
-from labkit.cost.memory import MemoryConfig
+from labkit.cost.memory_config import MemoryConfig
 from labkit.model.config import ModelConfig
 
 LONGEST_DEFAULT_SEQUENCE = 8192
@@ -81,6 +83,19 @@ class CostConfig(Config):
                 "use precision 16-mixed"
             )
         return memory
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Self:
+        """Keys and values of a single head are computed by every GPU of a group."""
+        parts, model = self.memory.tensor_parallel, self.model
+        cut = {"num_gpus": self.num_gpus, "model.num_heads": model.num_heads}
+        cut["model.d_ff"] = model.d_ff
+        if model.num_kv_heads > 1:
+            cut["model.num_kv_heads"] = model.num_kv_heads
+        for name, size in cut.items():
+            if size % parts:
+                raise ValueError(f"memory.tensor_parallel={parts} must divide {name}={size}")
+        return self
 
     @property
     def training_sequence_length(self) -> int:

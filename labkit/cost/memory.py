@@ -1,100 +1,245 @@
-"""Training memory of one GPU by parts, in bytes.
+"""Training memory of one GPU by parts, in bytes, at the moment of a step when it is highest.
 
-Weights, gradients and AdamW's two moments take 16 bytes per parameter in fp32 and in bf16 mixed
-precision alike (fp32 masters). Activations are what the backward pass reads, counted tensor by
-tensor; for GPT-2's block with dropout and bf16 that is s b h (34 + 5 a s/h) bytes, the formula of
-Korthikanti et al. 2022 (arXiv:2205.05198, eq. 1). An attention kernel that does not store its
-scores ("flash") saves the second term, exactly 5 a s^2 b per layer. Full recomputation keeps one
-input per block and one block's activations.
+Weights, gradients and AdamW's two moments take 16 bytes per parameter in fp32 and in 16-bit mixed
+precision alike (fp32 masters), shared between data-parallel GPUs under full sharding (ZeRO-3,
+Rajbhandari et al. 2020). What comes on top depends on the moment:
 
-Leaves out: workspace and allocator slack (add about 10%), log-sum-exp of flash kernels, norm
-statistics, and under full sharding the gathered weights of the block at work.
+gather     the last block's weights come, activations of those before it are there
+forward    activations of all blocks and the loss: logits in 16 bits, in fp32, their log-softmax
+loss       the same, with two gradients of the logits in place of the logits themselves
+block      in the backward pass of a block: what is computed again, gradients on their way
+root       when embedding and head are reduced, last of all
+step       the optimizer's: weights, gradients and states alone
+
+Under full sharding (FSDP2, Zhao et al. 2023) blocks are groups, and embedding, positions, final
+norm and head are one more, the root. The root's weights stay gathered from forward to backward;
+a block's are there for its turn, beside the buffer of the one prefetched; on the way forward
+beside two, since a buffer goes after the next one was read. Gradients are whole until they are
+reduced, in fp32, in a buffer that goes when the next block's comes.
+
+Leaves out: kernels' workspace, the allocator's slack (a dry run counts it), padding of shares.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
 
-from labkit.core.config import Config, field
-from labkit.cost.parameters import count_parameters
+from labkit.cost.activations import (
+    backward_workspace_bytes,
+    block_activation_bytes,
+    kept_activation_bytes,
+    stem_activation_bytes,
+)
+from labkit.cost.memory_config import MemoryConfig
+from labkit.cost.shares import (
+    block_matrices,
+    block_parameters,
+    head_parameters,
+    root_parameters,
+)
 from labkit.model.config import ModelConfig
 
+PARTS = (
+    "weights",
+    "gradients",
+    "optimizer",
+    "gathered weights",
+    "whole gradients",
+    "activations",
+    "workspace",
+    "logits",
+)
+MASTER = 4
+"""Bytes of a weight, a gradient after its reduction, and of each of AdamW's moments."""
 
-class MemoryConfig(Config):
-    """What decides memory beside the model."""
-
-    micro_batch: int = field(
-        1, "sequences per GPU in one forward pass", unit="sequences", ge=1, le=4096
-    )
-    precision: Literal["fp32", "16-mixed"] = field(
-        "16-mixed", "16-mixed: fp32 weights and optimizer, 16-bit activations"
-    )
-    attention_kernel: Literal["flash", "materialized"] = field(
-        "flash", "flash: scores are never stored; materialized: the T x T matrix is"
-    )
-    recompute: Literal["none", "full"] = field(
-        "none", "full: keep only each block's input and run it again in the backward pass"
-    )
-    sharding: Literal["none", "full"] = field(
-        "full", "full: weights, gradients and optimizer states split over all GPUs (ZeRO-3, FSDP)"
-    )
-    use_dropout: bool = field(False, "dropout after attention, on its scores, and after the MLP")
+__all__ = ["PARTS", "MemoryConfig", "block_activation_bytes", "training_memory"]
 
 
 def training_memory(
     model: ModelConfig, memory: MemoryConfig, sequence_length: int, num_gpus: int
 ) -> dict[str, int]:
-    """Part -> bytes on one GPU; the values sum to the whole."""
-    num_tokens = memory.micro_batch * sequence_length
-    shards = num_gpus if memory.sharding == "full" else 1
-    states = -(-count_parameters(model) * 4 // shards)
-    return {
-        "weights": states,
-        "gradients": states,
-        "optimizer": 2 * states,
-        "activations": _activations(model, memory, num_tokens, sequence_length),
-        "logits": num_tokens * model.vocab_size * _logit_bytes(memory),
-    }
+    """Part -> bytes on one GPU; the values sum to the whole.
+
+    Raises:
+        ValueError: tensor_parallel does not divide `num_gpus`.
+    """
+    if num_gpus % memory.tensor_parallel:
+        raise ValueError(
+            f"memory.tensor_parallel={memory.tensor_parallel} must divide num_gpus={num_gpus}"
+        )
+    if num_gpus == 1:
+        memory = memory.model_copy(update={"sharding": "none"})
+    step = _Step(model, memory, sequence_length, num_gpus // memory.tensor_parallel)
+    moments = [step.gather(), step.forward(), step.loss(), step.root(), step.optimizer_step()]
+    last = model.num_layers - 1
+    moments += [step.block(num_done) for num_done in sorted({0, min(1, last), last})]
+    highest = max(moments, key=lambda moment: sum(moment.values()))
+    return {part: round(highest.get(part, 0)) for part in PARTS}
 
 
-def _activations(
-    model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
-) -> int:
-    block = block_activation_bytes(model, memory, num_tokens, sequence_length)
-    if memory.recompute == "full":
-        block_input = num_tokens * model.d_model * _element_bytes(memory)
-        return model.num_layers * block_input + block
-    return model.num_layers * block
+@dataclass(frozen=True)
+class _Step:
+    """Parts at the moments of a step, in bytes; B is a block's parameters, R the root's."""
 
+    model: ModelConfig
+    memory: MemoryConfig
+    sequence_length: int
+    data_parallel: int
 
-def block_activation_bytes(
-    model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
-) -> int:
-    """What one block keeps for its backward pass: `num_tokens` in sequences of one length."""
-    element = _element_bytes(memory)
-    d, width, f = model.d_model, model.attention_width, model.d_ff
-    norm_inputs = {"sequential": 2, "parallel": 1}[model.block] * d
-    if model.qk_norm:
-        norm_inputs += width + model.kv_width
-    attention = d + width + 2 * model.kv_width + width  # its input, q, k and v, the mixed values
-    feed_forward = {
-        "gelu": d + f + f,  # its input, before and after the GELU
-        "relu_squared": d + f + f,
-        "swiglu": d + 4 * f,  # its input; gate before and after SiLU, up, their product
-    }[model.feed_forward]
-    total = num_tokens * element * (norm_inputs + attention + feed_forward)
-    if memory.attention_kernel == "materialized":
-        masks = (element + 1) if memory.use_dropout else 0  # dropped scores and a 1-byte mask
-        total += num_tokens * sequence_length * model.num_heads * (element + masks)
-    if memory.use_dropout:
-        total += num_tokens * 2 * d  # 1-byte masks
-    return total
+    def gather(self) -> dict[str, float]:
+        """Nothing moves where no share is gathered."""
+        blocks = 1 if self.memory.reshard_after_forward else self.model.num_layers
+        buffers = min(2, self.model.num_layers) if self.data_parallel > 1 else 0
+        gathered = self._root + (blocks + buffers) * self._block
+        return (
+            self._states()
+            | self._gradients(
+                self._are_held or (self.memory.gradients_in_forward and not self._waits)
+            )
+            | {
+                "activations": self._kept(self.model.num_layers - 1),
+                "gathered weights": gathered * self.memory.product_bytes * self._is_sharded,
+                "whole gradients": self._waiting(0),
+            }
+        )
 
+    def forward(self) -> dict[str, float]:
+        logits = self._num_logits * (10 if self.memory.precision == "16-mixed" else 8)
+        return (
+            self._with_all_activations(self.model.num_layers)
+            | self._gradients(
+                self._are_held or (self.memory.gradients_in_forward and not self._waits)
+            )
+            | {"logits": logits}
+        )
 
-def _element_bytes(memory: MemoryConfig) -> int:
-    return {"fp32": 4, "16-mixed": 2}[memory.precision]
+    def loss(self) -> dict[str, float]:
+        cast = self.model.num_layers if self.memory.recompute == "none" else 0
+        return (
+            self._with_all_activations(cast)
+            | self._gradients(self._are_held)
+            | {"logits": self._num_logits * 12}
+        )
 
+    def block(self, num_done: int) -> dict[str, float]:
+        """In the backward pass of the last block but `num_done`."""
+        model, memory = self.model, self.memory
+        left = model.num_layers - num_done
+        parts = self._states() | self._gradients(self._are_held)
+        parts["activations"] = self._kept(left)
+        parts["workspace"] = backward_workspace_bytes(
+            model, memory, self._num_tokens, self.sequence_length
+        )
+        own = self._head + model.d_model * model.d_ff / memory.tensor_parallel
+        if not self._is_sharded:
+            cast = left if memory.recompute == "none" else 1
+            parts["gathered weights"] = self._cast(cast * block_matrices(model))
+            if not self._are_held:
+                parts["gradients"] += MASTER * (own + num_done * self._block)
+            return parts
+        others = min(left - 1, 1) * (self.data_parallel > 1)  # prefetched
+        if not memory.reshard_after_forward:
+            others = left - 1
+        gathered = self._root + self._block * (1 + others)
+        parts["gathered weights"] = gathered * memory.product_bytes
+        if not self._are_held:
+            parts["gradients"] = MASTER * num_done * self._block / self.data_parallel
+        in_reduction = MASTER * self._block * min(num_done, 1)
+        parts["whole gradients"] = own * memory.product_bytes + in_reduction
+        parts["whole gradients"] += self._waiting(num_done)
+        return parts
 
-def _logit_bytes(memory: MemoryConfig) -> int:
-    """Per logit: log-probabilities and their gradient in fp32, plus bf16 logits when mixed."""
-    return {"fp32": 8, "16-mixed": 10}[memory.precision]
+    def root(self) -> dict[str, float]:
+        parts = self._states() | self._gradients(True)
+        if self._is_sharded:
+            if not self._are_held:
+                parts["gradients"] -= MASTER * self._root / self.data_parallel
+            unreduced = MASTER if self._waits else self.memory.product_bytes
+            parts["whole gradients"] = self._root * (unreduced + MASTER)
+        return parts
+
+    def optimizer_step(self) -> dict[str, float]:
+        return self._states() | self._gradients(True)
+
+    def _with_all_activations(self, num_cast: int) -> dict[str, float]:
+        """`num_cast`: blocks whose weights autocast holds."""
+        model, memory = self.model, self.memory
+        has_final_norm = model.norm_placement == "pre"
+        head_input = memory.product_bytes + has_final_norm * memory.stream_bytes
+        if self._is_sharded:
+            blocks = 0 if memory.reshard_after_forward else model.num_layers * self._block
+            gathered = (self._root + blocks) * memory.product_bytes
+        else:
+            gathered = self._cast(num_cast * block_matrices(model) + self._head)
+        return self._states() | {
+            "activations": self._kept(model.num_layers)
+            + self._num_tokens * model.d_model * head_input,
+            "gathered weights": gathered,
+            "whole gradients": self._waiting(0),
+        }
+
+    def _kept(self, num_blocks: int) -> float:
+        model, memory = self.model, self.memory
+        each = kept_activation_bytes(model, memory, self._num_tokens, self.sequence_length)
+        return num_blocks * each + stem_activation_bytes(model, memory, self._num_tokens)
+
+    def _waiting(self, num_done: int) -> float:
+        """Whole gradients of the micro-batches before, but of blocks that are reduced already."""
+        return MASTER * (self._parameters - num_done * self._block) * self._waits
+
+    def _states(self) -> dict[str, float]:
+        share = self._parameters / (self.data_parallel if self._is_sharded else 1)
+        return {"weights": MASTER * share, "optimizer": 2 * MASTER * share}
+
+    def _gradients(self, held: bool) -> dict[str, float]:
+        """DDP has them a second time, in the buckets that it sends."""
+        buckets = not self._is_sharded and self.data_parallel > 1
+        share = self._parameters / (self.data_parallel if self._is_sharded else 1)
+        return {"gradients": MASTER * share * (held + buckets)}
+
+    def _cast(self, num_parameters: float) -> float:
+        """Autocast keeps what it cast until the backward pass has read it."""
+        return num_parameters * self.memory.product_bytes if self.memory.uses_autocast else 0
+
+    @property
+    def _is_sharded(self) -> bool:
+        return self.memory.sharding == "full"
+
+    @property
+    def _waits(self) -> bool:
+        """Gradients of the micro-batches before are whole, in the dtype they are reduced in."""
+        adds_up = self.memory.num_micro_batches > 1
+        return self._is_sharded and adds_up and not self.memory.reduce_every_micro_batch
+
+    @property
+    def _are_held(self) -> bool:
+        """Gradients of the micro-batches before are there, and a share of each where sharded."""
+        return self.memory.num_micro_batches > 1 and not self._waits
+
+    @property
+    def _are_held_in_forward(self) -> bool:
+        return self._are_held or (self.memory.gradients_in_forward and not self._waits)
+
+    @property
+    def _num_tokens(self) -> int:
+        return self.memory.micro_batch * self.sequence_length
+
+    @property
+    def _num_logits(self) -> int:
+        return self._num_tokens * self.model.vocab_size
+
+    @property
+    def _block(self) -> float:
+        return block_parameters(self.model, self.memory.tensor_parallel)
+
+    @property
+    def _root(self) -> float:
+        return root_parameters(self.model, self.memory.tensor_parallel)
+
+    @property
+    def _head(self) -> float:
+        return head_parameters(self.model, self.memory.tensor_parallel)
+
+    @property
+    def _parameters(self) -> float:
+        return self.model.num_layers * self._block + self._root

@@ -1,0 +1,147 @@
+"""What the backward pass of one block reads, tensor by tensor, in bytes per token on one GPU.
+
+For GPT-2's block with dropout, scores stored and everything in 16 bits that is s b h (34 + 5 a s/h)
+bytes, the formula of Korthikanti et al. 2022 (arXiv:2205.05198, eq. 1). A kernel that does not
+store its scores ("flash") saves the second term. Under autocast the stream is fp32 (4 bytes where
+it is normalized) and each product that reads a norm casts it for itself. Tensor parallel cuts
+heads and the feed-forward's width; the stream and its norms stay whole.
+
+Selective recomputation keeps the block's input, attention's results and the first, third ...
+product in order of execution (q, k, v, output, gate, up, down); full keeps the input alone.
+
+Leaves out: statistics of norms.
+"""
+
+from __future__ import annotations
+
+from labkit.cost.memory_config import MemoryConfig
+from labkit.model.config import ModelConfig
+
+_HIDDEN = {"gelu": 2, "relu_squared": 2, "swiglu": 4}
+"""Tensors of the feed-forward's width that are kept: before and after the activation; SwiGLU's
+gate before and after SiLU, up, and their product."""
+_HIDDEN_GRADIENTS = {"gelu": 1, "relu_squared": 3, "swiglu": 2}
+"""More of them at once in the backward pass than are freed by then."""
+
+
+def block_tensors(
+    model: ModelConfig, memory: MemoryConfig, sequence_length: int
+) -> dict[str, float]:
+    """Tensor -> bytes per token, without recomputation."""
+    d, width, kv = model.d_model, _width(model, memory), _kv_width(model, memory)
+    e, s = memory.product_bytes, memory.stream_bytes
+    is_stored = memory.attention_kernel == "materialized"
+    num_norms = {"sequential": 2, "parallel": 1}[model.block]
+    # with stored scores keys and values are repeated for each query head
+    tensors: dict[str, float] = {
+        "stream": num_norms * d * s,
+        "inputs of products": _num_inputs(model, memory) * d * e,
+        "queries": width * e,
+        "keys": (width if is_stored else kv) * e,
+        "values": (width if is_stored else kv) * e,
+        "attention": width * e,
+        "hidden": _HIDDEN[model.feed_forward] * _d_ff(model, memory) * e,
+    }
+    if model.qk_norm:
+        tensors["head norms"] = (width + kv) * s
+    if is_stored:
+        tensors["scores"] = sequence_length * _num_heads(model, memory) * _score_bytes(memory)
+    else:
+        tensors["log-sum-exp"] = 4 * _num_heads(model, memory)
+        if model.positions == "rope":  # lies in rotation's order, which the next product can't read
+            tensors["attention, in order"] = width * e
+    if memory.use_dropout:
+        tensors["masks"] = 2 * d
+    return tensors
+
+
+def kept_tensors(
+    model: ModelConfig, memory: MemoryConfig, sequence_length: int
+) -> dict[str, float]:
+    """Tensor -> bytes per token of what waits for the backward pass."""
+    if memory.recompute == "none":
+        return block_tensors(model, memory, sequence_length)
+    kept: dict[str, float] = {"stream": model.d_model * memory.stream_bytes}
+    if memory.recompute == "selective":
+        e = memory.product_bytes
+        products = _products(model, memory)
+        kept |= {name: products[name] * e for name in [*products][::2]}
+        if memory.attention_kernel == "flash":
+            kept["attention"] = _width(model, memory) * e
+            kept["log-sum-exp"] = 4 * _num_heads(model, memory)
+    return kept
+
+
+def block_activation_bytes(
+    model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
+) -> int:
+    """What one block would keep without recomputation, for sequences of one length."""
+    return round(num_tokens * sum(block_tensors(model, memory, sequence_length).values()))
+
+
+def kept_activation_bytes(
+    model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
+) -> int:
+    return round(num_tokens * sum(kept_tensors(model, memory, sequence_length).values()))
+
+
+def stem_activation_bytes(model: ModelConfig, memory: MemoryConfig, num_tokens: int) -> int:
+    """Before the first block: the mask of dropout, and what a token's predecessor differs by."""
+    per_token = memory.use_dropout + model.token_shift * memory.stream_bytes
+    return num_tokens * model.d_model * per_token
+
+
+def backward_workspace_bytes(
+    model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
+) -> int:
+    """At its height in the feed-forward: what is computed again, and gradients on their way."""
+    e = memory.product_bytes
+    gradients = model.d_model * memory.stream_bytes
+    gradients += _HIDDEN_GRADIENTS[model.feed_forward] * _d_ff(model, memory) * e
+    if memory.recompute == "none":
+        return round(num_tokens * gradients)
+    whole = block_tensors(model, memory, sequence_length)
+    again = sum(whole.values()) - model.d_model * memory.stream_bytes
+    if memory.recompute == "selective":
+        again -= whole["values"] + whole.get("log-sum-exp", 0) + _d_ff(model, memory) * e
+        again -= whole["attention"] if "log-sum-exp" in whole else 0
+    return round(num_tokens * (again + gradients))
+
+
+def _products(model: ModelConfig, memory: MemoryConfig) -> dict[str, float]:
+    """In order of execution -> features that they give."""
+    width, kv, d_ff = _width(model, memory), _kv_width(model, memory), _d_ff(model, memory)
+    products = {"queries": width, "keys": kv, "values": kv, "output": float(model.d_model)}
+    if model.feed_forward == "swiglu":
+        products["gate"] = d_ff
+    return products | {"up": d_ff, "down": float(model.d_model)}
+
+
+def _num_inputs(model: ModelConfig, memory: MemoryConfig) -> int:
+    """Normed streams that products read: one for both parts of a parallel block."""
+    if memory.uses_autocast:
+        return 3 + (2 if model.feed_forward == "swiglu" else 1)
+    return {"sequential": 2, "parallel": 1}[model.block]
+
+
+def _score_bytes(memory: MemoryConfig) -> int:
+    """Weights; under autocast in fp32 and cast; dropped ones, and a mask of 1 byte."""
+    weights = 6 if memory.uses_autocast else memory.product_bytes
+    return weights + (memory.product_bytes + 1 if memory.use_dropout else 0)
+
+
+def _num_heads(model: ModelConfig, memory: MemoryConfig) -> float:
+    return model.num_heads / memory.tensor_parallel
+
+
+def _width(model: ModelConfig, memory: MemoryConfig) -> float:
+    return model.attention_width / memory.tensor_parallel
+
+
+def _kv_width(model: ModelConfig, memory: MemoryConfig) -> float:
+    """A single head's is whole on every GPU."""
+    return model.kv_width / (memory.tensor_parallel if model.num_kv_heads > 1 else 1)
+
+
+def _d_ff(model: ModelConfig, memory: MemoryConfig) -> float:
+    return model.d_ff / memory.tensor_parallel
