@@ -75,7 +75,7 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
     """The answer as a table: each number with its unit, money and hours with their band."""
     e = estimate
     fits = "fits" if e.fits else "DOES NOT FIT"
-    parts = ", ".join(f"{part} {size / 1e9:.2f}" for part, size in e.memory_bytes.items())
+    parts = ", ".join(f"{part} {size / 1e9:.2f}" for part, size in e.memory_bytes.items() if size)
     rows: list[tuple[str, str]] = [
         ("parameters", f"{e.num_parameters:,}"),
         ("tokens per parameter", f"{e.tokens_per_parameter:,.1f}"),

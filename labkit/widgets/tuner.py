@@ -158,7 +158,7 @@ def plan_read_outs(plan: TrainingPlan, gpu: str, num_gpus: int) -> Html:
 def _gpu_rows(plan: TrainingPlan, gpu: str, num_gpus: int) -> list[tuple[str, str]]:
     e = estimate_plan(plan, gpu, num_gpus)
     where = f"on {num_gpus:,} x {gpu}"
-    parts = ", ".join(f"{part} {size / 1e9:.2g}" for part, size in e.memory_bytes.items())
+    parts = ", ".join(f"{part} {size / 1e9:.2g}" for part, size in e.memory_bytes.items() if size)
     hours = [shown_hours(one) for one in (e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)]
     fits = "fits" if e.fits else "DOES NOT FIT"
     return [
