@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from labkit.batch.lead_time import recommend_lead_time
 from labkit.batch.slurm import prepare_job
 from labkit.batch.slurm_config import SlurmConfig
 from labkit.core.records.run import RunRecord
+from labkit.plan.plan import TrainingPlan
 from tests.batch.false_slurm import JOB_ID, SECONDS, FalseSlurm, wait_until
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
@@ -63,6 +65,9 @@ def test_before_its_time_is_up_it_pauses_asks_for_more_and_goes_on(
     log = record.log_file.read_text()
     assert re.search(r"paused: asked to pause\n.* start from step-\d{8}\n", log)
     assert [row["step"] for row in record.rows("step")] == [*range(1, num_steps + 1)]
+    lead = recommend_lead_time(TrainingPlan.model_validate(record.read("plan")), num_nodes)
+    assert lead.source.endswith(f"measured in run {record.run_id}")
+    assert "assumed" not in lead.source
 
 
 @needs_training
