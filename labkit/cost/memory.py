@@ -17,7 +17,8 @@ a block's are there for its turn, beside the buffer of the one prefetched; on th
 beside two, since a buffer goes after the next one was read. Gradients are whole until they are
 reduced, in fp32, in a buffer that goes when the next block's comes.
 
-Leaves out: kernels' workspace, the allocator's slack (a dry run counts it), padding of shares.
+Leaves out: kernels' workspace, padding of shares, and what the allocator holds beyond tensors:
+`idle_pool_bytes` is the part of it that has a formula, a dry run counts all.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from dataclasses import dataclass
 
 from labkit.cost.activations import (
     backward_workspace_bytes,
-    block_activation_bytes,
     kept_activation_bytes,
     stem_activation_bytes,
 )
@@ -52,8 +52,6 @@ PARTS = (
 MASTER = 4
 """Bytes of a weight, a gradient after its reduction, and of each of AdamW's moments."""
 
-__all__ = ["PARTS", "MemoryConfig", "block_activation_bytes", "training_memory"]
-
 
 def training_memory(
     model: ModelConfig, memory: MemoryConfig, sequence_length: int, num_gpus: int
@@ -75,6 +73,26 @@ def training_memory(
     moments += [step.block(num_done) for num_done in sorted({0, min(1, last), last})]
     highest = max(moments, key=lambda moment: sum(moment.values()))
     return {part: round(highest.get(part, 0)) for part in PARTS}
+
+
+def idle_pool_bytes(
+    model: ModelConfig, memory: MemoryConfig, num_gpus: int, parts: dict[str, int]
+) -> int:
+    """What torch's allocator holds beside `parts` for FSDP2's own streams, of use to no other.
+
+    In the one that gathers: buffers of the root and of the first block, with what is sent of
+    them. In the one that reduces: gradients, where `parts` has none of them yet.
+    """
+    if num_gpus == 1 or memory.sharding == "none":
+        return 0
+    data_parallel = num_gpus // memory.tensor_parallel
+    block, root = (count(model, memory.tensor_parallel) for count in _GROUPS)
+    gathered = memory.product_bytes * (root + block) * (1 + 1 / data_parallel)
+    gradients = MASTER * (root + model.num_layers * block) / data_parallel
+    return round(gathered * (data_parallel > 1) + max(gradients - parts["gradients"], 0))
+
+
+_GROUPS = (block_parameters, root_parameters)
 
 
 @dataclass(frozen=True)
