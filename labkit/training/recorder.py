@@ -139,7 +139,8 @@ class Recorder(lightning.Callback):
             if request == "evaluate":
                 wish = max(wish, EVALUATE)
             elif request is not None and end is None:
-                wish, end = END, (ASKED[request], f"asked to {request}")
+                wish = END
+                end = (ASKED[request], f"asked to {request}")
         agreed = self.processes.largest(wish)
         if agreed == END:
             end = next(one for one in self.processes.from_all(end) if one)

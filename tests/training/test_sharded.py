@@ -163,7 +163,7 @@ def end_of(record: RunRecord, step: int = STEPS) -> Any:
 def farthest(one: RunRecord, other: RunRecord) -> float:
     found = [losses(record) for record in (one, other)]
     assert [len(each) for each in found] == [STEPS, STEPS]
-    return float(np.abs(np.subtract(*found)).max())
+    return float(np.abs(np.array(found[0]) - np.array(found[1])).max())
 
 
 @pytest.fixture(scope="session")

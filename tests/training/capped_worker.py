@@ -1,0 +1,67 @@
+"""Started by torchrun: a few steps of a plan while the process's memory is watched.
+
+Prints one JSON line per process: how far its PSS rose above what it was before the model, sampled
+200 times a second, and the losses.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+from labkit.plan.plan import TrainingPlan
+from labkit.training.__main__ import quieten
+from labkit.training.batches import StepBatches, TrainingData
+from labkit.training.processes import join
+from labkit.training.trainer import make_module, make_trainer
+
+ROLLUP = Path("/proc/self/smaps_rollup")
+STEPS = 2
+
+
+class Watch(threading.Thread):
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.before = self.most = proportional_set_bytes()
+
+    def run(self) -> None:
+        while True:
+            self.most = max(self.most, proportional_set_bytes())
+            time.sleep(0.005)
+
+
+def proportional_set_bytes() -> int:
+    lines = ROLLUP.read_text().splitlines()
+    [kilobytes] = [line.split()[1] for line in lines if line.startswith("Pss:")]
+    return int(kilobytes) * 1024
+
+
+def main() -> None:
+    import lightning
+    import torch
+
+    quieten()
+    torch.set_num_threads(1)
+    plan = TrainingPlan.model_validate_json(Path(sys.argv[1]).read_text())
+    processes = join(plan.layout)
+    data = TrainingData(plan)
+    watch = Watch()
+    watch.start()
+    losses: list[float] = []
+
+    class Losses(lightning.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            losses.append(module.facts.loss)
+
+    module = make_module(plan, processes)
+    trainer = make_trainer(plan, STEPS, Losses(), processes)
+    trainer.fit(module, StepBatches(data, 0, STEPS, processes))
+    rise = watch.most - watch.before
+    print(json.dumps({"rank": processes.rank, "rise": rise, "losses": losses}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
