@@ -17,8 +17,10 @@ a block's are there for its turn, beside the buffer of the one prefetched; on th
 beside two, since a buffer goes after the next one was read. Gradients are whole until they are
 reduced, in fp32, in a buffer that goes when the next block's comes.
 
-Leaves out: kernels' workspace, padding of shares, and what the allocator holds beyond tensors:
-`idle_pool_bytes` is the part of it that has a formula, a dry run counts all.
+Leaves out: Muon (its states are half of AdamW's, its step has tensors of its own), kernels'
+workspace, padding of shares, scores on their way where they are stored, and what the allocator
+holds beyond tensors: `idle_pool_bytes` is the part of it that has a formula. A dry run counts all
+of these but the workspace.
 """
 
 from __future__ import annotations
