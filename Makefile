@@ -31,6 +31,7 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.trainer
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.slider
+	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.notebooks
 
 study: $(READY)          ## two studies, declared in their files: recipes, and parts of the block; an hour
