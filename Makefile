@@ -29,6 +29,7 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.encoding
 	$(BIN)/python -m benchmarks.corpus_statistics
 	$(BIN)/python -m benchmarks.trainer
+	$(BIN)/python -m benchmarks.sharding
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.slider
 	$(BIN)/python -m benchmarks.memory
