@@ -82,7 +82,7 @@ def measured_rows() -> list[dict[str, Any]]:
     for row in expressible():
         plan = plan_of(row)
         if plan.hash not in runs:
-            runs[plan.hash] = dry_run(plan, gradients_in_forward=False)
+            runs[plan.hash] = dry_run(plan)
         rows.append(row_of(row, runs[plan.hash]))
         print(
             json.dumps(rows[-1]["row"]), rows[-1]["measured_gib"], rows[-1]["predicted_to_measured"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
     from labkit.training.launch import Run
+    from labkit.training.layouts import Layouts
     from labkit.training.resume_proof import ResumeProof
     from labkit.training.two_recipes import TwoRecipes
     from labkit.widgets.corpus_panel import CorpusPanel
@@ -461,11 +462,15 @@ def finish(runs: Mapping[str, Run]) -> None:
         print(f"{run.run_id}: {status.state} at step {status.step:,}")
 
 
-def launch(plan: TrainingPlan) -> Run:
-    """Train a plan in a process of its own, which outlives this kernel."""
+def launch(plan: TrainingPlan, processes: int | None = None) -> Run:
+    """Train a plan in processes of its own, as many as its layout has, which outlive this kernel.
+
+    Args:
+        processes: another number of data-parallel processes.
+    """
     from labkit.training import launch
 
-    return launch.launch(plan)
+    return launch.launch(plan, processes)
 
 
 def attach(run_id: str) -> Run:
@@ -475,11 +480,11 @@ def attach(run_id: str) -> Run:
     return launch.attach(run_id)
 
 
-def monitor(runs: Mapping[str, Run]) -> RunMonitor:
+def monitor(runs: Mapping[str, Run] | Run) -> RunMonitor:
     """Live curves, rates and samples with buttons; in batch as far as the runs have come."""
     from labkit.widgets.run_monitor import RunMonitor
 
-    return RunMonitor(list(runs.values()))
+    return RunMonitor(list(runs.values()) if isinstance(runs, Mapping) else runs)
 
 
 def result_table(runs: Mapping[str, Run]) -> Table:
@@ -529,6 +534,27 @@ def prove_resume(plan: TrainingPlan) -> ResumeProof:
     from labkit.training import resume_proof
 
     return resume_proof.prove_resume(plan)
+
+
+def try_layouts(run: Run) -> Layouts:
+    """The first steps of a finished run's plan again, on two processes in each layout."""
+    from labkit.training import layouts
+
+    return layouts.try_layouts(run)
+
+
+def layout_table(layouts: Layouts) -> Table:
+    """What each process holds of the model, measured, and how far the losses are apart."""
+    from labkit.plots.table import Table
+    from labkit.training import layouts as rooms
+
+    return Table(rooms.layout_rows(layouts))
+
+
+def layout_sentence(layouts: Layouts) -> Html:
+    from labkit.training import layouts as rooms
+
+    return rooms.layout_sentence(layouts)
 
 
 def tuner(plan: TrainingPlan, gpu: str = "H100 SXM", num_gpus: int = 1) -> Tuner:

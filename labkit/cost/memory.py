@@ -113,9 +113,7 @@ class _Step:
         gathered = self._root + (blocks + buffers) * self._block
         return (
             self._states()
-            | self._gradients(
-                self._are_held or (self.memory.gradients_in_forward and not self._waits)
-            )
+            | self._gradients(self._are_held)
             | {
                 "activations": self._kept(self.model.num_layers - 1),
                 "gathered weights": gathered * self.memory.product_bytes * self._is_sharded,
@@ -127,9 +125,7 @@ class _Step:
         logits = self._num_logits * (10 if self.memory.precision == "16-mixed" else 8)
         return (
             self._with_all_activations(self.model.num_layers)
-            | self._gradients(
-                self._are_held or (self.memory.gradients_in_forward and not self._waits)
-            )
+            | self._gradients(self._are_held)
             | {"logits": logits}
         )
 
@@ -154,8 +150,8 @@ class _Step:
         if not self._is_sharded:
             cast = left if memory.recompute == "none" else 1
             parts["gathered weights"] = self._cast(cast * block_matrices(model))
-            if not self._are_held:
-                parts["gradients"] += MASTER * (own + num_done * self._block)
+            if not parts["gradients"]:
+                parts["gradients"] = MASTER * (own + num_done * self._block)
             return parts
         others = min(left - 1, 1) * (self.data_parallel > 1)  # prefetched
         if not memory.reshard_after_forward:
@@ -212,10 +208,10 @@ class _Step:
         return {"weights": MASTER * share, "optimizer": 2 * MASTER * share}
 
     def _gradients(self, held: bool) -> dict[str, float]:
-        """DDP has them a second time, in the buckets that it sends."""
+        """DDP has them in the buckets that it sends, which stay."""
         buckets = not self._is_sharded and self.data_parallel > 1
         share = self._parameters / (self.data_parallel if self._is_sharded else 1)
-        return {"gradients": MASTER * share * (held + buckets)}
+        return {"gradients": MASTER * share * (held or buckets)}
 
     def _cast(self, num_parameters: float) -> float:
         """Autocast keeps what it cast until the backward pass has read it."""
@@ -235,10 +231,6 @@ class _Step:
     def _are_held(self) -> bool:
         """Gradients of the micro-batches before are there, and a share of each where sharded."""
         return self.memory.num_micro_batches > 1 and not self._waits
-
-    @property
-    def _are_held_in_forward(self) -> bool:
-        return self._are_held or (self.memory.gradients_in_forward and not self._waits)
 
     @property
     def _num_tokens(self) -> int:

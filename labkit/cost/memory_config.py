@@ -39,9 +39,6 @@ class MemoryConfig(Config):
     reduce_every_micro_batch: bool = field(
         True, "share out gradients after each forward pass; else whole ones stay until the last"
     )
-    gradients_in_forward: bool = field(
-        True, "the last step's gradients stay until the backward pass, as in labkit's trainer"
-    )
     use_dropout: bool = field(False, "dropout after attention, on its scores, and after the MLP")
 
     @model_validator(mode="after")

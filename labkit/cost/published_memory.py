@@ -130,7 +130,7 @@ def predicted_idle_bytes(row: PublishedMemory) -> int:
 
 def _question(row: PublishedMemory) -> tuple[TrainingPlan, MemoryConfig]:
     plan = plan_of(row)
-    return plan, memory_config(plan).model_copy(update={"gradients_in_forward": False})
+    return plan, memory_config(plan)
 
 
 def _row(row: dict[str, str]) -> PublishedMemory:

@@ -28,10 +28,9 @@ class FollowedRun:
             self._forget()
             rows, offset = self.run.record.rows_from(0)
         self._offset = offset
+        shown = {"step": self.steps, "evaluation": self.evaluations, "event": self.events}
         for row in rows:
-            {"step": self.steps, "evaluation": self.evaluations, "event": self.events}[
-                row["kind"]
-            ].append(row)
+            shown.get(row["kind"], []).append(row)
         self.status = self.run.status()
 
     @property
@@ -115,4 +114,5 @@ def _utilization(rate: float | None, predictions: dict[str, Any], plan: Any) -> 
     if rate is None:
         return "-"
     tokens = plan.num_steps * plan.tokens_per_step
-    return f"{model_flops_utilization(rate, predictions['flops'] / tokens, peak):.1%}"
+    per_token, per_device = predictions["flops"] / tokens, rate / plan.layout.num_processes
+    return f"{model_flops_utilization(per_device, per_token, peak):.1%}"

@@ -64,13 +64,10 @@ class DryRun:
     ignored: tuple[str, ...]
 
 
-def dry_run(plan: TrainingPlan, *, gradients_in_forward: bool = True) -> DryRun:
+def dry_run(plan: TrainingPlan) -> DryRun:
     """In a process of its own: one that has joined a real group can join no other.
 
     The plan needs no data. What it leaves open is taken as on a GPU: bf16, fused attention.
-
-    Args:
-        gradients_in_forward: last step's lie there until the backward pass, as in `labkit train`.
 
     Raises:
         LabError: torch can't run it so.
@@ -78,9 +75,8 @@ def dry_run(plan: TrainingPlan, *, gradients_in_forward: bool = True) -> DryRun:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
         path.write_text(plan.model_dump_json(), "utf-8")
-        flags = [] if gradients_in_forward else ["--no-gradients-in-forward"]
         done = subprocess.run(
-            [sys.executable, "-m", "labkit.training.dry_run", str(path), *flags],
+            [sys.executable, "-m", "labkit.training.dry_run", str(path)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -111,7 +107,7 @@ def dry_run_table(plan: TrainingPlan, found: DryRun) -> list[dict[str, Any]]:
     ]
 
 
-def measure(plan: TrainingPlan, gradients_in_forward: bool = True) -> DryRun:
+def measure(plan: TrainingPlan) -> DryRun:
     """In this process.
 
     Raises:
@@ -132,7 +128,7 @@ def measure(plan: TrainingPlan, gradients_in_forward: bool = True) -> DryRun:
             model.head.weight = model.embedding.weight
         log = stack.enter_context(StorageLog(_logit_counts(plan)))
         log.mark(list(model.parameters()), "weights")
-        steps = _Steps(plan, model, processes, log, gradients_in_forward)
+        steps = _Steps(plan, model, processes, log)
         steps.take()
         start_of_second = len(log.changes)
         steps.take()
@@ -158,16 +154,17 @@ class _Steps:
         model: Transformer,
         processes: Processes,
         log: StorageLog,
-        gradients_in_forward: bool,
     ):
         self.plan, self.model, self.log = plan, model, log
-        self.gradients_in_forward = gradients_in_forward
         self.is_sharded = processes.mesh is not None
         groups = parameter_groups(model, plan.optimizer)
         dtype = DTYPES.get(plan.compute.precision, torch.float32)
         self.optimizer = make_optimizer(groups, plan.optimizer, dtype, processes)
         self.ids_BT = torch.zeros(plan.micro_batch, plan.sequence_length, dtype=torch.long)
         self.buckets: torch.Tensor | None = None
+        if processes.mesh is None and processes.num > 1:
+            self.buckets = torch.zeros(sum(weight.numel() for weight in model.parameters()))
+            log.mark(self.buckets, "gradients")
 
     def take(self) -> None:
         num_own = self.plan.num_micro_batches // self.plan.layout.data_parallel
@@ -176,25 +173,28 @@ class _Steps:
         self.log.phase = "optimizer"
         self.optimizer.step()
         self.log.mark(list(self.optimizer.state.values()), "optimizer")
-        if not self.gradients_in_forward:
-            self.optimizer.zero_grad()
 
     def _micro_batch(self, is_first: bool, is_last: bool) -> None:
         if isinstance(self.model, FSDPModule):
             every = self.plan.layout.reduce_every_micro_batch
             self.model.set_requires_gradient_sync(every or is_last)
+        if is_first:
+            self._drop_gradients()
         self.log.phase = "activations"
         with self._precision():
             loss = next_token_nats(self.model(self.ids_BT), self.ids_BT).sum()
-        if is_first:
-            self.optimizer.zero_grad()
         self.log.phase = "workspace"
         loss.backward()
-        weights = list(self.model.parameters())
-        self.log.mark([weight.grad for weight in weights], "gradients")
-        if self.buckets is None and not self.is_sharded and self.plan.layout.num_processes > 1:
-            self.buckets = torch.empty(sum(weight.numel() for weight in weights))  # DDP's own
-            self.log.mark(self.buckets, "gradients")
+        self.log.mark([weight.grad for weight in self.model.parameters()], "gradients")
+
+    def _drop_gradients(self) -> None:
+        """DDP's are views of the buckets that it sends, and stay."""
+        self.optimizer.zero_grad()
+        if self.buckets is not None:
+            weights = list(self.model.parameters())
+            views = self.buckets.split([weight.numel() for weight in weights])
+            for weight, view in zip(weights, views, strict=True):
+                weight.grad = view.view_as(weight)
 
     def _precision(self) -> Any:
         """FSDP2 has a policy of its own, in place of autocast."""
@@ -255,12 +255,9 @@ def _refuse_stored_scores(plan: TrainingPlan, log: StorageLog) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m labkit.training.dry_run", description=__doc__)
     parser.add_argument("plan", type=Path, help="plan.json")
-    parser.add_argument(
-        "--gradients-in-forward", action=argparse.BooleanOptionalAction, default=True
-    )
     arguments = parser.parse_args()
     plan = validate(TrainingPlan, json.loads(arguments.plan.read_text("utf-8")))
-    print(json.dumps(asdict(measure(plan, arguments.gradients_in_forward))))
+    print(json.dumps(asdict(measure(plan))))
     return 0
 
 

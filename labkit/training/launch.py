@@ -190,14 +190,15 @@ def attach(run_id: str) -> Run:
     return Run(open_run(run_id))
 
 
-def start(record: RunRecord) -> Run:
-    """Start the process and wait until it holds the run, or has ended.
+def start(record: RunRecord, *flags: str) -> Run:
+    """Start the processes and wait until the first holds the run, or they have ended. `flags` are
+    the trainer's own.
 
     Raises:
         LabError: it ended before that; with its output.
     """
     begin = record.console.stat().st_size if record.console.exists() else 0
-    process = start_detached(_arguments(record), record.console)
+    process = start_detached([*_arguments(record), *flags], record.console)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
     while not run.is_running and time.monotonic() < deadline:

@@ -67,6 +67,11 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:  # pyright: ignore
         return self.optimizer
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Lightning would drop a step's gradients only after the next forward pass."""
+        if not self.facts.micro_losses:
+            self.optimizer.zero_grad()
+
     def training_step(self, batch: MicroBatch, _number: int) -> torch.Tensor:  # pyright: ignore
         """Nats over an even share of the step's targets, so that unequal numbers weigh right."""
         if not self.plan.layout.reduce_every_micro_batch and isinstance(self.model, FSDPModule):

@@ -86,7 +86,7 @@ def _distribution(plan: TrainingPlan, processes: Processes) -> dict[str, Any]:
     """One process is none of Slurm's business; several are torchrun's."""
     if processes.num == 1:
         return {"devices": 1, "plugins": [LightningEnvironment()]}
-    strategy: Strategy = DDPStrategy()
+    strategy: Strategy = DDPStrategy(gradient_as_bucket_view=True)  # else held twice
     if processes.mesh is not None:
         strategy = ModelParallelStrategy(plan.layout.data_parallel, plan.layout.tensor_parallel)
     return {

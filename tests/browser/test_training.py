@@ -16,24 +16,26 @@ from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "50_fsdp_training.ipynb"
 READOUT, CURVE = ".labkit-monitor .labkit-readout", ".labkit-monitor path.js-line"
-STEPS = 6000
+STEPS = {1: 6000, 2: 1500}
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_run_outlives_its_kernel_and_is_seen_again(
-    lab: Lab, write_notebook, tmp_path, monkeypatch
+    processes, lab: Lab, write_notebook, tmp_path, monkeypatch
 ):
     home = lab.folder.parent / "artifacts"
     monkeypatch.setenv("LABKIT_HOME", str(home))
     plan = tmp_path / "plan.json"
-    plan.write_text(tiny_plan(write_tiny_corpus(home), STEPS).model_dump_json())
+    num_steps = STEPS[processes]
+    plan.write_text(tiny_plan(write_tiny_corpus(home), num_steps).model_dump_json())
     launch = write_notebook(
-        "launch",
+        f"launch-{processes}",
         "from pathlib import Path\n"
         "from labkit.training.__main__ import read_plan\n"
         "from labkit.training.launch import launch\n"
         "from labkit.widgets.run_monitor import RunMonitor\n"
-        f"run = launch(read_plan(Path({str(plan)!r})))\n"
+        f"run = launch(read_plan(Path({str(plan)!r})), processes={processes})\n"
         "RunMonitor(run)",
     )
     with lab.page_of(launch) as notebook:
@@ -53,17 +55,18 @@ def test_a_run_outlives_its_kernel_and_is_seen_again(
         kernel = int(notebook.ask_kernel("import os; print(os.getpid())"))
         os.kill(kernel, signal.SIGKILL)
     again = write_notebook(
-        "again",
-        f"from labkit import lab\nrun = lab.attach({run_id!r})\nlab.monitor({{'tiny': run}})",
+        f"again-{processes}",
+        f"from labkit import lab\nrun = lab.attach({run_id!r})\nlab.monitor(run)",
     )
     with lab.page_of(again) as notebook:
         assert notebook.run_all(), notebook.errors_in_cells()
         wait_for_state(notebook, "finished")
         notebook.page.screenshot(path=tmp_path / "finished.png")
-        assert f"{STEPS:,} of {STEPS:,}" in notebook.text(READOUT)
+        assert f"{num_steps:,} of {num_steps:,}" in notebook.text(READOUT)
         assert notebook.outside_requests == []
-    steps = [row["step"] for row in RunRecord(home / "runs" / run_id).rows("step")]
-    assert steps == list(range(1, STEPS + 1))
+    record = RunRecord(home / "runs" / run_id)
+    assert [row["step"] for row in record.rows("step")] == list(range(1, num_steps + 1))
+    assert len(record.read("processes")) == processes
 
 
 def test_a_person_runs_notebook_50_and_moves_the_schedule(lab: Lab, tmp_path: Path):

@@ -72,7 +72,7 @@ def test_llama_3_8b_on_128_gpus_by_hand():
 
 
 def test_idle_pools_are_the_buffers_of_root_and_block_and_gradients_to_come():
-    memory = MemoryConfig(gradients_in_forward=False)
+    memory = MemoryConfig()
     parts = training_memory(LLAMA, memory, 4096, 8)
     assert parts["gradients"] == 0
     block = (count_parameters(LLAMA) - 2 * 128_256 * 4096 - 4096) // 32

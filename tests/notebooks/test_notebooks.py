@@ -89,6 +89,15 @@ def test_training_trains_two_recipes_predicts_and_proves_its_resume(tmp_path, la
         assert scores["parameters"]["measured_to_predicted"] == 1
         assert scores["seconds_of_steps"]["predicted"] > 0
     assert (lab_home / decision.artifact / "weights.pt").is_file()
+    [whole] = json.loads(
+        (lab_home / "runs" / decision.evidence["runs"]["modern"] / "processes.json").read_text()
+    )
+    shares = [
+        [own["weights"] / whole["weights"] for own in json.loads(path.read_text())]
+        for path in (lab_home / "layouts").glob("*/processes.json")
+    ]
+    assert sorted(map(max, shares)) == pytest.approx([0.5, 0.5, 1.0], abs=0.02)
     report = (job.folder / "report.html").read_text()
+    assert "Each layout read the same samples. Over the first 10 steps" in report
     assert "Inconclusive as to the recipes" in report
     assert "are bitwise equal at step 12" in report

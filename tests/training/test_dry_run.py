@@ -161,9 +161,9 @@ def test_the_allocator_holds_more_than_tensors():
 
 def test_in_a_process_of_its_own_it_finds_the_same_and_says_what_it_ignored():
     plan = plan_of(data_parallel=2, compile_blocks=True, recompute="full")
-    found = dry_run(plan, gradients_in_forward=False)
+    found = dry_run(plan)
     assert found.ignored == ("compile_blocks",)
-    assert found.parts == measure(plan, gradients_in_forward=False).parts
+    assert found.parts == measure(plan).parts
     table = dry_run_table(plan, found)
     assert [row["part"] for row in table] == [*PARTS, "all"]
     assert table[-1]["dry run GiB"] == pytest.approx(found.peak_bytes / 2**30, abs=0.001)
