@@ -570,11 +570,11 @@ def dry_run_table(overrides: Mapping[str, Any] | None = None, **parameters: Any)
     return Table(dry_run.dry_run_table(plan, dry_run.dry_run(plan)))
 
 
-def tuner(plan: TrainingPlan, gpu: str = "H100 SXM", num_gpus: int = 1) -> Tuner:
+def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:
     """The plan as a form with its cost and learning-rate curve; in batch the same, static."""
     from labkit.widgets.tuner import Tuner
 
-    return Tuner(plan, gpu, num_gpus)
+    return Tuner(plan, gpu)
 
 
 def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:

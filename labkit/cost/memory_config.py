@@ -11,7 +11,7 @@ from labkit.core.config import Config, field
 
 class MemoryConfig(Config):
     micro_batch: int = field(
-        1, "sequences per GPU in one forward pass", unit="sequences", ge=1, le=4096
+        1, "sequences per GPU in one forward pass", unit="sequences", ge=1, le=1 << 20
     )
     num_micro_batches: int = field(
         1, "forward passes of a step on each GPU; their gradients add up", ge=1, le=1 << 20

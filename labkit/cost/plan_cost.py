@@ -6,20 +6,15 @@ from labkit.core.config import validate
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
 from labkit.cost.memory_config import MemoryConfig
-from labkit.plan.layout import LayoutPlan
 from labkit.plan.plan import TrainingPlan
 
 
-def memory_config(plan: TrainingPlan, num_gpus: int | None = None) -> MemoryConfig:
-    """Of one GPU, laid out as the plan says; or fully sharded over another number of GPUs."""
+def memory_config(plan: TrainingPlan) -> MemoryConfig:
+    """Of one GPU for each process of the plan's layout."""
     layout = plan.layout
-    if num_gpus is not None and num_gpus != layout.num_processes:
-        layout = LayoutPlan(data_parallel=num_gpus)
-    per_gpu = max(plan.data.batch_size // layout.data_parallel, 1)
-    micro_batch = min(plan.micro_batch, per_gpu)
     return MemoryConfig(
-        micro_batch=micro_batch,
-        num_micro_batches=per_gpu // micro_batch,
+        micro_batch=plan.micro_batch,
+        num_micro_batches=plan.num_micro_batches // layout.data_parallel,
         precision="fp32" if plan.compute.precision == "fp32" else "16-mixed",
         attention_kernel="materialized" if plan.compute.attention == "written_out" else "flash",
         recompute=layout.recompute,
@@ -31,13 +26,14 @@ def memory_config(plan: TrainingPlan, num_gpus: int | None = None) -> MemoryConf
     )
 
 
-def estimate_plan(plan: TrainingPlan, gpu: str, num_gpus: int) -> CostEstimate:
-    """Hours at the MFU that large runs reach, and in 16 bits: of GPUs, no other peak is known.
+def estimate_plan(plan: TrainingPlan, gpu: str) -> CostEstimate:
+    """On one GPU for each process of its layout. Hours at the MFU that large runs reach, and in 16 bits: of GPUs, no other peak is known.
 
     Raises:
         ConfigError: a GPU without a price where the plan has none.
     """
-    memory = memory_config(plan, num_gpus).model_copy(update={"precision": "16-mixed"})
+    num_gpus = plan.layout.num_processes
+    memory = memory_config(plan).model_copy(update={"precision": "16-mixed"})
     price = plan.budget.usd_per_hour
     question = {
         "model": plan.model,

@@ -92,7 +92,7 @@ def dry_run(plan: TrainingPlan) -> DryRun:
 
 def dry_run_table(plan: TrainingPlan, found: DryRun) -> list[dict[str, Any]]:
     """Part by part beside the closed form, in GiB."""
-    memory = memory_config(plan, plan.layout.num_processes)
+    memory = memory_config(plan)
     closed = training_memory(plan.model, memory, plan.sequence_length, plan.layout.num_processes)
     rows = [(part, closed[part], found.parts[part]) for part in PARTS]
     rows.append(("all", sum(closed.values()), found.peak_bytes))

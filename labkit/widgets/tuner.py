@@ -30,7 +30,6 @@ from labkit.widgets.markup import html_widget, show_html
 from labkit.widgets.mode import is_interactive
 
 NUM_POINTS = 200
-MAX_GPUS = 131_072
 FIRST = (
     "model.d_model",
     "model.num_layers",
@@ -38,6 +37,7 @@ FIRST = (
     "data.batch_size",
     "optimizer.learning_rate",
     "budget.num_tokens",
+    "layout.data_parallel",
 )
 """What is turned most often stands above the folds."""
 
@@ -45,8 +45,8 @@ FIRST = (
 class Tuner:
     """Shown as the last value of a cell; `value` is the plan on the page."""
 
-    def __init__(self, plan: TrainingPlan, gpu: str = "H100 SXM", num_gpus: int = 1):
-        self._plan, self._gpu, self._num_gpus = plan, gpu, num_gpus
+    def __init__(self, plan: TrainingPlan, gpu: str = "H100 SXM"):
+        self._plan, self._gpu = plan, gpu
         self.form: ConfigForm[TrainingPlan] | None = None
         if is_interactive():
             self._build(ConfigForm(plan, FIRST))
@@ -83,7 +83,6 @@ class Tuner:
 
         self.form = form
         self.gpu = widgets.Dropdown(options=gpu_names(), value=self._gpu, description="on GPU")
-        self.num_gpus = widgets.BoundedIntText(self._num_gpus, 1, MAX_GPUS, description="GPUs")
         self.readout = html_widget(self._read_outs(), READOUT_CLASS)
         self.figure: Any = go.FigureWidget(schedule_figure(*schedule_curve(form.value)))
         exports = {
@@ -94,7 +93,7 @@ class Tuner:
         self.widget = widgets.VBox(
             [
                 form.widget,
-                widgets.HBox([self.gpu, self.num_gpus]),
+                self.gpu,
                 self.readout,
                 self.figure,
                 export_row(exports),
@@ -102,11 +101,10 @@ class Tuner:
         )
         self.widget.add_class("labkit-panel")
         form.observe(self._update)
-        for control in (self.gpu, self.num_gpus):
-            control.observe(lambda _: self._update(form.value), names="value")
+        self.gpu.observe(lambda _: self._update(form.value), names="value")
 
     def _update(self, plan: TrainingPlan) -> None:
-        self._gpu, self._num_gpus = str(self.gpu.value), self.num_gpus.value
+        self._gpu = str(self.gpu.value)
         show_html(self.readout, self._read_outs())
         tokens, ratios = schedule_curve(plan)
         with self.figure.batch_update():
@@ -114,7 +112,7 @@ class Tuner:
             self.figure.data[0].y = ratios
 
     def _read_outs(self) -> Html:
-        return plan_read_outs(self.value, self._gpu, self._num_gpus)
+        return plan_read_outs(self.value, self._gpu)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -134,7 +132,7 @@ def schedule_curve(plan: TrainingPlan) -> tuple[np.ndarray, np.ndarray]:
     return tokens, np.array(ratios)
 
 
-def plan_read_outs(plan: TrainingPlan, gpu: str, num_gpus: int) -> Html:
+def plan_read_outs(plan: TrainingPlan, gpu: str) -> Html:
     """What the plan comes to, before anything is run."""
     spent, speed = spending(plan), measured_speed(plan)
     here = "no run has finished here yet"
@@ -149,15 +147,15 @@ def plan_read_outs(plan: TrainingPlan, gpu: str, num_gpus: int) -> Html:
         ("time here", here),
     ]
     try:
-        rows += _gpu_rows(plan, gpu, num_gpus)
+        rows += _gpu_rows(plan, gpu)
     except LabError as error:
         return table(["the plan", "comes to"], rows) + fault(str(error))
     return table(["the plan", "comes to"], rows)
 
 
-def _gpu_rows(plan: TrainingPlan, gpu: str, num_gpus: int) -> list[tuple[str, str]]:
-    e = estimate_plan(plan, gpu, num_gpus)
-    where = f"on {num_gpus:,} x {gpu}"
+def _gpu_rows(plan: TrainingPlan, gpu: str) -> list[tuple[str, str]]:
+    e = estimate_plan(plan, gpu)
+    where = f"on {plan.layout.num_processes:,} x {gpu}"
     parts = ", ".join(f"{part} {size / 1e9:.2g}" for part, size in e.memory_bytes.items() if size)
     hours = [shown_hours(one) for one in (e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)]
     fits = "fits" if e.fits else "DOES NOT FIT"

@@ -47,7 +47,7 @@ LAYOUT = {*validate(TrainingPlan, {}).layout.model_dump()}
 
 def closed_form(plan: TrainingPlan) -> dict[str, int]:
     num = plan.layout.num_processes
-    return training_memory(plan.model, memory_config(plan, num), plan.sequence_length, num)
+    return training_memory(plan.model, memory_config(plan), plan.sequence_length, num)
 
 
 def test_a_small_gpt_by_hand():

@@ -31,16 +31,18 @@ def test_what_it_saves_is_the_plan_that_a_shell_reads(panel, tmp_path):
 
 
 def test_numbers_on_the_page_are_those_of_the_cost_room(panel):
-    estimate = estimate_plan(panel.value, "H100 SXM", 1)
+    estimate = estimate_plan(panel.value, "H100 SXM")
     assert f"{estimate.num_parameters:,}" in panel.readout.value
     assert f"{estimate.usd:,.2f}" in panel.readout.value
     panel.form.controls["model.num_layers"].main.value = "8"
-    deeper = estimate_plan(panel.value, "H100 SXM", 1)
+    deeper = estimate_plan(panel.value, "H100 SXM")
     assert f"{deeper.num_parameters:,}" in panel.readout.value
-    panel.gpu.value, panel.num_gpus.value = "A100-80GB SXM", 8
-    other = estimate_plan(panel.value, "A100-80GB SXM", 8)
+    panel.gpu.value = "A100-80GB SXM"
+    panel.form.controls["layout.data_parallel"].main.value = "6"
+    other = estimate_plan(panel.value, "A100-80GB SXM")
     assert f"{other.usd:,.2f}" in panel.readout.value
-    assert "on 8 x A100-80GB SXM" in panel.readout.value
+    assert "on 6 x A100-80GB SXM" in panel.readout.value
+    assert other.memory_bytes["weights"] < deeper.memory_bytes["weights"] / 5
 
 
 def test_a_gpu_without_a_price_asks_for_one(panel):
