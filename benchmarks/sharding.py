@@ -55,7 +55,7 @@ def work(rounds: int) -> None:
 
     quieten()
     torch.set_num_threads(1)
-    processes = join(LayoutPlan(data_parallel=2))
+    processes = join(LayoutPlan(data_parallel=2), "cpu")
     found = [record for width in WIDTHS for record in measure(width, rounds, processes)]
     if processes.is_first:
         print(json.dumps(found), flush=True)

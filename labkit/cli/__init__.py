@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from labkit.core.errors import LabError
 
-COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study", "slurm")
+COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study", "slurm", "consolidate")
 
 DESCRIPTION = """\
 Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, cost.
@@ -33,6 +33,9 @@ train; started again, both go on where they were
   labkit study study.json           arms x seeds with a verdict: what notebook 30's panel saved
   labkit slurm plan.json --nodes 2 --out job.sh
                                     one run on a cluster: the script for sbatch
+  labkit consolidate CHECKPOINT TARGET
+                                    a checkpoint of many processes as one file each of weights
+                                    and optimizer
 """
 EPILOG = "labkit COMMAND --help says more of each."
 

@@ -27,25 +27,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     plan = _plan(arguments)
+    given = arguments.resume_from
+    flags = ["--resume-from", str(given.resolve())] if given else []
     if arguments.detach:
-        from labkit.training.launch import launch
+        from labkit.training.launch import prepare
 
-        print(launch(plan).run_id)
+        print(prepare(plan).begin(*flags).run_id)
         return 0
     from labkit.training.__main__ import EXIT_STATUS, quieten
 
     if plan.layout.num_processes > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
         from labkit.training.launch import train_in_front
 
-        given = arguments.resume_from
-        flags = ["--resume-from", str(given)] if given else []
-        return EXIT_STATUS.get(train_in_front(plan, *flags).state, 0)
+        status, exit_status = train_in_front(plan, *flags)
+        if status.state in ("finished", "paused", "stopped"):
+            return 0
+        return EXIT_STATUS.get(status.state, exit_status or 1)
     from labkit.training.run import run
 
     quieten()
     status = run(
         plan,
-        resume_from=arguments.resume_from,
+        resume_from=given,
         say=lambda line: print(line, flush=True),
     )
     return EXIT_STATUS.get(status.state, 0)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def start_detached(arguments: Sequence[str], console: Path) -> subprocess.Popen[bytes]:
-    """`python` with these arguments; what it prints goes to the end of `console`."""
+def start_detached(
+    arguments: Sequence[str], console: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """`python` with these arguments; what it prints goes to the end of `console`.
+
+    Args:
+        environment: further variables.
+    """
     with console.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, *arguments],
@@ -18,7 +24,7 @@ def start_detached(arguments: Sequence[str], console: Path) -> subprocess.Popen[
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
         )
 
 

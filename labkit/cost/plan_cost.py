@@ -27,7 +27,8 @@ def memory_config(plan: TrainingPlan) -> MemoryConfig:
 
 
 def estimate_plan(plan: TrainingPlan, gpu: str) -> CostEstimate:
-    """On one GPU for each process of its layout. Hours at the MFU that large runs reach, and in 16 bits: of GPUs, no other peak is known.
+    """On one GPU for each process of the layout; hours at the MFU that large runs reach, and in
+    16 bits: of GPUs, no other peak is known.
 
     Raises:
         ConfigError: a GPU without a price where the plan has none.

@@ -3,7 +3,7 @@
 num_kv_heads = num_heads is multi-head (Vaswani et al. 2017), 1 is multi-query (Shazeer 2019),
 between is grouped-query attention (Ainslie et al. 2023). Which kernel computes it changes speed
 and memory, not the result: which is faster depends on shape, type and processor, and is measured
-(`labkit.training.resolve`).
+(`labkit.training.settle`).
 """
 
 # B batch, T time (queries), S time (keys), D model, H heads, G key/value heads, K head dim

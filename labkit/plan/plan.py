@@ -65,6 +65,11 @@ class TrainingPlan(Config):
     def _can_be_cut(self) -> Self:
         """Keys and values of a single head are computed by every process of a group."""
         parts, model = self.layout.tensor_parallel, self.model
+        if parts > 1 and model.dropout:
+            raise ValueError(
+                f"model.dropout={model.dropout:g} with layout.tensor_parallel={parts}: heads of "
+                "different processes would drop alike; give model.dropout=0"
+            )
         cut = {"num_heads": model.num_heads, "d_ff": model.d_ff}
         if model.num_kv_heads > 1:
             cut["num_kv_heads"] = model.num_kv_heads

@@ -10,9 +10,9 @@ but tensors.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -47,23 +47,31 @@ def whole(leaf: Any) -> Any:
 
 
 def write_files(folder: Path, state: Checkpoint, format: Format, processes: Processes) -> None:
-    """All processes call it; the folder is one that all of them see."""
-    if processes.mesh is not None and format == "sharded":
+    """All processes call it; the folder is one that all of them see.
+
+    Raises:
+        LabError: on every process, where one could not write or sees another folder.
+    """
+    is_sharded = processes.mesh is not None and format == "sharded"
+    if is_sharded:
         held = {name: over_tensors(state[name], lambda _, one: local(one)) for name in IN_PIECES}
-        torch.save(held, folder / _file_of(processes.rank))
-        if processes.is_first:
+        processes.each(lambda: _save(held, folder / _file_of(processes.rank)))
+    else:
+        for name in IN_PIECES:
+            found = state[name]
+            if processes.mesh is not None:
+                found = over_tensors(found, lambda _, one: gather_whole(one, processes))
+            processes.first(lambda name=name, found=found: _save(found, folder / f"{name}.pt"))
+
+    def write_the_rest() -> None:
+        if is_sharded:
             _write_cuts(folder, state, processes)
-    elif processes.mesh is not None:
-        for name in IN_PIECES:
-            found = over_tensors(state[name], lambda _, one: gather_whole(one, processes))
-            if processes.is_first:
-                torch.save(found, folder / f"{name}.pt")
-    elif processes.is_first:
-        for name in IN_PIECES:
-            torch.save(state[name], folder / f"{name}.pt")
-    if processes.is_first:
-        torch.save(state["random"], folder / "random.pt")
+            if missing := [n for n in range(processes.num) if not (folder / _file_of(n)).is_file()]:
+                raise LabError(f"{folder}: process {missing[0]} wrote to another disk; share one")
+        _save(state["random"], folder / "random.pt")
         disk.write_json(folder / "progress.json", state["progress"])
+
+    processes.first(write_the_rest)
 
 
 def read_files(folder: Path) -> Checkpoint:
@@ -105,8 +113,25 @@ def _write_cuts(folder: Path, state: Checkpoint, processes: Processes) -> None:
     disk.write_json(folder / CUTS, {"layout": layout, "cuts": cuts})
 
 
+def _save(value: Any, path: Path) -> None:
+    """torch gives a full disk an error of its own kind, without the disk's name."""
+    try:
+        torch.save(value, path)
+    except RuntimeError as error:
+        free = shutil.disk_usage(path.parent).free
+        raise LabError(f"{path} could not be written, {free:,} bytes free: {error}") from error
+
+
 def _read_pieces(folder: Path) -> Checkpoint:
-    found = json.loads((folder / CUTS).read_bytes())
+    try:
+        return _pieces(folder, json.loads((folder / CUTS).read_bytes()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedArtifact(
+            f"{folder}: its {CUTS} says nothing of use; use another one"
+        ) from error
+
+
+def _pieces(folder: Path, found: dict[str, Any]) -> Checkpoint:
     data_parallel, tensor_parallel = found["layout"]
     held = [_load(folder / _file_of(rank)) for rank in range(data_parallel * tensor_parallel)]
     flat: list[dict[str, torch.Tensor]] = []
@@ -132,13 +157,9 @@ def _load(path: Path) -> Any:
     """Mapped, not read: what is not asked for stays on disk."""
     if not path.is_file():
         raise DamagedArtifact(f"{path.parent}: the checkpoint lacks {path.name}; use another one")
-    with contextlib.suppress(RuntimeError):  # files of torch's older form cannot be mapped
-        return _unpickled(path, mmap=True)
-    return _unpickled(path, mmap=False)
-
-
-def _unpickled(path: Path, *, mmap: bool) -> Any:
     try:
-        return torch.load(path, weights_only=True, map_location="cpu", mmap=mmap)
+        return torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    except RuntimeError as error:
+        raise DamagedArtifact(f"{path}: cannot be read ({error}); use another one") from error
     except pickle.UnpicklingError as error:
         raise LabError(f"{path}: holds more than tensors, so nothing of it is loaded") from error

@@ -32,7 +32,14 @@ from labkit.training.checkpoint_files import (
 from labkit.training.processes import ALONE, Processes
 
 PACKAGES = ("torch", "lightning", "numpy")
-OF_THE_LAYOUT = ("layout.", "checkpoints.", "data.micro_batch", "compute.num_threads", "name")
+OF_THE_LAYOUT = (
+    "layout.",
+    "checkpoints.",
+    "data.micro_batch",
+    "compute.attention",
+    "compute.num_threads",
+    "name",
+)
 """Fields that say how a run is computed and kept, not what: another layout may go on."""
 
 
@@ -52,8 +59,8 @@ def save_checkpoint(
                 )
             )
         )
-        form = plan.checkpoints.format
-        processes.each(lambda: write_files(temporary, state, form, processes))
+        write_files(temporary, state, plan.checkpoints.format, processes)
+        processes.first(writing.close)
     return folder
 
 

@@ -42,8 +42,8 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.allocator import reserved_bytes
 from labkit.training.gpu_kernels import kernels_of_a_gpu
 from labkit.training.optimizers import make_optimizer, parameter_groups
-from labkit.training.processes import Processes
-from labkit.training.sharding import DATA, TENSOR, shard
+from labkit.training.processes import DATA, TENSOR, Processes
+from labkit.training.sharding import shard
 from labkit.training.storages import StorageLog, from_then_on, peak
 
 TIMEOUT_SECONDS = 900

@@ -10,6 +10,7 @@ Neighbouring windows share documents, so that on few documents it is too narrow.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -113,7 +114,11 @@ class Evaluator:
     def sample_texts(
         self, model: Transformer, seed: int, context: Context = contextlib.nullcontext
     ) -> list[str]:
-        """Texts drawn after an end of text, the same for the same weights and seed."""
+        """Texts drawn after an end of text, the same for the same weights and seed.
+
+        All of one length and cut afterwards: processes that share a model must pass through it
+        equally often, whatever each of them draws.
+        """
         start = self.tokenizer.end_of_text
         assert start is not None  # shards can't be written without one
         length = min(self.plan.sample_tokens, model.config.context_length - 1)
@@ -127,9 +132,9 @@ class Evaluator:
                     length,
                     seed=seed + number,
                     temperature=self.plan.temperature,
-                    end_of_text=start,
                 )
-            texts.append(self.tokenizer.decode([n for n in ids if n != start and n < num_ids]))
+            written = itertools.takewhile(lambda token: token != start, ids)
+            texts.append(self.tokenizer.decode([token for token in written if token < num_ids]))
         return texts
 
     def _summarise(self, losses: np.ndarray, num_batches: int) -> Evaluation:

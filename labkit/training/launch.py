@@ -6,6 +6,7 @@ record is all there is to follow, and `control.json` all there is to ask with.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,12 +17,16 @@ from typing import Any
 
 from labkit.core.detached import last_lines, start_detached
 from labkit.core.errors import LabError
+from labkit.core.machine import num_cores
 from labkit.core.records.run import RUNNING, Request, RunRecord, RunStatus, open_run, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.training.settle import settle
 
 SECONDS_TO_START = 60.0
 POLL_SECONDS = 0.1
+TIME_TO_SAVE = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "600"}
+"""Seconds between SIGTERM and torchrun's SIGKILL; its own default is 30."""
+MOST_ON_ANY_MACHINE = 8
 
 
 class Run:
@@ -57,12 +62,12 @@ class Run:
         """Ask for an evaluation between two steps, now."""
         self._ask("evaluate")
 
-    def begin(self) -> Run:
+    def begin(self, *flags: str) -> Run:
         """Start it where nobody has, or go on where it was cut off; leave alone what runs, is
-        finished, or was paused or stopped by someone.
+        finished, or was paused or stopped by someone. `flags` are the trainer's own.
         """
         left_alone = ("finished", "paused", "stopped", *RUNNING)
-        return self if self.status().state in left_alone else start(self.record)
+        return self if self.status().state in left_alone else start(self.record, *flags)
 
     def resume(self) -> Run:
         """Go on from the newest good checkpoint, also after a pause or stop.
@@ -101,7 +106,7 @@ class Run:
         last = steps[-1]
         total = self.plan.num_steps
         loss = "NaN" if last["loss"] is None else f"{last['loss']:.4f}"
-        left = last["seconds"] / last["step"] * (total - last["step"])
+        left = last["seconds"] / len(steps) * (total - last["step"])
         return (
             f"{self.run_id}: step {last['step']:,} of {total:,}, loss {loss}, "
             f"about {left:.0f} s left"
@@ -151,30 +156,42 @@ def on_processes(plan: TrainingPlan, processes: int | None) -> TrainingPlan:
     return plan.with_overrides({"layout.data_parallel": processes // layout.tensor_parallel})
 
 
-def train_in_front(plan: TrainingPlan, *flags: str) -> RunStatus:
+def train_in_front(plan: TrainingPlan, *flags: str) -> tuple[RunStatus, int]:
     """All processes of the plan on this machine, until they end; what they print is shown.
 
-    SIGTERM and Ctrl-C make them end with a checkpoint. `flags` are the trainer's own.
+    SIGTERM and Ctrl-C make them end with a checkpoint. `flags` are the trainer's own. Returns how
+    the run stands, and the exit status of what was started.
     """
     record = prepare(plan).record
     arguments = [sys.executable, *_arguments(record), *flags]
-    process = subprocess.Popen(arguments, start_new_session=True)
+    environment = os.environ | TIME_TO_SAVE
+    process = subprocess.Popen(arguments, start_new_session=True, env=environment)
 
     def end(_number: int, _frame: Any) -> None:
         process.terminate()
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        process.wait()
+        exit_status = process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return record.status()
+    return record.status(), exit_status
 
 
 def _arguments(record: RunRecord) -> list[str]:
-    """Python's: the trainer on this machine, through torchrun if it has several processes."""
+    """Python's: the trainer on this machine, through torchrun if it has several processes.
+
+    Raises:
+        LabError: more of them than the machine could want.
+    """
     num_processes = Run(record).plan.layout.num_processes
+    most = max(MOST_ON_ANY_MACHINE, num_cores())
+    if num_processes > most:
+        raise LabError(
+            f"the plan is for {num_processes} processes, this machine has {num_cores()} cores; "
+            "give layout.data_parallel fewer, or `labkit slurm` for a cluster"
+        )
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     several = [*torchrun, str(num_processes)] if num_processes > 1 else []
     plan_file = str(record.folder / "plan.json")
@@ -198,7 +215,7 @@ def start(record: RunRecord, *flags: str) -> Run:
         LabError: it ended before that; with its output.
     """
     begin = record.console.stat().st_size if record.console.exists() else 0
-    process = start_detached([*_arguments(record), *flags], record.console)
+    process = start_detached([*_arguments(record), *flags], record.console, TIME_TO_SAVE)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
     while not run.is_running and time.monotonic() < deadline:

@@ -13,8 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor, Replicate
 
-from labkit.training.processes import Processes
-from labkit.training.sharding import DATA, TENSOR
+from labkit.training.processes import DATA, TENSOR, Processes
 
 
 class Cut(NamedTuple):
@@ -37,8 +36,14 @@ class Cut(NamedTuple):
         return _chunk(part, 0, self.data_parts, data_rank) if self.data_parts > 1 else part
 
     def piece_shape(self, data_rank: int, tensor_rank: int) -> tuple[int, ...]:
-        on_meta = torch.empty(self.shape, device="meta")
-        return tuple(self.piece(on_meta, data_rank, tensor_rank).shape)
+        sizes = list(self.shape)
+        if self.tensor_parts > 1:
+            _, sizes[self.tensor_dim] = _part(
+                sizes[self.tensor_dim], self.tensor_parts, tensor_rank
+            )
+        if self.data_parts > 1:
+            _, sizes[0] = _part(sizes[0], self.data_parts, data_rank)
+        return tuple(sizes)
 
     def assemble(self, piece: Callable[[int, int], torch.Tensor]) -> torch.Tensor:
         """The whole from `piece(data_rank, tensor_rank)`."""
@@ -98,7 +103,11 @@ def gather_whole(tensor: torch.Tensor, processes: Processes) -> torch.Tensor | N
 
 
 def _chunk(tensor: torch.Tensor, dim: int, parts: int, number: int) -> torch.Tensor:
-    size = tensor.shape[dim]
+    return tensor.narrow(dim, *_part(tensor.shape[dim], parts, number))
+
+
+def _part(size: int, parts: int, number: int) -> tuple[int, int]:
+    """(start, length)"""
     step = -(-size // parts)
     start = min(number * step, size)
-    return tensor.narrow(dim, start, min(step, size - start))
+    return start, min(step, size - start)

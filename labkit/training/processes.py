@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -16,8 +16,9 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from labkit.core.errors import LabError
 from labkit.plan.layout import LayoutPlan
-from labkit.training.sharding import DATA, TENSOR
 
+DATA, TENSOR = "data_parallel", "tensor_parallel"
+"""Dimensions of the grid of processes."""
 Found = TypeVar("Found")
 
 
@@ -34,26 +35,30 @@ class Processes:
         return self.rank == 0
 
     def first(self, call: Callable[[], Found]) -> Found:
-        """What the first process gets from it, on all of them; its LabError too."""
+        """What the first process gets from it, on all of them; fails on all where it fails.
+
+        Raises:
+            LabError: on the others, saying what failed on the first.
+        """
         if self.num == 1:
             return call()
-        answer: list[Found | None] = [None]
-        refusal: list[str | None] = [None]
+        answer: list[Any] = [None, None]
+        failure: Exception | None = None
         if self.is_first:
             try:
-                answer = [call()]
-            except LabError as error:
-                refusal = [str(error)]
-                dist.broadcast_object_list([None, *refusal])
-                raise
-        both = [*answer, *refusal]
-        dist.broadcast_object_list(both)
-        if both[1] is not None:
-            raise LabError(cast(str, both[1]))
-        return cast(Found, both[0])
+                answer[0] = call()
+            except Exception as error:  # whatever it is, the others wait for an answer
+                failure, answer[1] = error, str(error) or repr(error)
+        dist.broadcast_object_list(answer)
+        if failure is not None:
+            raise failure
+        if answer[1] is not None:
+            raise LabError(answer[1])
+        return answer[0]
 
     def each(self, call: Callable[[], None]) -> None:
-        """Call it on every process; fails on all of them where it fails on one.
+        """Call it on every process; fails on all of them where it fails on one. It must not wait
+        for other processes itself.
 
         Raises:
             LabError: naming the process, on those where it went well.
@@ -99,11 +104,11 @@ class Processes:
 ALONE = Processes(LayoutPlan())
 
 
-def join(layout: LayoutPlan) -> Processes:
-    """Meet the other processes of the run.
+def join(layout: LayoutPlan, device: str) -> Processes:
+    """Meet the other processes of the run; `device` as a plan has it.
 
     Raises:
-        LabError: they are not as many as the layout has.
+        LabError: they are not as many as the layout has, or more than this machine's GPUs.
     """
     started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if started != layout.num_processes:
@@ -115,16 +120,21 @@ def join(layout: LayoutPlan) -> Processes:
         )
     if started == 1:
         return ALONE
-    device = "cpu"
-    if torch.cuda.is_available():
-        device = "cuda"
+    is_on_gpus = device in ("auto", "cuda") and torch.cuda.is_available()
+    if is_on_gpus:
+        if num_local() > torch.cuda.device_count():
+            raise LabError(
+                f"{num_local()} processes for {torch.cuda.device_count()} GPUs on this machine; "
+                "start one for each, or give compute.device=cpu"
+            )
         torch.cuda.set_device(local_rank())
     if not dist.is_initialized():
-        dist.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if is_on_gpus else "gloo")
     mesh = None
     if layout.sharding == "full":
         sizes = (layout.data_parallel, layout.tensor_parallel)
-        mesh = init_device_mesh(device, sizes, mesh_dim_names=(DATA, TENSOR))
+        kind = "cuda" if is_on_gpus else "cpu"
+        mesh = init_device_mesh(kind, sizes, mesh_dim_names=(DATA, TENSOR))
     return Processes(layout, dist.get_rank(), mesh)
 
 

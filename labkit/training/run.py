@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from labkit.core import artifacts, lock
 from labkit.core.config import differences, hash_json, validate
 from labkit.core.errors import LabError
-from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
+from labkit.core.records.run import RUNNING, RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training import checkpoints, predictions, summary
@@ -41,6 +42,7 @@ from labkit.training.tracking import Tracker
 from labkit.training.trainer import make_module, make_trainer, probe_step_seconds
 
 Say = Callable[[str], None]
+SECONDS_FOR_LAST_WORDS = 5.0
 
 
 def run(
@@ -67,10 +69,10 @@ def run(
         LabError: what cannot be read or had here, another process at work on the same run, or a
             checkpoint of another plan.
     """
-    processes = join(plan.layout)
+    processes = join(plan.layout, plan.compute.device)
     facts = find_device_facts()
     plan = processes.first(lambda: settle(plan, facts))
-    run_id = processes.first(lambda: plan.run_id)  # refuses missing data by name
+    run_id = _agreed_run_id(plan, processes)
     where = folder or runs_folder() / run_id
     record = RunRecord(where) if processes.is_first else SilentRecord(where)
     if not processes.is_first:
@@ -89,6 +91,8 @@ def run(
             return record.status()
         except BaseException as error:
             record.set_status("failed", record.status().step, _reason(error, processes))
+            if not processes.is_first:
+                _let_the_first_speak(record)
             raise
 
 
@@ -97,6 +101,26 @@ def _reason(error: BaseException, processes: Processes) -> str:
     if processes.num > 1 and isinstance(error, RuntimeError) and "onnection" in line:
         return f"another process of the run ended; see its output in logs/ ({line[:120]})"
     return line
+
+
+def _agreed_run_id(plan: TrainingPlan, processes: Processes) -> str:
+    """Raises LabError where data is missing, or another than the first process has."""
+    found: list[str] = []
+    processes.each(lambda: found.append(plan.run_id))
+    for rank, other in enumerate(processes.from_all(found[0])):
+        if other != found[0]:
+            raise LabError(
+                f"process {rank} reads other data or another tokenizer than process 0 under the "
+                "same names; give all of them the same LABKIT_HOME, on a disk that they share"
+            )
+    return found[0]
+
+
+def _let_the_first_speak(record: RunRecord) -> None:
+    """torchrun ends all processes when one has ended; the first may be writing why."""
+    deadline = time.monotonic() + SECONDS_FOR_LAST_WORDS
+    while record.status().state in RUNNING and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager
@@ -146,6 +170,7 @@ class _Run:
         plan, record, processes = self.plan, self.record, self.processes
         state, source = self._find_state(resume_from)
         processes.first(self._open)
+        processes.each(self._see_record)
         if processes.first(lambda: record.read("predictions") is None):
             probed = step_seconds or probe_step_seconds(plan, self.data, processes)
             record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
@@ -203,6 +228,13 @@ class _Run:
         checkpoints.set_newer_aside(self.record.checkpoints, folder)
         return folder
 
+    def _see_record(self) -> None:
+        if not self.record.is_there:
+            raise LabError(
+                f"{self.record.folder} of the first process is not seen here; put LABKIT_HOME on a "
+                "disk that all processes share"
+            )
+
     def _open(self) -> None:
         if not self.record.log_file.is_file():
             self._open_record()
@@ -235,23 +267,25 @@ class _Run:
         found: dict[str, Any] = {}
         hashes = self._hashes(module, run)
         held = self.processes.from_all(held_bytes(module))
-        if not self.processes.is_first:
-            return RunStatus(state=state, step=step, reason=reason)
-        recorder.flush()
-        record.write("processes", held)
-        if state == "finished":
-            found = summary.result(plan, record, module, hashes)
-            record.write("result", found)
-            took = summary.timing(plan, record, recorder.clock, self.memory_before, self.gpu_name)
-            record.write("timing", took)
-        synced = recorder.tracker.finish(found, state)
-        recorder.event(step, ending)
-        recorder.flush()
-        record.set_status(state, step, reason)
-        self.say(f"{ending} (step {step:,})")
-        if synced:
-            self.say(synced)
-        return record.status()
+
+        def write_the_end() -> RunStatus:
+            recorder.flush()
+            record.write("processes", held)
+            if state == "finished":
+                found.update(summary.result(plan, record, module, hashes))
+                record.write("result", found)
+                clock, before = recorder.clock, self.memory_before
+                record.write("timing", summary.timing(plan, record, clock, before, self.gpu_name))
+            synced = recorder.tracker.finish(found, state)
+            recorder.event(step, ending)
+            recorder.flush()
+            record.set_status(state, step, reason)
+            self.say(f"{ending} (step {step:,})")
+            if synced:
+                self.say(synced)
+            return record.status()
+
+        return self.processes.first(write_the_end)  # torchrun would end it when others end
 
     def _hashes(self, module: TrainingModule, run: RunState) -> dict[str, str]:
         """Of the state; of several processes a hash over theirs, in order."""

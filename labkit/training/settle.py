@@ -16,7 +16,8 @@ import time
 import torch
 
 from labkit.core import artifacts, disk
-from labkit.core.config import hash_json
+from labkit.core.config import hash_json, validate
+from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
 from labkit.model.attention import KERNELS
 from labkit.model.block import Block
@@ -40,7 +41,10 @@ def settle(plan: TrainingPlan, facts: DeviceFacts | None = None) -> TrainingPlan
         found = {"attention": kernel, "num_threads": compute.num_threads or _share_of_cores(plan)}
     else:
         found = _measured(plan, compute)
-    return plan.model_copy(update={"compute": compute.model_copy(update=found)})
+    if compute.device == "mps" and plan.layout.num_processes > 1:
+        raise LabError("an Apple GPU is not shared by processes; give compute.device=cpu")
+    settled = compute.model_copy(update=found)
+    return validate(TrainingPlan, plan.model_dump() | {"compute": settled.model_dump()})
 
 
 def _measured(plan: TrainingPlan, compute: ComputePlan) -> dict[str, str | int]:

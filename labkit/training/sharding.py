@@ -15,6 +15,7 @@ head are one more, whose gathered weights stay from the forward to the backward 
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import torch
@@ -40,8 +41,9 @@ from labkit.core.errors import LabError
 from labkit.model.transformer import Transformer
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.plan import TrainingPlan
+from labkit.training.pieces import local
+from labkit.training.processes import DATA, TENSOR
 
-DATA, TENSOR = "data_parallel", "tensor_parallel"
 LARGEST_SHARE = 1.02
 """Of the share of parameters that a process should hold: norms and uneven cuts take a little."""
 
@@ -110,6 +112,8 @@ class _Whole(ParallelStyle):
 
 def _prepare(block: nn.Module, layout: LayoutPlan) -> None:
     """On the method, not by a wrapping module, so that parameters keep their names."""
+    if layout.recompute == "none" and not layout.compile_blocks:
+        return
     forward = block.forward
     if layout.recompute != "none":
         contexts = {"selective": {"context_fn": _keep_some}, "full": {}}[layout.recompute]
@@ -171,7 +175,7 @@ def _check(model: Transformer, layout: LayoutPlan) -> None:
         if weight.ndim < 2 or is_whole_key or name.startswith("positions."):
             parts = layout.data_parallel  # cut by FSDP2 alone
         total += weight.numel() / parts
-        held += _local(weight).numel()
+        held += local(weight).numel()
     if held > LARGEST_SHARE * total + _rounding(model, layout):
         raise LabError(
             f"a process holds {held:,} parameters where its share is {total:,.0f}; the layout "
@@ -181,9 +185,5 @@ def _check(model: Transformer, layout: LayoutPlan) -> None:
 
 def _rounding(model: nn.Module, layout: LayoutPlan) -> int:
     """Where rows don't divide evenly a process holds one more of a matrix' rows."""
-    rows = [weight[:1].numel() for weight in model.parameters() if weight.ndim]
+    rows = [math.prod(weight.shape[1:]) for weight in model.parameters()]
     return sum(rows) * (layout.num_processes > 1)
-
-
-def _local(weight: torch.Tensor) -> torch.Tensor:
-    return weight.to_local() if isinstance(weight, DTensor) else weight

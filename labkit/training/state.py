@@ -96,6 +96,8 @@ def _optimizer_state(saved: dict[str, Any], module: TrainingModule) -> dict[str,
                     moment = torch.empty_like(weight)
                     fill(moment, found, module.processes)
                     found = moment
+                elif isinstance(found, torch.Tensor):
+                    found = found.to(weight.device)  # step counts: Lightning leaves them behind
                 state[number][name] = found
     return {"state": state, "param_groups": saved["param_groups"]}
 

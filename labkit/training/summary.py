@@ -35,14 +35,16 @@ def timing(
 ) -> dict[str, Any]:
     """Seconds, memory and money, and how the predictions did."""
     seconds, of_steps = clock.elapsed, clock.of_steps
-    tokens = plan.num_steps * plan.tokens_per_step
+    num_steps = len(record.rows("step"))  # fewer where another run's checkpoint was the start
+    tokens = num_steps * plan.tokens_per_step
+    is_whole = num_steps == plan.num_steps
     price = plan.budget.usd_per_hour
     predicted = record.read("predictions")
     measured = {
         "parameters": record.read("result")["parameters"],
-        "seconds_of_steps": of_steps,
+        "seconds_of_steps": of_steps if is_whole else None,
         "memory_bytes": predictions.peak_memory_bytes(plan.compute.device) - memory_before,
-        "usd": seconds / 3600 * price if price else None,
+        "usd": seconds / 3600 * price if price and is_whole else None,
     }
     return {
         "seconds": seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import Any
 
@@ -118,6 +119,8 @@ def probe_step_seconds(
     steps = min(NUM_PROBE_STEPS, plan.num_steps)
     trainer = make_trainer(plan, steps, timer, processes)
     trainer.fit(make_module(plan, processes), StepBatches(data, 0, steps, processes))
+    del trainer
+    gc.collect()  # or the probe's model would stay beside the real one
     return timer.seconds[NUM_WARMUP_STEPS:] or timer.seconds
 
 

@@ -46,7 +46,7 @@ def main() -> None:
     quieten()
     torch.set_num_threads(1)
     plan = TrainingPlan.model_validate_json(Path(sys.argv[1]).read_text())
-    processes = join(plan.layout)
+    processes = join(plan.layout, plan.compute.device)
     data = TrainingData(plan)
     watch = Watch()
     watch.start()

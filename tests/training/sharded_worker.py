@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import quieten
 from labkit.training.run import run
 
+UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
+
 
 def main() -> None:
     quieten()
     for case in json.loads(Path(sys.argv[1]).read_text()):
         started = time.perf_counter()
         folder = Path(case["folder"])
+        if case["file_bytes"] and os.environ["RANK"] == "0":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (case["file_bytes"], UNLIMITED[1]))
         try:
             run(
                 TrainingPlan.model_validate(case["plan"]),
@@ -28,8 +33,10 @@ def main() -> None:
                 say=lambda _: None,
                 **_paths(case["keywords"]),
             )
-        except LabError:
-            (folder / "refused.txt").write_text(traceback.format_exc())
+        except (LabError, OSError) as error:
+            (folder / f"refused-{os.environ['RANK']}.txt").write_text(str(error))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
         print(folder.name, f"{time.perf_counter() - started:.1f} s", flush=True)
 
 

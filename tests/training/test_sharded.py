@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from labkit.cli import main
 from labkit.core.records.run import RunRecord
 from labkit.model.presets import PRESETS
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
 from labkit.training.checkpoints import (
     checkpoint_folder,
-    consolidate,
     first_difference,
     load_checkpoint,
 )
@@ -56,6 +56,21 @@ def plan_of(data: dict[str, Any], recipe: str, **changes: Any) -> TrainingPlan:
     """Not clipped: a norm summed in another order would differ in its last bit."""
     base = {"optimizer.clip_norm": None, "checkpoints.keep": 100}
     return with_recipe(tiny_plan(data, STEPS), recipe).with_overrides({**base, **changes})
+
+
+BLOCKS: dict[str, dict[str, Any]] = {
+    "one key head": {"model.num_kv_heads": 1},
+    "normed heads": {"model.qk_norm": True, "model.norm": "rmsnorm"},
+    "norms after": {"model.norm_placement": "post"},
+    "parallel parts": {"model.block": "parallel", "model.feed_forward": "relu_squared"},
+    "biases": {
+        "model.qkv_bias": True,
+        "model.attention_output_bias": True,
+        "model.feed_forward_bias": True,
+        "model.norm_bias": True,
+    },
+    "uneven": {"model.d_model": 35, "model.d_ff": 70},
+}
 
 
 def wide(plan: TrainingPlan) -> TrainingPlan:
@@ -108,13 +123,15 @@ class Cases:
         self.home, self.num_processes = home, num_processes
         self.cases: list[dict[str, Any]] = []
 
-    def add(self, name: str, plan: TrainingPlan, **keywords: Any) -> None:
+    def add(self, name: str, plan: TrainingPlan, file_bytes: int = 0, **keywords: Any) -> None:
+        """`file_bytes`: the first process can write no larger file."""
         folder = self.home / "sharded" / name
         self.cases.append(
             {
                 "plan": plan.with_overrides({"name": name}).model_dump(mode="json"),
                 "folder": str(folder),
                 "keywords": keywords,
+                "file_bytes": file_bytes,
             }
         )
 
@@ -193,6 +210,14 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
             cases.add(f"wide-{optimizer}-{layout}", wide(plan), until=2)
         for change, fields in CHANGES.items():
             cases.add(f"{optimizer}-{change}", plan_of(data, recipe, **LAYOUTS["fsdp"], **fields))
+    for variant, fields in BLOCKS.items():
+        plan = plan_of(data, "gpt2", **LAYOUTS["tp"], **fields)
+        cases.add(variant, plan.with_overrides({"optimizer.matrices": "muon"}))
+    missing = str(home / "nowhere")
+    cases.add("missing", plan_of(data, "gpt2", **LAYOUTS["fsdp"]), resume_from=missing)
+    for form in ("sharded", "consolidated"):
+        plan = plan_of(data, "gpt2", **LAYOUTS["fsdp"], **{"checkpoints.format": form})
+        cases.add(f"full-{form}", plan, file_bytes=60_000)
     for preset, plan in families(data).items():
         for layout in ("fsdp", "tp"):
             cases.add(f"{preset}-{layout}", plan.with_overrides(LAYOUTS[layout]))
@@ -290,6 +315,25 @@ def test_each_process_holds_its_share(optimizer, layout, share, on_four):
             assert own[part] == pytest.approx(share * whole[part], rel=0.02), part
 
 
+@pytest.mark.parametrize("variant", BLOCKS)
+def test_every_kind_of_block_is_cut_right(variant, on_two):
+    record = record_of(on_two, variant)
+    assert farthest(record, alone(on_two, plan_in(record), variant)) < 1e-5
+
+
+def test_what_fails_on_one_process_fails_on_all_and_the_next_run_starts(on_two):
+    def refusals(name: str) -> list[str]:
+        return [(on_two / "sharded" / name / f"refused-{n}.txt").read_text() for n in (0, 1)]
+
+    for text in refusals("missing"):
+        assert "nowhere: no manifest.json" in text
+    for form in ("sharded", "consolidated"):
+        for text in refusals(f"full-{form}"):
+            assert "could not be written" in text
+            assert "bytes free" in text
+        assert not list((on_two / "sharded" / f"full-{form}" / "checkpoints").iterdir())
+
+
 @pytest.mark.parametrize("layout", ["fsdp", "tp"])
 def test_every_family_of_presets_learns(layout, on_two, data):
     for preset in families(data):
@@ -313,7 +357,8 @@ def test_one_process_goes_on_from_shards_and_from_their_consolidation(on_two, da
     plan = plan_of(data, "modern", **ALONE)
     unbroken = record_of(on_two, "muon-fsdp")
     start = half_of(on_two, "muon-fsdp")
-    for number, folder in enumerate((start, consolidate(start, tmp_path / "one-file"))):
+    assert main(["consolidate", str(start), str(tmp_path / "one-file")]) == 0
+    for number, folder in enumerate((start, tmp_path / "one-file")):
         record = RunRecord(tmp_path / str(number))
         run(plan, record.folder, resume_from=folder, step_seconds=[0.01], say=lambda _: None)
         assert losses(record) == pytest.approx(losses(unbroken)[10:], abs=1e-6)
