@@ -34,7 +34,10 @@ def run_request(request: dict[str, Any]) -> dict[str, str]:
         return {"state": "failed", "reason": _one_line(reason)}
     except CellTimeoutError:
         limit = request["cell_timeout"]
-        return {"state": "timed out", "reason": f"a cell took longer than {limit} s"}
+        return {
+            "state": "timed out",
+            "reason": f"a cell took longer than {limit} s; run again, it goes on",
+        }
     except DeadKernelError:
         return {"state": "kernel died", "reason": "the kernel died (killed, or out of memory)"}
     except RuntimeError as error:

@@ -1,4 +1,7 @@
-"""Train a plan in this process, in as many as its layout has, or detached in its own."""
+"""Train a plan in as many processes as its layout says (--set layout.data_parallel=2), or detached.
+
+A run's plan in another layout: --params RUN/plan.json --set ... --resume-from CHECKPOINT.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if plan.layout.num_processes > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
         from labkit.training.launch import train_in_front
 
-        status, exit_status = train_in_front(plan, *flags)
-        if status.state in ("finished", "paused", "stopped"):
-            return 0
-        return EXIT_STATUS.get(status.state, exit_status or 1)
+        return train_in_front(plan, *flags)
     from labkit.training.run import run
 
     quieten()

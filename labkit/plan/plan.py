@@ -136,5 +136,8 @@ def _next_multiple(size: int, of: int) -> int:
 def _content_hash(name: str) -> str:
     folder = artifacts.home() / name
     if not artifacts.exists(folder):
-        raise LabError(f"{folder}: no such shards or tokenizer; run notebooks/20 again")
+        raise LabError(
+            f"{folder}: no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME to the "
+            "folder that has them"
+        )
     return artifacts.read_manifest(folder, verify=False).content_hash

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 TEXT = "#767676"
 GRID = "rgba(128,128,128,0.25)"
 BAND = "rgba(59,125,216,0.20)"
-SERIES = ["#3b7dd8", "#d9622b", "#2a9d6a", "#b0569c", "#9a7d0a", "#5f6f8c"]
+SERIES = ["#3b7dd8", "#d9622b", "#2a9d6a", "#b0569c", "#9a7d0a", "#5f6f8c", "#c43f58", "#1b8a9a"]
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 
 

@@ -18,6 +18,7 @@ from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 
 EXIT_STATUS = {"failed": 1, "interrupted": 143}
+EXIT_STATUS_FILE = "LABKIT_EXIT_STATUS_FILE"
 
 
 def main() -> int:
@@ -52,9 +53,20 @@ def main() -> int:
             say=lambda line: print(line, flush=True),
         )
     except LabError as error:
-        print(f"labkit.training: {error}", file=sys.stderr)
-        return 2
-    return EXIT_STATUS.get(status.state, 0)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"labkit.training: {error}", file=sys.stderr)
+        return _told(2)
+    return _told(EXIT_STATUS.get(status.state, 0))
+
+
+def _told(exit_status: int) -> int:
+    """Told to who started this and asked for it: torchrun would turn it into 1 and a traceback."""
+    path = os.environ.get(EXIT_STATUS_FILE)
+    if path is None:
+        return exit_status
+    if os.environ.get("RANK", "0") == "0":
+        Path(path).write_text(str(exit_status))
+    return 0
 
 
 def _write_beside(folder: Path) -> None:

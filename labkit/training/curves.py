@@ -6,6 +6,7 @@ from typing import Any
 
 from labkit.core.records.run import RUNNING
 from labkit.cost.flops import model_flops_utilization
+from labkit.plan.plan import TrainingPlan
 from labkit.plots.training import Curve, Point
 from labkit.training.launch import Run
 
@@ -57,6 +58,7 @@ class FollowedRun:
         return {
             "run": self.run.run_id,
             "state": " · ".join(filter(None, [self.status.state, self.status.reason])),
+            **_processes(self.plan),
             "step": f"{step:,} of {self.plan.num_steps:,}",
             "training loss": f"{last['loss']:.4f}" if last and last["loss"] is not None else "-",
             "validation loss": self._validation(),
@@ -101,6 +103,14 @@ class FollowedRun:
         self.evaluations: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.status = self.run.status()
+
+
+def _processes(plan: TrainingPlan) -> dict[str, str]:
+    layout = plan.layout
+    if layout.num_processes == 1:
+        return {}
+    degrees = f"data parallel {layout.data_parallel} x tensor parallel {layout.tensor_parallel}"
+    return {"processes": f"{layout.num_processes}: {degrees}"}
 
 
 def _shown(value: float | None) -> str:

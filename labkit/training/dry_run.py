@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -32,13 +33,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule
 
-from labkit.core.config import validate
 from labkit.core.errors import LabError
 from labkit.cost.memory import PARTS, training_memory
 from labkit.cost.plan_cost import memory_config
 from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
+from labkit.training.__main__ import quieten, read_plan
 from labkit.training.allocator import reserved_bytes
 from labkit.training.gpu_kernels import kernels_of_a_gpu
 from labkit.training.optimizers import make_optimizer, parameter_groups
@@ -76,7 +77,7 @@ def dry_run(plan: TrainingPlan) -> DryRun:
         path = Path(folder) / "plan.json"
         path.write_text(plan.model_dump_json(), "utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "labkit.training.dry_run", str(path)],
+            [sys.executable, "-m", "labkit.training.dry_run", str(path), "--json"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -91,7 +92,7 @@ def dry_run(plan: TrainingPlan) -> DryRun:
 
 
 def dry_run_table(plan: TrainingPlan, found: DryRun) -> list[dict[str, Any]]:
-    """Part by part beside the closed form, in GiB."""
+    """Part by part beside the closed form."""
     memory = memory_config(plan)
     closed = training_memory(plan.model, memory, plan.sequence_length, plan.layout.num_processes)
     rows = [(part, closed[part], found.parts[part]) for part in PARTS]
@@ -99,9 +100,9 @@ def dry_run_table(plan: TrainingPlan, found: DryRun) -> list[dict[str, Any]]:
     return [
         {
             "part": part,
-            "closed form GiB": round(ours / 2**30, 3),
-            "dry run GiB": round(theirs / 2**30, 3),
-            "difference GiB": round((theirs - ours) / 2**30, 3),
+            "closed form, GB": round(ours / 1e9, 3),
+            "dry run, GB": round(theirs / 1e9, 3),
+            "difference, GB": round((theirs - ours) / 1e9, 3),
         }
         for part, ours, theirs in rows
     ]
@@ -253,12 +254,36 @@ def _refuse_stored_scores(plan: TrainingPlan, log: StorageLog) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m labkit.training.dry_run", description=__doc__)
-    parser.add_argument("plan", type=Path, help="plan.json")
+    parser = argparse.ArgumentParser(
+        prog="python -m labkit.training.dry_run",
+        description="Peak memory of one process of a plan, without its cluster and its data.",
+    )
+    parser.add_argument("plan", type=Path, help="plan.json, or parameters as a panel saves them")
+    parser.add_argument("--json", action="store_true", help="bytes, for programs")
     arguments = parser.parse_args()
-    plan = validate(TrainingPlan, json.loads(arguments.plan.read_text("utf-8")))
-    print(json.dumps(asdict(measure(plan))))
+    quieten()
+    logging.getLogger("torch.distributed.tensor").setLevel(logging.ERROR)
+    try:
+        plan = read_plan(arguments.plan)
+        found = measure(plan)
+    except LabError as error:
+        print(f"labkit.training.dry_run: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(asdict(found)) if arguments.json else _report(plan, found))
     return 0
+
+
+def _report(plan: TrainingPlan, found: DryRun) -> str:
+    lines = [f"one of {plan.layout.num_processes} processes at its peak, GB"]
+    for row in dry_run_table(plan, found):
+        part, closed, dry, _ = row.values()
+        lines.append(f"  {part:<18}{dry:>10.3f}   closed form {closed:>10.3f}")
+    held = [size / 1e9 for size in (found.reserved_bytes, found.reserved_expandable_bytes)]
+    lines.append(
+        f"held by torch's allocator: {held[0]:.3f}, with expandable_segments {held[1]:.3f}"
+    )
+    lines += [f"ignored: {name}" for name in found.ignored]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,22 +10,24 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from labkit.core.detached import last_lines, start_detached
 from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
 from labkit.core.records.run import RUNNING, Request, RunRecord, RunStatus, open_run, runs_folder
 from labkit.plan.plan import TrainingPlan
+from labkit.training.__main__ import EXIT_STATUS_FILE
 from labkit.training.settle import settle
 
 SECONDS_TO_START = 60.0
 POLL_SECONDS = 0.1
-TIME_TO_SAVE = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "600"}
-"""Seconds between SIGTERM and torchrun's SIGKILL; its own default is 30."""
+TIME_TO_SAVE = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "600", "OMP_NUM_THREADS": "1"}
+"""Seconds between SIGTERM and torchrun's SIGKILL, 30 by default; and no word of torchrun's on
+threads, which a plan settles."""
 MOST_ON_ANY_MACHINE = 8
 
 
@@ -34,6 +36,9 @@ class Run:
 
     def __init__(self, record: RunRecord):
         self.record = record
+
+    def __repr__(self) -> str:
+        return f"<run {self.run_id}: {self.status().state}>"
 
     @property
     def run_id(self) -> str:
@@ -123,6 +128,7 @@ class Run:
 
 def prepare(plan: TrainingPlan, folder: Path | None = None) -> Run:
     """The plan's run, settled and written down, waiting to begin; one that is there as it is."""
+    plan.inputs()  # refused at once, before anything is measured
     settled = settle(plan)
     record = RunRecord(folder or runs_folder() / settled.run_id)
     if not record.is_there:
@@ -156,27 +162,33 @@ def on_processes(plan: TrainingPlan, processes: int | None) -> TrainingPlan:
     return plan.with_overrides({"layout.data_parallel": processes // layout.tensor_parallel})
 
 
-def train_in_front(plan: TrainingPlan, *flags: str) -> tuple[RunStatus, int]:
+def train_in_front(plan: TrainingPlan, *flags: str) -> int:
     """All processes of the plan on this machine, until they end; what they print is shown.
 
-    SIGTERM and Ctrl-C make them end with a checkpoint. `flags` are the trainer's own. Returns how
-    the run stands, and the exit status of what was started.
+    SIGTERM and Ctrl-C make them end with a checkpoint. `flags` are the trainer's own. Returns the
+    exit status that one process would have.
     """
     record = prepare(plan).record
     arguments = [sys.executable, *_arguments(record), *flags]
-    environment = os.environ | TIME_TO_SAVE
-    process = subprocess.Popen(arguments, start_new_session=True, env=environment)
-
-    def end(_number: int, _frame: Any) -> None:
-        process.terminate()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        exit_status = process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return record.status(), exit_status
+    signals: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: signals.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "status"
+        environment = os.environ | TIME_TO_SAVE | {EXIT_STATUS_FILE: str(told)}
+        try:
+            process = subprocess.Popen(arguments, start_new_session=True, env=environment)
+            while process.poll() is None:
+                if signals and record.status().state == "running":
+                    record.ask("pause")  # again and again: a start takes away what was asked before
+                time.sleep(POLL_SECONDS)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        exit_status = int(told.read_text()) if told.is_file() else process.returncode or 1
+    return 128 + signals[0] if signals and exit_status == 0 else exit_status
 
 
 def _arguments(record: RunRecord) -> list[str]:
@@ -186,8 +198,7 @@ def _arguments(record: RunRecord) -> list[str]:
         LabError: more of them than the machine could want.
     """
     num_processes = Run(record).plan.layout.num_processes
-    most = max(MOST_ON_ANY_MACHINE, num_cores())
-    if num_processes > most:
+    if num_processes > max(MOST_ON_ANY_MACHINE, num_cores()):
         raise LabError(
             f"the plan is for {num_processes} processes, this machine has {num_cores()} cores; "
             "give layout.data_parallel fewer, or `labkit slurm` for a cluster"

@@ -66,7 +66,11 @@ def layout_rows(layouts: Layouts) -> list[Row]:
         run = layouts.runs[name]
         found = _held(run.record.read("processes"), whole)
         rows.append(
-            {"layout": name, **found, "losses differ by at most": f"{_farthest(run, layouts):.1g}"}
+            {
+                "layout": name,
+                **found,
+                "losses differ by at most, nats": f"{_farthest(run, layouts):.1g}",
+            }
         )
     return rows
 
@@ -110,7 +114,7 @@ def _held(processes: list[dict[str, int]], whole: list[dict[str, int]]) -> Row:
     most = max(processes, key=lambda one: sum(one.values()))
     share = sum(most.values()) / sum(whole[0].values())
     row: Row = {f"{part}, MB": round(most[part] / 1e6, 2) for part in PARTS}
-    return row | {"share of one process": f"{share:.3f}"}
+    return row | {"share of one process": f"{share:.4f}"}
 
 
 def _farthest(run: Run, layouts: Layouts) -> float:

@@ -30,6 +30,7 @@ from labkit.training.tracking import Tracker
 
 FLUSH_SECONDS = 0.5
 POLL_SECONDS = 0.2
+SECONDS_BETWEEN_LINES = 15.0
 End = tuple[State, str]
 GO_ON, EVALUATE, END = range(3)
 ASKED: dict[str, State] = {"pause": "paused", "stop": "stopped"}
@@ -98,8 +99,9 @@ class Recorder(lightning.Callback):
         self.processes = ALONE
         self.outcome: End | None = None
         self.rows: list[dict[str, Any]] = []
+        self.say: Callable[[str], None] = lambda _: None
         self._seen_step = 0
-        self._flushed = self._polled = time.perf_counter()
+        self._flushed = self._polled = self._said = time.perf_counter()
         self._signal = 0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -129,6 +131,13 @@ class Recorder(lightning.Callback):
             trainer.should_stop = True
         if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self.flush()
+        if time.perf_counter() - self._said > SECONDS_BETWEEN_LINES:
+            self._said = time.perf_counter()
+            left = (self.plan.num_steps - facts.step) * self.clock.of_steps / facts.step
+            total = f"{self.plan.num_steps:,}"
+            self.say(
+                f"step {facts.step:,} of {total}, loss {facts.loss:.4f}, about {left:.0f} s left"
+            )
 
     def _agree(self, end: End | None) -> tuple[int, End | None]:
         """What all processes do next, whichever of them has a reason to."""

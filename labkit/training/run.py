@@ -71,6 +71,7 @@ def run(
     """
     processes = join(plan.layout, plan.compute.device)
     facts = find_device_facts()
+    processes.each(lambda: _refuse_missing_data(plan))
     plan = processes.first(lambda: settle(plan, facts))
     run_id = _agreed_run_id(plan, processes)
     where = folder or runs_folder() / run_id
@@ -101,6 +102,11 @@ def _reason(error: BaseException, processes: Processes) -> str:
     if processes.num > 1 and isinstance(error, RuntimeError) and "onnection" in line:
         return f"another process of the run ended; see its output in logs/ ({line[:120]})"
     return line
+
+
+def _refuse_missing_data(plan: TrainingPlan) -> None:
+    """Before anything is measured on it."""
+    plan.inputs()
 
 
 def _agreed_run_id(plan: TrainingPlan, processes: Processes) -> str:
@@ -192,6 +198,7 @@ class _Run:
             self.data.samples,
             Clock.going_on(record.rows("step")),
         )
+        recorder.say = self.say
         self._say_start(module, source)
         recorder.event(module.facts.step, f"start{f' from {source}' if source else ''}")
         record.set_status("running", module.facts.step)
@@ -211,9 +218,13 @@ class _Run:
         """Verified by the first process, read by all."""
         folder = self.processes.first(self._newest_good)
         if folder is not None:
+            if resume_from is not None:
+                self.say(f"this run has {folder.name} of its own; {resume_from} is left alone")
             return checkpoints.load_checkpoint(folder, self.plan, verify=False), folder.name
         if resume_from is None:
             return None, ""
+        if not resume_from.is_dir():
+            raise LabError(f"{resume_from}: no such checkpoint; give a folder step-... of a run")
         self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
         state = checkpoints.load_checkpoint(
             resume_from, self.plan, of_any_layout=True, verify=False

@@ -166,16 +166,20 @@ def test_in_a_process_of_its_own_it_finds_the_same_and_says_what_it_ignored():
     assert found.parts == measure(plan).parts
     table = dry_run_table(plan, found)
     assert [row["part"] for row in table] == [*PARTS, "all"]
-    assert table[-1]["dry run GiB"] == pytest.approx(found.peak_bytes / 2**30, abs=0.001)
+    assert table[-1]["dry run, GB"] == pytest.approx(found.peak_bytes / 1e9, abs=0.001)
 
 
-def test_the_command_prints_one_line_of_json(tmp_path, monkeypatch, capsys):
-    path = tmp_path / "plan.json"
-    path.write_text(plan_of(samples=1).model_dump_json())
-    monkeypatch.setattr("sys.argv", ["dry_run", str(path)])
-    assert main() == 0
-    found = json.loads(capsys.readouterr().out)
+def test_the_command_prints_a_report_or_one_line_of_json(tmp_path, monkeypatch, capsys):
+    path = plan_of(samples=1).save_parameters(tmp_path / "plan.yaml")
+    for flags in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", ["dry_run", str(path), *flags])
+        assert main() == 0
+    report, line = capsys.readouterr().out.rsplit("\n{", 1)
+    found = json.loads("{" + line)
     assert sum(found["parts"].values()) == found["peak_bytes"]
+    assert f"all{found['peak_bytes'] / 1e9:>25.3f}" in report
+    monkeypatch.setattr("sys.argv", ["dry_run", str(tmp_path / "none.json")])
+    assert main() == 2
 
 
 def test_a_process_of_a_group_is_sent_to_one_of_its_own():
