@@ -71,6 +71,12 @@ def test_speeds_are_those_of_the_committed_results():
         shown_ratio(named("corpus_statistics", "shared figures")),
         shown_ratio(named("corpus_statistics", "whitespace words")),
         shown_ratio(results("trainer")),
+        *(shown_ratio(record) for record in results("sharding")[:2]),
+        *(
+            f"{record['median_absolute_error']:.1%}"
+            for record in results("memory")
+            if "idle pools" in record["name"] or "expandable" in record["name"]
+        ),
         f"{named('slider', 'cost panel')['ours_cpu_ms']['median']:.0f} ms",
         f"{named('imports', '--help')['ours']['cpu_s']:.2g} s",
         f"{named('imports', 'labkit import lab')['ours']['cpu_s'] * 1000:.0f} ms",
