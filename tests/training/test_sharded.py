@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 pytestmark = pytest.mark.xdist_group("sharded")
 WORKER = Path(__file__).with_name("sharded_worker.py")
+WORKER_NAME = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 STEPS = 20
 RECIPES = {"adamw": "gpt2", "muon": "modern"}
 ALONE = {"data.micro_batch": 2}
@@ -136,7 +140,10 @@ class Cases:
         )
 
     def run(self) -> None:
+        """Once, also where tests are dealt to several workers."""
         path = self.home / f"cases-{self.num_processes}.json"
+        if path.with_suffix(".done").exists():
+            return
         path.write_text(json.dumps(self.cases))
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         done = subprocess.run(
@@ -148,6 +155,7 @@ class Cases:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        path.with_suffix(".done").touch()
 
 
 def record_of(home: Path, name: str) -> RunRecord:
@@ -160,7 +168,7 @@ def losses(record: RunRecord) -> list[float]:
 
 def alone(home: Path, plan: TrainingPlan, name: str, **keywords: Any) -> RunRecord:
     """The same slices on one process."""
-    folder = home / "alone" / name
+    folder = home / ("alone" if name == "whole" else f"alone-{WORKER_NAME}") / name
     if not (folder / "result.json").is_file():
         one = plan.model_dump() | {"layout": {}, "name": name}
         one["data"]["micro_batch"] = plan.micro_batch
@@ -185,12 +193,26 @@ def farthest(one: RunRecord, other: RunRecord) -> float:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sharded")
+    """One for all workers of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if WORKER_NAME == "alone" else base.parent) / "sharded"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def alone_at_work(home: Path) -> Iterator[None]:
+    with (home / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def data(home: Path) -> dict[str, Any]:
-    return write_tiny_corpus(home)
+def data(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Names in that home; another worker may be reading what it wrote there."""
+    with alone_at_work(home):
+        is_there = (home / "shards").is_dir()
+        return write_tiny_corpus(tmp_path_factory.mktemp("again") if is_there else home)
 
 
 @pytest.fixture(autouse=True)
@@ -222,14 +244,15 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
         for layout in ("fsdp", "tp"):
             cases.add(f"{preset}-{layout}", plan.with_overrides(LAYOUTS[layout]))
     whole = plan_of(data, "modern", **LAYOUTS["fsdp"])
-    alone(home, whole, "whole", save_at=(10,))
     one_file = whole.with_overrides({"checkpoints.format": "consolidated"})
     cases.add("consolidated", one_file, save_at=[10])
     for start, layout in RESUMED:
         changes = LAYOUTS.get(layout, {})
         plan = plan_of(data, "modern", **changes)
         cases.add(f"{start}-to-{layout}", plan, resume_from=str(half_of(home, start)))
-    cases.run()
+    with alone_at_work(home):
+        alone(home, whole, "whole", save_at=(10,))
+        cases.run()
     return home
 
 
@@ -260,7 +283,8 @@ def on_four(on_two: Path, data: dict[str, Any]) -> Path:
     cases.add(
         "muon-fsdp-to-both", plan_of(data, "modern", **LAYOUTS["both"]), resume_from=str(start)
     )
-    cases.run()
+    with alone_at_work(on_two):
+        cases.run()
     return on_two
 
 
