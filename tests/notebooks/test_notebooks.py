@@ -96,7 +96,8 @@ def test_training_trains_two_recipes_predicts_and_proves_its_resume(tmp_path, la
         [own["weights"] / whole["weights"] for own in json.loads(path.read_text())]
         for path in (lab_home / "layouts").glob("*/processes.json")
     ]
-    assert sorted(map(max, shares)) == pytest.approx([0.5, 0.5, 1.0], abs=0.02)
+    one_head_is_not_cut = [0.5, 1.0]
+    assert sorted(map(max, shares)) == pytest.approx(one_head_is_not_cut, abs=0.02)
     report = (job.folder / "report.html").read_text()
     assert "Each layout read the same samples. Over the first 10 steps" in report
     assert "Inconclusive as to the recipes" in report
