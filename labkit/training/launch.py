@@ -169,7 +169,7 @@ def train_in_front(plan: TrainingPlan, *flags: str) -> int:
     exit status that one process would have.
     """
     record = prepare(plan).record
-    arguments = [sys.executable, *_arguments(record), *flags]
+    arguments = [sys.executable, *trainer_arguments(record), *flags]
     signals: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: signals.append(number))
@@ -188,10 +188,11 @@ def train_in_front(plan: TrainingPlan, *flags: str) -> int:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         exit_status = int(told.read_text()) if told.is_file() else process.returncode or 1
-    return 128 + signals[0] if signals and exit_status == 0 else exit_status
+    has_paused = exit_status == 0 and record.status().state != "finished"
+    return 128 + signals[0] if signals and has_paused else exit_status
 
 
-def _arguments(record: RunRecord) -> list[str]:
+def trainer_arguments(record: RunRecord) -> list[str]:
     """Python's: the trainer on this machine, through torchrun if it has several processes.
 
     Raises:
@@ -226,7 +227,7 @@ def start(record: RunRecord, *flags: str) -> Run:
         LabError: it ended before that; with its output.
     """
     begin = record.console.stat().st_size if record.console.exists() else 0
-    process = start_detached([*_arguments(record), *flags], record.console, TIME_TO_SAVE)
+    process = start_detached([*trainer_arguments(record), *flags], record.console, TIME_TO_SAVE)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
     while not run.is_running and time.monotonic() < deadline:

@@ -55,10 +55,11 @@ class Milestones:
 
 @dataclass
 class Clock:
-    """Seconds of the whole run, those before a resume included: of steps, and of everything."""
+    """Seconds of the whole record, those before a resume included: of steps, and of everything."""
 
     steps_before: float = 0.0
     before: float = 0.0
+    num_steps: int = 0
     started: float = field(default_factory=time.perf_counter)
     evaluating: float = 0.0
     saving: float = 0.0
@@ -67,7 +68,7 @@ class Clock:
     def going_on(cls, step_rows: list[dict[str, Any]]) -> Clock:
         if not step_rows:
             return cls()
-        return cls(step_rows[-1]["seconds"], step_rows[-1]["elapsed"])
+        return cls(step_rows[-1]["seconds"], step_rows[-1]["elapsed"], len(step_rows))
 
     @property
     def of_steps(self) -> float:
@@ -117,6 +118,7 @@ class Recorder(lightning.Callback):
         if facts.step == self._seen_step:  # between two micro-batches of a step
             return
         self._seen_step = facts.step
+        self.clock.num_steps += 1
         elapsed = self._add_step(module)
         self.run.samples_hash = chain_hash(self.run.samples_hash, self.samples_of(facts.step - 1))
         if facts.step in self.milestones.evaluations:
@@ -133,7 +135,8 @@ class Recorder(lightning.Callback):
             self.flush()
         if time.perf_counter() - self._said > SECONDS_BETWEEN_LINES:
             self._said = time.perf_counter()
-            left = (self.plan.num_steps - facts.step) * self.clock.of_steps / facts.step
+            per_step = self.clock.of_steps / self.clock.num_steps
+            left = (self.plan.num_steps - facts.step) * per_step
             total = f"{self.plan.num_steps:,}"
             self.say(
                 f"step {facts.step:,} of {total}, loss {facts.loss:.4f}, about {left:.0f} s left"

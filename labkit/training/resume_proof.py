@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from labkit.core import artifacts
-from labkit.core.disk import write_json
 from labkit.core.errors import LabError
+from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
 from labkit.training.checkpoints import checkpoint_folder, first_difference, load_checkpoint
+from labkit.training.launch import trainer_arguments
 from labkit.training.settle import settle
 
 STEPS = 12
@@ -60,10 +61,9 @@ def prove_resume(plan: TrainingPlan, steps: int = STEPS) -> ResumeProof:
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".proof-", dir=runs) as folder:
         root = Path(folder)
-        write_json(root / "plan.json", settled.model_dump(mode="json"))
-        _train(root, "whole", f"--until={steps}", f"--save-at={half},{steps}")
+        _train(settled, root / "whole", f"--until={steps}", f"--save-at={half},{steps}")
         middle = checkpoint_folder(root / "whole" / "checkpoints", half)
-        _train(root, "resumed", f"--until={steps}", f"--resume-from={middle}")
+        _train(settled, root / "resumed", f"--until={steps}", f"--resume-from={middle}")
         ends = [
             load_checkpoint(checkpoint_folder(root / one / "checkpoints", steps), settled)
             for one in ("whole", "resumed")
@@ -71,14 +71,17 @@ def prove_resume(plan: TrainingPlan, steps: int = STEPS) -> ResumeProof:
     return ResumeProof(half, steps, first_difference(*ends))
 
 
-def _train(root: Path, name: str, *flags: str) -> None:
-    command = [sys.executable, "-m", "labkit.training", str(root / "plan.json")]
+def _train(plan: TrainingPlan, folder: Path, *flags: str) -> None:
+    record = RunRecord(folder)
+    record.write("plan", plan.model_dump(mode="json"))
     done = subprocess.run(
-        [*command, "--folder", str(root / name), *flags],
+        [sys.executable, *trainer_arguments(record), *flags],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
         check=False,
     )
     if done.returncode:
-        raise LabError(f"the proof's run {name!r} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise LabError(
+            f"the proof's run {folder.name!r} failed:\n{(done.stdout + done.stderr)[-2000:]}"
+        )

@@ -1,7 +1,7 @@
 """Started by torchrun: a few steps of a plan while the process's memory is watched.
 
-Prints one JSON line per process: how far its PSS rose above what it was before the model, sampled
-200 times a second, and the losses.
+Writes a rank-N.json per process beside the plan: how far its PSS rose above what it was before the
+model, sampled 200 times a second, and the losses.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def main() -> None:
     trainer = make_trainer(plan, STEPS, Losses(), processes)
     trainer.fit(module, StepBatches(data, 0, STEPS, processes))
     rise = watch.most - watch.before
-    print(json.dumps({"rank": processes.rank, "rise": rise, "losses": losses}), flush=True)
+    found = Path(sys.argv[1]).with_name(f"rank-{processes.rank}.json")
+    found.write_text(json.dumps({"rise": rise, "losses": losses}))
 
 
 if __name__ == "__main__":

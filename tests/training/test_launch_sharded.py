@@ -16,6 +16,7 @@ import pytest
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
 from labkit.training.launch import attach, launch, on_processes
+from labkit.training.resume_proof import prove_resume
 from labkit.training.run import run as train
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
@@ -104,3 +105,8 @@ def test_refusals(plan, lab_home):
     assert done.returncode == 2
     assert "the plan is for 2 processes" in done.stderr
     assert "started were 1; `labkit train` starts as many" in done.stderr
+
+
+def test_the_proof_of_a_resume_holds_on_two_processes(plan):
+    proof = prove_resume(plan.with_overrides({"layout.data_parallel": 2}), steps=6)
+    assert (proof.resumed_at, proof.steps, proof.first_difference) == (3, 6, None)

@@ -332,7 +332,7 @@ def test_whatever_else_a_plan_asks_for(change, optimizer, on_two):
 )
 def test_each_process_holds_its_share(optimizer, layout, share, on_four):
     record = record_of(on_four, f"wide-{optimizer}-{layout}")
-    one = alone(on_four, plan_in(record), f"wide-{optimizer}", until=2)
+    one = alone(on_four, plan_in(record), record.folder.name, until=2)
     [whole] = held(one)
     for own in held(record):
         for part in ("weights", "optimizer", "gradients"):
@@ -350,7 +350,7 @@ def test_what_fails_on_one_process_fails_on_all_and_the_next_run_starts(on_two):
         return [(on_two / "sharded" / name / f"refused-{n}.txt").read_text() for n in (0, 1)]
 
     for text in refusals("missing"):
-        assert "nowhere: no manifest.json" in text
+        assert "nowhere: no such checkpoint" in text
     for form in ("sharded", "consolidated"):
         for text in refusals(f"full-{form}"):
             assert "could not be written" in text
