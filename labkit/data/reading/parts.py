@@ -1,0 +1,129 @@
+"""A corpus as a fixed list of parts: what one process reads at a time, in the corpus' order.
+
+A file of records is one part; text files, one document each, go together until there are 64 MB or
+1,000 of them. A folder gives every file below it whose suffix is known, by name; links to folders
+are not followed, so that no loop can be entered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from labkit.core.errors import LabError
+from labkit.data.reading.policy import ReadPolicy, suffixes_of
+from labkit.data.reading.record import Origin
+
+RECORD_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".jsonl.zst": "jsonl",
+    ".parquet": "parquet",
+    ".warc": "warc",
+    ".warc.gz": "warc",
+    ".wet": "warc",
+    ".wet.gz": "warc",
+}
+TEXTS_PER_PART, TEXT_BYTES_PER_PART = 1000, 64_000_000
+SAVED_DATASET = ("dataset_info.json", "dataset_dict.json")
+
+
+class Part(NamedTuple):
+    """Some files of one format. Small and picklable: any process can read it."""
+
+    kind: str
+    files: tuple[str, ...]
+    root: str
+    """The corpus' folder, or the folder of its file."""
+    num_bytes: int
+    """On disk: how much of the corpus is done when this part is."""
+    licence: str = "unknown"
+    """Of documents that don't name their own."""
+
+    def origin(self, path: Path) -> Origin:
+        root = Path(self.root)
+        is_below = path != root and path.is_relative_to(root)
+        name = path.relative_to(root).as_posix() if is_below else path.name
+        stem = name.removesuffix(record_suffix(name))
+        is_file = Path(self.files[0]).parent == root and "/" not in name and self.kind != "text"
+        source = name.split("/")[0] if "/" in name else stem if is_file else root.name
+        return Origin(name, source, self.licence, stem)
+
+
+def record_suffix(name: str) -> str:
+    """
+    >>> record_suffix("crawl/a.warc.gz"), record_suffix("notes.gz")
+    ('.warc.gz', '')
+    """
+    return max((s for s in RECORD_SUFFIXES if name.endswith(s)), key=len, default="")
+
+
+def find_parts_of(path: Path, policy: ReadPolicy, licence: str = "unknown") -> tuple[Part, ...]:
+    """The parts of a file or a folder.
+
+    Raises:
+        LabError: a suffix that no format has, a folder without a file of a known one.
+    """
+    texts = suffixes_of(policy.text_suffixes)
+    if path.is_dir():
+        if any((path / name).is_file() for name in SAVED_DATASET):
+            files = sorted(path.rglob("*.arrow"))
+            return (Part("datasets", (str(path),), str(path), _size(files), licence),)
+        found = [(file, _kind(file, texts)) for file in files_below(path)]
+        parts = tuple(_group([(file, kind) for file, kind in found if kind], path, licence))
+        if not parts:
+            known = ", ".join((*texts, *RECORD_SUFFIXES))
+            raise LabError(f"{path}: no file below this folder ends in {known}")
+        return parts
+    kind = _kind(path, texts)
+    if not kind:
+        known = ", ".join((*RECORD_SUFFIXES, *texts))
+        raise LabError(f"{path}: cannot read {path.suffix or 'this'} files; give {known}")
+    return (Part(kind, (str(path),), str(path.parent), _size([path]), licence),)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder by name, and the folders that can't be listed."""
+    found: list[Path] = []
+
+    def keep(error: OSError) -> None:
+        raise LabError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+    for place, _, names in os.walk(folder, onerror=keep):
+        found += [Path(place, name) for name in names]
+    return sorted(found)
+
+
+def _kind(path: Path, texts: Sequence[str]) -> str:
+    suffix = record_suffix(path.name)
+    return RECORD_SUFFIXES[suffix] if suffix else "text" if path.name.endswith(tuple(texts)) else ""
+
+
+def _group(files: list[tuple[Path, str]], root: Path, licence: str) -> Iterator[Part]:
+    texts: list[Path] = []
+    num_bytes = 0
+    for file, kind in files:
+        is_full = len(texts) >= TEXTS_PER_PART or num_bytes >= TEXT_BYTES_PER_PART
+        if texts and (kind != "text" or is_full):
+            yield Part("text", tuple(map(str, texts)), str(root), num_bytes, licence)
+            texts, num_bytes = [], 0
+        if kind == "text":
+            texts.append(file)
+            num_bytes += _size([file])
+        else:
+            yield Part(kind, (str(file),), str(root), _size([file]), licence)
+    if texts:
+        yield Part("text", tuple(map(str, texts)), str(root), num_bytes, licence)
+
+
+def _size(files: Sequence[Path]) -> int:
+    """Bytes on disk; a file that isn't there or isn't permitted counts nothing here."""
+    total = 0
+    for file in files:
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue
+    return total

@@ -1,0 +1,170 @@
+"""Bytes of a file, plain or unpacked, in blocks of bounded size; and lines from blocks.
+
+`.gz` and `.zst` are unpacked by pyarrow, several members or frames one after the other. What a
+compressed file may unpack to is bounded by its size (`max_expansion_ratio`), so that a bomb costs
+at most what its author had to store. A file that isn't what its suffix says is recognised by its
+first bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from labkit.data.reading.policy import HARMLESS_BYTES, ReadPolicy
+from labkit.data.reading.record import Fault
+
+BLOCK_BYTES = 1 << 18
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+MAGIC = {
+    b"\x1f\x8b": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"PAR1": ".parquet",
+    b"PK\x03\x04": ".zip",
+}
+UTF_16_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+
+
+def check_regular(path: Path) -> os.stat_result:
+    """The file's facts, when it is one that can be read twice.
+
+    Raises:
+        Fault: gone, a link to nothing or to itself, a folder, a pipe, a device.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        kind = "a link to nothing" if path.is_symlink() else f"cannot be read ({error.strerror})"
+        raise Fault("read_open", kind) from error
+    if not stat.S_ISREG(facts.st_mode):
+        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe or a device"
+        raise Fault("read_open", f"{kind}; a corpus is read twice, give a file")
+    return facts
+
+
+def read_blocks(path: Path, policy: ReadPolicy) -> Iterator[bytes]:
+    """The file's bytes in blocks, unpacked as its last suffix says.
+
+    Raises:
+        Fault: cut, damaged, misnamed, or unpacks to more than the policy allows.
+    """
+    suffix = path.suffix if path.suffix in COMPRESSIONS else ""
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        _check_magic(file.read(4), suffix, size)
+        file.seek(0)
+        if not suffix:
+            while block := file.read(BLOCK_BYTES):
+                yield block
+            return
+        limit = max(HARMLESS_BYTES, policy.max_expansion_ratio * size)
+        with contextlib.closing(_unpack(file, COMPRESSIONS[suffix])) as blocks:
+            num_bytes = 0
+            for block in blocks:
+                num_bytes += len(block)
+                if num_bytes > limit:
+                    reason = f"{size:,} bytes unpack to more than {limit:,.0f}"
+                    raise Fault("read_expansion", f"{reason}: max_expansion_ratio")
+                yield block
+
+
+def split_lines(blocks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[int, bytes | Fault]]:
+    r"""Lines with their numbers, without the `\n`; one longer than `max_bytes` is a fault.
+
+    >>> list(split_lines([b"a\nb", b"c\n\nd"], 100))
+    [(1, b'a'), (2, b'bc'), (3, b''), (4, b'd')]
+    """
+    number, pieces, num_held = 1, [], 0
+    for block in blocks:
+        head, *rest = block.split(b"\n")
+        num_held += len(head)
+        if num_held <= max_bytes:
+            pieces.append(head)
+        else:
+            pieces.clear()
+        if not rest:
+            continue
+        yield number, _line(pieces, num_held, max_bytes, number)
+        number += 1
+        last = rest.pop()
+        for line in rest:
+            yield (
+                number,
+                line if len(line) <= max_bytes else _too_long(len(line), max_bytes, number),
+            )
+            number += 1
+        pieces, num_held = [last] if len(last) <= max_bytes else [], len(last)
+    if num_held:
+        yield number, _line(pieces, num_held, max_bytes, number)
+
+
+def read_whole(path: Path, policy: ReadPolicy) -> bytes:
+    """The unpacked content of a file that is one document."""
+    pieces, num_bytes = [], 0
+    for block in read_blocks(path, policy):
+        num_bytes += len(block)
+        if num_bytes > policy.max_record_bytes:
+            raise Fault("read_record_bytes", f"more than {policy.max_record_bytes:,} bytes")
+        pieces.append(block)
+    return b"".join(pieces)
+
+
+def decode(raw: bytes, number: int | None = None) -> str:
+    """UTF-8 as text; a fault names the first byte that isn't."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        charset = "utf-16" if raw.startswith(UTF_16_32) else "latin1"
+        found = f"not UTF-8 at byte {error.start} (0x{raw[error.start]:02x})"
+        advice = f"convert it, for example with iconv -f {charset} -t utf8"
+        raise Fault("read_encoding", f"{found}; {advice}", number) from error
+
+
+def _line(pieces: list[bytes], num_bytes: int, max_bytes: int, number: int) -> bytes | Fault:
+    if num_bytes > max_bytes:
+        return _too_long(num_bytes, max_bytes, number)
+    line = b"".join(pieces)
+    pieces.clear()
+    return line
+
+
+def _too_long(num_bytes: int, max_bytes: int, number: int) -> Fault:
+    reason = f"{num_bytes:,} bytes; a record has at most {max_bytes:,} (max_record_bytes)"
+    return Fault("read_record_bytes", reason, number)
+
+
+@contextlib.contextmanager
+def _open(path: Path):
+    check_regular(path)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise Fault("read_open", f"cannot be read ({error.strerror})") from error
+    with file:
+        yield file
+
+
+def _unpack(file, compression: str) -> Generator[bytes, None, None]:
+    try:
+        with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression) as stream:
+            while block := stream.read(BLOCK_BYTES):
+                yield block
+    except (pa.ArrowException, OSError) as error:
+        raise Fault("read_damaged", f"cut or damaged ({error})") from error
+
+
+def _check_magic(start: bytes, suffix: str, size: int) -> None:
+    if start.startswith(UTF_16_32) and not suffix:
+        advice = "convert it with iconv -f utf-16 -t utf8"
+        raise Fault("read_encoding", f"UTF-16 or UTF-32, not UTF-8; {advice}")
+    found = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), "")
+    if found != suffix and (found or size):
+        promised = f"not {suffix} data" if suffix else f"{found} data"
+        rename = f"; name it so that it ends in {found}" if found else "; take the suffix away"
+        raise Fault("read_suffix", promised + rename)

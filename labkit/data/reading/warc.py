@@ -1,0 +1,98 @@
+"""WARC and WET: the text that a crawl kept, record by record (FastWARC).
+
+Documents are WET's `conversion` records, and `resource` and `response` records of plain text in
+the charset they declare. HTML is not turned into text here: a response of another type is a
+rejection that says so. Records about the crawl itself (warcinfo, request, metadata, revisit) are
+no documents and not counted. The id is the record's, `url` the address that was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labkit.data.reading.policy import ReadPolicy
+from labkit.data.reading.record import Fault, Origin, Record
+from labkit.data.reading.streams import read_blocks
+
+DOCUMENT_TYPES = ("conversion", "resource", "response")
+LANGUAGE_HEADER = "WARC-Identified-Content-Language"
+
+
+def read_warc(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record | Fault]:
+    """Each document once the header after it was found where its length says."""
+    from fastwarc.warc import ArchiveIterator
+
+    stream: Any = _Stream(read_blocks(path, policy))
+    records = iter(ArchiveIterator(stream, parse_http=True))
+    number, waiting = 0, None
+    while True:
+        try:
+            record = next(records, None)
+        except (OSError, ValueError) as error:
+            reason = f"damaged from here on ({error}); its length may be wrong"
+            raise stream.fault or Fault("read_damaged", reason, max(1, number)) from error
+        if waiting is not None and stream.fault is None:
+            yield waiting
+        if stream.fault is not None:
+            raise stream.fault
+        if record is None:
+            return
+        number += 1
+        is_document = _type(record) in DOCUMENT_TYPES
+        waiting = _document(record, number, origin, policy) if is_document else None
+
+
+def _document(record: Any, number: int, origin: Origin, policy: ReadPolicy) -> Record | Fault:
+    kind = (record.http_content_type if record.is_http else None) or "text/plain"
+    if _type(record) != "conversion" and kind != "text/plain":
+        return Fault("read_content_type", f"{kind} is not read; give WET files", number)
+    raw = record.reader.read(policy.max_record_bytes + 1)
+    if len(raw) > policy.max_record_bytes:
+        return _too_long(policy, number)
+    if len(raw) < record.content_length:
+        reason = f"{len(raw):,} bytes where its header says {record.content_length:,}"
+        raise Fault("read_damaged", reason, number)
+    charset = (record.http_charset if record.is_http else None) or "utf-8"
+    try:
+        text = raw.decode(charset)
+    except (UnicodeError, LookupError) as error:
+        return Fault("read_encoding", f"not the {charset} it declares ({error})", number)
+    name = record.record_id or f"{origin.stem}-{number}"
+    language = record.headers.get(LANGUAGE_HEADER) or "unknown"
+    url = record.headers.get("WARC-Target-URI") or ""
+    return Record(name, text, origin.source, name, language, origin.licence, url)
+
+
+def _type(record: Any) -> str:
+    return (record.headers.get("WARC-Type") or "").lower()
+
+
+def _too_long(policy: ReadPolicy, number: int) -> Fault:
+    limit = f"{policy.max_record_bytes:,} bytes (max_record_bytes)"
+    return Fault("read_record_bytes", f"more than {limit}", number)
+
+
+class _Stream:
+    """Blocks as the file that FastWARC reads; a fault of theirs ends it and is kept."""
+
+    def __init__(self, blocks: Iterator[bytes]):
+        self.fault: Fault | None = None
+        self._blocks, self._rest, self._position = blocks, b"", 0
+
+    def read(self, size: int) -> bytes:
+        if not self._rest:
+            try:
+                self._rest = next(self._blocks, b"")
+            except Fault as fault:
+                self.fault = fault
+        found, self._rest = self._rest[:size], self._rest[size:]
+        self._position += len(found)
+        return found
+
+    def tell(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        self._blocks.close()  # type: ignore[attr-defined]
