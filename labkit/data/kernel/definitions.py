@@ -18,10 +18,8 @@ ENGLISH_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 MAX_STOP_WORDS, MAX_STOP_WORD_BYTES = 62, 60
 
-COUNTS = {
-    "num_bytes": "bytes of UTF-8",
+CHARACTERS = {
     "num_characters": "characters",
-    "num_newlines": "newline characters",
     "num_spaces": "characters of white space",
     "num_letters": "letters",
     "num_alphanumerics": "letters and numbers",
@@ -29,39 +27,60 @@ COUNTS = {
     "num_uppercase": "upper-case letters",
     "num_ideographs": "Han characters and kana",
     "num_hashes": "number signs #",
-    "num_ellipses": "ellipses, ... or …",
+    "num_newlines": "newline characters",
+    "num_line_characters": "characters other than newlines",
+}
+WORDS = {
     "num_words": "words",
     "num_letter_words": "words with a letter",
     "num_plain_words": "words with a character that is no punctuation",
     "num_plain_word_characters": "characters of words that are not punctuation alone",
     "num_stop_words": "different stop words that occur",
+}
+LINES = {
     "num_lines": "lines, as splitlines makes them",
     "num_bullet_lines": "lines that begin with a bullet, • or -",
     "num_ellipsis_lines": "lines that end with an ellipsis",
+    "num_ellipses": "ellipses, ... or …",
+}
+FILLED_LINES = {
     "num_filled_lines": "lines between newlines that are not blank",
     "num_terminated_lines": "filled lines that end with a terminator",
     "num_short_lines": "filled lines of few characters",
     "max_line_characters": "characters of the longest line between newlines",
 }
-DUPLICATES = {
-    "num_paragraphs": "paragraphs, between two newlines and more, of the stripped text",
-    "num_duplicate_paragraphs": "paragraphs that occurred before",
-    "num_duplicate_paragraph_characters": "characters of paragraphs that occurred before",
+DUPLICATE_LINES = {
     "num_line_pieces": "pieces between runs of newlines; the ends of the text may be empty ones",
     "num_duplicate_lines": "line pieces that occurred before",
     "num_duplicate_line_characters": "characters of line pieces that occurred before",
     "num_duplicate_filled_line_characters": "characters of filled lines that occurred before",
 }
+DUPLICATE_PARAGRAPHS = {
+    "num_paragraphs": "paragraphs, between two newlines and more, of the stripped text",
+    "num_duplicate_paragraphs": "paragraphs that occurred before",
+    "num_duplicate_paragraph_characters": "characters of paragraphs that occurred before",
+}
+MAX_GRAM_WORDS = 1_000_000
 GRAMS = {
-    f"num_top_{n}_gram_characters": f"characters of the most frequent {n}-gram of words, times "
-    "how often it occurs"
+    f"num_top_{n}_gram_characters": f"characters of the most frequent {n}-gram, times how often "
+    f"it occurs, in the first {MAX_GRAM_WORDS:,} words"
     for n in (2, 3, 4)
 } | {
     f"num_duplicate_{n}_gram_characters": f"characters of {n}-grams that occurred before, none "
-    "counted twice"
+    f"counted twice, in the first {MAX_GRAM_WORDS:,} words"
     for n in range(5, 11)
 }
-COLUMNS = COUNTS | DUPLICATES | GRAMS
+GROUPS = (
+    CHARACTERS,
+    WORDS,
+    LINES,
+    FILLED_LINES,
+    DUPLICATE_LINES,
+    DUPLICATE_PARAGRAPHS,
+    GRAMS,
+)
+"""Columns that one pass makes, in its order."""
+COLUMNS = {column: meaning for group in GROUPS for column, meaning in group.items()}
 """Column -> what it counts; all int64."""
 
 

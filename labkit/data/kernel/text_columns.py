@@ -1,17 +1,145 @@
-"""Columns of counts from a column of text, in one compiled pass each over its bytes."""
+"""Columns of counts from a column of text: compiled passes over its bytes, no Python strings.
+
+Texts are taken in chunks that stay in the processor's cache. Each group of columns is one pass,
+made only when a column of it is wanted; its first call compiles it, or finds it compiled on disk.
+A text is read as it is however long, but n-grams end after the first million words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from labkit.data.kernel.definitions import Definitions
+from labkit.data.kernel import characters, counts, duplicates, grams
+from labkit.data.kernel.definitions import (
+    CHARACTERS,
+    COLUMNS,
+    DUPLICATE_LINES,
+    DUPLICATE_PARAGRAPHS,
+    FILLED_LINES,
+    GRAMS,
+    GROUPS,
+    LINES,
+    MAX_GRAM_WORDS,
+    WORDS,
+    Definitions,
+)
+
+CHUNK_BYTES = 1 << 18
+_COMPILED = {
+    counts: (
+        *("classify", "count_characters", "stop_word", "count_words", "count_lines"),
+        "count_filled_lines",
+    ),
+    duplicates: ("next_break", "describe", "is_equal", "count_pieces", "count_duplicates"),
+    grams: (
+        *("num_words", "join_words", "hash_prefixes", "home", "is_same", "name_words"),
+        *("top_gram", "duplicate_grams", "count_grams"),
+    ),
+}
 
 
 def count_columns(
     texts: pa.Array, definitions: Definitions, wanted: Collection[str]
 ) -> dict[str, np.ndarray]:
-    """One int64 array per wanted column of `COLUMNS`, one entry per text."""
-    raise NotImplementedError
+    """One int64 array per wanted column of `COLUMNS`, one entry per text; a null is no text.
+
+    >>> texts = pa.array(["To be, or not", "或不"])
+    >>> count_columns(texts, Definitions(), ["num_words"])["num_words"].tolist()
+    [4, 1]
+    """
+    unknown = [name for name in wanted if name not in COLUMNS]
+    assert not unknown, unknown
+    _compile()
+    groups = [group for group in GROUPS if not group.keys().isdisjoint(wanted)]
+    passes = [(group, _pass(group, definitions)) for group in groups]
+    flags = characters.flag_table(definitions.terminators)
+    data, bounds = text_bytes(texts)
+    found = [np.zeros((len(texts), len(group)), dtype=np.int64) for group in groups]
+    for first, last in _chunks(bounds):
+        part, ends = data[bounds[first] : bounds[last]], bounds[first + 1 : last + 1]
+        kinds = np.empty(len(part), dtype=np.uint16)
+        counts.classify(part, flags, kinds)
+        for (_, count), table in zip(passes, found, strict=True):
+            count(part, kinds, ends - bounds[first], table[first:last])
+    tables = dict[str, np.ndarray]()
+    for group, table in zip(groups, found, strict=True):
+        tables |= {name: table[:, column].copy() for column, name in enumerate(group)}
+    return {name: tables[name] for name in wanted}
+
+
+def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """(uint8 data, int64[text + 1] bounds) of a string array, without a copy of the data."""
+    if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
+        texts = texts.cast(pa.large_string())
+    _, offsets, data = texts.buffers()
+    if len(texts) == 0 or offsets is None:
+        return np.empty(0, dtype=np.uint8), np.zeros(1, dtype=np.int64)
+    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    bounds = np.frombuffer(offsets, dtype=width)[texts.offset : texts.offset + len(texts) + 1]
+    raw = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+    return raw, bounds.astype(np.int64)
+
+
+def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges of texts, each of `CHUNK_BYTES` or of a single longer text."""
+    first, num_texts = 0, len(bounds) - 1
+    while first < num_texts:
+        last = int(np.searchsorted(bounds, bounds[first] + CHUNK_BYTES, side="right")) - 1
+        last = min(max(last, first + 1), num_texts)
+        yield first, last
+        first = last
+
+
+def _pass(group: dict[str, str], definitions: Definitions) -> Callable[..., None]:
+    """The group's pass as a function of data, kinds, ends and the table to fill."""
+    is_alone = definitions.words == "characters"
+    alone, separator = (characters.IDEOGRAPH, 0) if is_alone else (0, 1)
+    words = [word.encode() for word in definitions.stop_words]
+    stop_bytes = np.frombuffer(b"".join(words) or b"\0", dtype=np.uint8)
+    stop_ends = np.cumsum([len(word) for word in words], dtype=np.int64)
+    short = definitions.short_line_characters
+    passes: list[tuple[dict[str, str], Callable[[Any, Any, Any, Any], None]]] = [
+        (CHARACTERS, lambda _, kinds, ends, to: counts.count_characters(kinds, ends, to)),
+        (
+            WORDS,
+            lambda data, kinds, ends, to: counts.count_words(
+                data, kinds, ends, alone, stop_bytes, stop_ends, to
+            ),
+        ),
+        (LINES, lambda _, kinds, ends, to: counts.count_lines(kinds, ends, to)),
+        (
+            FILLED_LINES,
+            lambda _, kinds, ends, to: counts.count_filled_lines(kinds, ends, short, to),
+        ),
+        (
+            DUPLICATE_LINES,
+            lambda data, kinds, ends, to: duplicates.count_duplicates(data, kinds, ends, False, to),
+        ),
+        (
+            DUPLICATE_PARAGRAPHS,
+            lambda data, kinds, ends, to: duplicates.count_duplicates(data, kinds, ends, True, to),
+        ),
+        (
+            GRAMS,
+            lambda data, kinds, ends, to: grams.count_grams(
+                data, kinds, ends, alone, separator, MAX_GRAM_WORDS, to
+            ),
+        ),
+    ]
+    return next(count for columns, count in passes if columns is group)
+
+
+@functools.cache
+def _compile() -> None:
+    """Numba is slow to import: functions are plain until now, and find each other as globals."""
+    import numba
+
+    for module, names in _COMPILED.items():
+        for name in names:
+            # Compiled code is cached by its file: no function calls one of another file.
+            setattr(module, name, numba.njit(cache=True, nogil=True)(getattr(module, name)))
