@@ -1,0 +1,170 @@
+"""The card of a built dataset: README.md for people and the hub, stats.json for programs.
+
+Everything that can be counted is counted from the data (`statistics.py`), everything else is said
+by who publishes it (`CardConfig`). The figures in the README stand between two markers: text
+around them is yours to write, they are checked. Bytes depend on data and config alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from labkit.core import artifacts, disk
+from labkit.core.config import Config, field, flatten, hash_json, validate
+from labkit.core.errors import LabError
+from labkit.data.cards.figures import BEGIN, END, figures_markdown
+from labkit.data.cards.front_matter import (
+    check_front_matter,
+    faults,
+    join_card,
+    size_category,
+    split_card,
+)
+from labkit.data.cards.statistics import DROPPED, KEPT, dataset_statistics
+from labkit.data.corpora import find_corpus
+
+README, STATISTICS = "README.md", "stats.json"
+PROGRAMMING = frozenset({"python", "java", "javascript", "typescript", "rust", "go", "cpp", "c"})
+"""Languages that the hub calls 'code'."""
+
+
+class CardConfig(Config):
+    """What can't be counted; empty fields that the hub needs are refused."""
+
+    pretty_name: str = field("", "title of the dataset")
+    license: str = field("", "the hub's identifier, such as cc-by-4.0, or other")
+    license_name: str = field("", "of a licence that is 'other': lower case, digits, dot, dash")
+    license_text: str = field("", "what the licence allows and whose texts they are")
+    language: tuple[str, ...] = field((), "ISO 639 codes; empty: from the documents")
+    task_categories: tuple[str, ...] = field(("text-generation",), "the hub's names")
+    description: str = field("", "what is inside and how it was made")
+    known_problems: tuple[str, ...] = field((), "one sentence each")
+
+
+def card_of_corpus(name: str) -> CardConfig:
+    """What the registry knows of a corpus."""
+    corpus = find_corpus(name)
+    return CardConfig(
+        pretty_name=corpus.title,
+        license="other",
+        license_name=disk.slug(corpus.licence.lower()),
+        license_text=corpus.licence,
+        description=f"{corpus.title}; corpus `{corpus.name}` of labkit.",
+    )
+
+
+def card_files(folder: Path, card: CardConfig) -> dict[str, bytes]:
+    """README.md and stats.json of the dataset in a folder, to be written beside its data.
+
+    Raises:
+        LabError: no data, or a required field is missing or refused, with what to give.
+    """
+    figures = dataset_statistics(folder)
+    data = _front_matter(card, figures)
+    check_front_matter(data, f"card of {Path(folder).name}")
+    readme = join_card(data, _markdown(card, figures))
+    stored = {"card": card.model_dump(mode="json")} | figures
+    statistics = json.dumps(stored, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return {README: readme.encode(), STATISTICS: statistics.encode()}
+
+
+def write_card(folder: Path, card: CardConfig) -> Path:
+    """A folder below `cards/` with the card and links to the data: what an upload takes."""
+    folder = Path(folder).resolve()
+    files = card_files(folder, card)
+    name = f"{folder.name}-{hash_json({name: text.decode() for name, text in files.items()})}"
+    target = artifacts.home() / "cards" / name
+    with artifacts.write_artifact(target, config=card) as temporary:
+        for file, content in files.items():
+            disk.write_file(temporary / file, content)
+        for file in json.loads(files[STATISTICS])["files"]:
+            (temporary / file).symlink_to(os.path.relpath(folder / file, target))
+    return target
+
+
+def check_card(folder: Path) -> list[str]:
+    """What the card in a folder says that its data no longer does; empty: it holds.
+
+    Raises:
+        LabError: no card there, or one that can't be read.
+    """
+    folder = Path(folder)
+    stored = disk.read_json(folder / STATISTICS)
+    if not isinstance(stored, dict) or not (folder / README).is_file():
+        raise LabError(f"{folder}: no card; it has a {README} and a {STATISTICS}")
+    card = stored.pop("card", None)
+    if not isinstance(card, dict):
+        raise LabError(f"{folder / STATISTICS}: it doesn't say whose card it is; write it anew")
+    card = validate(CardConfig, card)
+    data, markdown = split_card((folder / README).read_text("utf-8"), str(folder / README))
+    figures = dataset_statistics(folder)
+    expected = _front_matter(card, figures)
+    differences = _differing(STATISTICS, stored, figures)
+    counted = {name: expected[name] for name in ("size_categories", "configs")}
+    differences += _differing(README, {name: data.get(name) for name in counted}, counted)
+    differences += [f"{README}: {fault}" for fault in faults(data)]
+    return differences + _differing_lines(markdown, figures_markdown(figures))
+
+
+def _front_matter(card: CardConfig, figures: Mapping[str, Any]) -> dict[str, Any]:
+    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": KEPT}]}]
+    if "dropped" in figures:
+        configs.append(
+            {"config_name": "dropped", "data_files": [{"split": "train", "path": DROPPED}]}
+        )
+    data: dict[str, Any] = {
+        "pretty_name": card.pretty_name,
+        "license": card.license,
+        "license_name": card.license_name,
+        "language": list(card.language) or _languages(figures),
+        "task_categories": list(card.task_categories),
+        "size_categories": [size_category(figures["documents"])],
+        "configs": configs,
+    }
+    return {name: value for name, value in data.items() if value}
+
+
+def _languages(figures: Mapping[str, Any]) -> list[str]:
+    """Codes of the documents' languages; those of unknown language say nothing."""
+    found = set(figures["languages"]) - {"unknown"}
+    return sorted({"code" if name in PROGRAMMING else name for name in found})
+
+
+def _markdown(card: CardConfig, figures: Mapping[str, Any]) -> str:
+    problems = [f"- {problem}" for problem in card.known_problems] or ["None is known."]
+    return "\n".join(
+        [
+            f"# {card.pretty_name}",
+            *("", card.description or "No description was given."),
+            *("", "## Licence", "", card.license_text or f"{card.license}."),
+            *("", "## Known problems", "", *problems),
+            *("", "## Figures", "", figures_markdown(figures), ""),
+        ]
+    )
+
+
+def _differing(file: str, said: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    old, new = flatten(dict(said)), flatten(dict(found))
+    return [
+        f"{file}: {name} is {old.get(name, 'not there')!r}, the data has {new.get(name, 'none')!r}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _differing_lines(markdown: str, expected: str) -> list[str]:
+    if expected in markdown:
+        return []
+    begin, end = markdown.find(BEGIN), markdown.find(END)
+    if begin < 0 or end < 0:
+        return [f"{README}: no figures between {BEGIN!r} and {END!r}"]
+    said = markdown[begin : end + len(END)].splitlines()
+    found = expected.splitlines()
+    for line, other in zip(said, found, strict=False):
+        if line != other:
+            return [f"{README}: says {line!r}, the data {other!r}"]
+    return [f"{README}: has {len(said)} lines of figures, the data {len(found)}"]

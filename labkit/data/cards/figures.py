@@ -1,0 +1,67 @@
+"""The counted figures of a dataset as Markdown tables between two markers.
+
+Names come from the data, so they are escaped for Markdown and HTML both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.core.display import plain_label
+
+BEGIN, END = "<!-- figures: counted, don't edit -->", "<!-- end of figures -->"
+MAX_TABLE_ROWS = 30
+
+
+def figures_markdown(figures: Mapping[str, Any]) -> str:
+    """The counted part of a README, from its first marker to its last."""
+    parts = [
+        f"{figures['documents']:,} documents, {figures['bytes']:,} bytes of text.",
+        _table("source", figures["sources"]),
+        _table("language", figures["languages"]),
+        _rows(
+            ["share of documents", "bytes at most"],
+            [[q, f"{size:,}"] for q, size in figures["bytes_of_a_document"].items()],
+        ),
+    ]
+    if dropped := figures.get("dropped"):
+        parts.append(
+            f"Dropped before: {dropped['documents']:,} documents, {dropped['bytes']:,} bytes."
+        )
+        parts.append(_table("rule", dropped["rules"]))
+    parts.append(
+        _rows(
+            ["file", "bytes", "SHA-256"],
+            [
+                [_cell(name), f"{file['bytes']:,}", f"`{file['sha256']}`"]
+                for name, file in figures["files"].items()
+            ],
+        )
+    )
+    return "\n\n".join([BEGIN, *(part for part in parts if part), END])
+
+
+def _table(what: str, counts: Mapping[str, Mapping[str, int]]) -> str:
+    order = sorted(counts, key=lambda name: (-counts[name]["bytes"], name))
+    rows = [
+        [_cell(name), f"{counts[name]['documents']:,}", f"{counts[name]['bytes']:,}"]
+        for name in order[:MAX_TABLE_ROWS]
+    ]
+    left = order[MAX_TABLE_ROWS:]
+    if left:
+        documents = sum(counts[name]["documents"] for name in left)
+        num_bytes = sum(counts[name]["bytes"] for name in left)
+        rows.append([f"{len(left):,} more", f"{documents:,}", f"{num_bytes:,}"])
+    return _rows([what, "documents", "bytes"], rows) if rows else ""
+
+
+def _rows(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    """A name from the data, without effect in Markdown or HTML."""
+    return re.sub(r"([\\`*_\[\]|~!#])", r"\\\1", plain_label(text))
