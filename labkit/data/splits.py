@@ -17,7 +17,8 @@ from typing import Literal, NamedTuple
 
 from labkit.core.config import Config, field
 from labkit.core.errors import LabError
-from labkit.data.near_duplicates import find, join, near_duplicate_clusters
+from labkit.data.duplicates.components import find, join
+from labkit.data.duplicates.near import near_duplicate_clusters
 
 Side = Literal["train", "validation", "test"]
 
@@ -86,7 +87,7 @@ def split_documents(documents: Sequence[SplitDocument], config: SplitConfig) -> 
 def unit_numbers(documents: Sequence[SplitDocument], near_duplicate_jaccard: float) -> list[int]:
     """A number per document, equal for documents that must stay on one side."""
     parent = list(range(len(documents)))
-    clusters = near_duplicate_clusters((d.text for d in documents), near_duplicate_jaccard)
+    clusters = near_duplicate_clusters([d.text for d in documents], near_duplicate_jaccard)
     first: dict[tuple[str, str], int] = {}
     for position, document in enumerate(documents):
         join(parent, position, clusters[position])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from labkit.core.errors import LabError
+from labkit.data.duplicates.near import near_duplicate_clusters
+from labkit.data.duplicates.verify import jaccard, shingles
 from labkit.data.leaks import certify
-from labkit.data.near_duplicates import jaccard, near_duplicate_clusters, shingles
 from labkit.data.ngrams import UNITS, ngram_hashes, unit_hashes
 from labkit.data.splits import SplitConfig, SplitDocument, split_documents, unit_numbers
 from tests.corpora import fetched
