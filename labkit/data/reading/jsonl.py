@@ -2,8 +2,7 @@
 
 The limits are JSON's own (RFC 8259), not Python's wider reading: NaN and Infinity are no numbers.
 A field that an object has twice is refused, for nothing says which is meant. A byte order mark
-at the start of the file and blank lines are no records. orjson parses; a line that it refuses, or
-whose fields need care, is parsed again by `json` for the reason.
+at the start of the file and blank lines are no records.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
-import orjson
-
 from labkit.data.reading.record import ALIASES, FIELDS, Fault, Origin, Record, from_fields
 from labkit.data.reading.streams import BOM, decode, split_lines
 
-MAX_DEPTH_WORDS = "depth limit exceeded"
 MAX_DIGITS = 4300
-_KEYS = {name: f'"{name}"'.encode() for name in (*FIELDS, *ALIASES)}
+_KEYS = {*FIELDS, *ALIASES}
 
 
 def read_jsonl(
@@ -36,7 +32,7 @@ def read_jsonl(
             if not line or line.isspace():
                 continue
             try:
-                yield _quick(line, number, origin) or _careful(line, number, origin)
+                yield from_fields(_parse(line, number), number, origin)
             except Fault as fault:
                 yield fault
     except Fault as fault:  # of the blocks: the file ends here
@@ -44,67 +40,34 @@ def read_jsonl(
         raise
 
 
-def _quick(line: bytes, number: int, origin: Origin) -> Record | None:
-    """The record of a line whose fields are strings, each there once; None: look closer."""
+def _parse(line: bytes, number: int) -> dict[str, Any]:
+    text = decode(line, number)
     try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        if MAX_DEPTH_WORDS in str(error):
-            raise Fault(
-                "read_json", "not JSON that can be read (nested too deep)", number
-            ) from error
-        return None
-    if type(fields) is not dict or type(text := fields.get("text")) is not str:
-        return None
-    given: dict[str, str] = {}
-    for name, value in fields.items():
-        if (key := _KEYS.get(name)) is not None:
-            if type(value) is not str or line.count(key) != 1 or name in ALIASES:
-                return None
-            given[name] = value
-    get = given.get
-    name = get("id") or (f"{origin.stem}-{number}" if "id" not in given else "")
-    return Record(
-        name,
-        text,
-        get("source", origin.source),
-        get("group", name),
-        get("language", "unknown"),
-        get("licence", origin.licence),
-        get("url", ""),
-    )
-
-
-def _careful(line: bytes, number: int, origin: Origin) -> Record:
-    text = decode(line, number).rstrip("\r")
-    try:
-        fields = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer
-        )
+        fields = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         reason = f"not JSON ({error.msg} at column {error.colno})"
         raise Fault("read_json", reason, number) from error
     except (ValueError, RecursionError) as error:  # NaN, 10,000 levels
         raise Fault("read_json", f"not JSON ({error})", number) from error
-    if not isinstance(fields, _Object):
+    if type(fields) is _Repeated:
+        name = next(iter(fields))
+        raise Fault("read_duplicate_key", f"{name!r} is there twice; keep one", number)
+    if not isinstance(fields, dict):
         kind = type(fields).__name__
         raise Fault("read_object", f"expected an object with a 'text', found {kind}", number)
-    twice = [name for name in fields.repeated if name in _KEYS]
-    if twice:
-        raise Fault("read_duplicate_key", f"{twice[0]!r} is there twice; keep one", number)
-    return from_fields(fields, number, origin)
+    return fields
 
 
-class _Object(dict[str, Any]):
-    repeated: tuple[str, ...] = ()
+class _Repeated(dict[str, Any]):
+    """Stands for an object that has these fields more than once."""
 
 
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    found = _Object(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        found.repeated = tuple(name for name, _ in pairs if name in seen or seen.add(name))
-    return found
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    names = [name for name, _ in pairs if name in _KEYS]
+    return _Repeated.fromkeys(name for name in names if names.count(name) > 1) or found
 
 
 def _constant(name: str) -> NoReturn:
@@ -115,3 +78,6 @@ def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise ValueError(f"a number of {len(digits):,} digits")
     return int(digits)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)

@@ -18,6 +18,7 @@ REJECTED = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("rule", pa.string()), ("reason", pa.string())]
 )
 ALIASES = {"license": "licence"}
+_OPTIONAL = frozenset({*FIELDS, *ALIASES}) - {"text"}
 RULES = {
     "read_open": "the file can't be opened: gone, not permitted, a link to nothing, a pipe",
     "read_suffix": "the content is not what the suffix promises",
@@ -88,18 +89,36 @@ def from_fields(fields: Mapping[str, Any], number: int, origin: Origin) -> Recor
         found = type(text).__name__ if text is not None else "null" if "text" in fields else ""
         reason = f"'text' is {found}, not a string" if found else "no 'text' in it"
         raise Fault("read_text", reason, number)
-    given = {"text": text}
-    for name, value in fields.items():
-        name = ALIASES.get(name, name)
-        if name in FIELDS and name != "text" and value is not None:
-            if not isinstance(value, str | int | float):
-                raise Fault("read_field", f"{name!r} is {type(value).__name__}, not text", number)
-            given.setdefault(name, str(value))
+    given: dict[str, str] = {}
+    for field, value in fields.items():
+        if field in _OPTIONAL and value is not None:
+            given[ALIASES.get(field, field)] = _as_text(value, field, number)
+    name = given.get("id") or f"{origin.stem}-{number}"
+    record = Record(
+        name,
+        text,
+        given.get("source", origin.source),
+        given.get("group", name),
+        given.get("language", "unknown"),
+        given.get("licence", origin.licence),
+        given.get("url", ""),
+    )
+    if not all(map(str.isascii, record)):
+        _refuse_surrogates(record, number)
+    return record
+
+
+def _as_text(value: Any, field: str, number: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    raise Fault("read_field", f"{field!r} is {type(value).__name__}, not text", number)
+
+
+def _refuse_surrogates(record: Record, number: int) -> None:
     try:
-        for value in given.values():
+        for value in record:
             value.encode()
     except UnicodeEncodeError:
         raise Fault("read_surrogate", "a lone surrogate, which is no character", number) from None
-    name = given.get("id", f"{origin.stem}-{number}")
-    defaults = {"id": name, "source": origin.source, "group": name, "licence": origin.licence}
-    return Record(**(defaults | given))
