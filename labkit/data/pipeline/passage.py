@@ -1,0 +1,170 @@
+"""The passage of a corpus through its stages, each from the parts of the one before."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labkit.core import artifacts, disk
+from labkit.core.config import Config
+from labkit.core.errors import LabError
+from labkit.data.pipeline.corpus import Corpus
+from labkit.data.pipeline.curated import REJECTED, timing_file
+from labkit.data.pipeline.funnel import Funnel, add_flows
+from labkit.data.pipeline.memory import check_memory, estimate_memory
+from labkit.data.pipeline.parts import Given, Part, Texts, kept_file, read_batch, read_dropped
+from labkit.data.pipeline.progress import Progress, Say
+from labkit.data.pipeline.stage_folder import StageFolder
+from labkit.data.pipeline.stages import Stage
+from labkit.data.pipeline.workers import Done, Task, Workers
+from labkit.data.pipeline.writing import CurationWriter
+
+
+class Passage:
+    """One run, new or resumed; `aside` holds what is finished of it."""
+
+    def __init__(
+        self, corpus: Corpus, stages: list[Stage], aside: Path, workers: Workers, say: Say
+    ):
+        self.corpus, self.stages, self.workers, self.say = corpus, stages, workers, say
+        self.aside = aside
+        self.folders = [StageFolder(aside / f"stage-{n + 1}") for n in range(len(stages))]
+        self.names = [step.name for stage in stages for step in stage.own_steps]
+
+    def run(
+        self, folder: Path, *, inputs: dict[str, str], described: list[Any], config: Config | None
+    ) -> None:
+        """Work off the stages that are not finished, and publish what the last one keeps."""
+        started = time.monotonic()
+        fingerprint = self.corpus.fingerprint
+        *before, last = range(len(self.stages))
+        sketches: list[Any] | None = None
+        for index in before:
+            if self.folders[index].facts is not None:
+                continue
+            opened = self._opened(index, sketches)
+            sketches = [done.sketch for done in self._pass(index, opened)]
+        opened = self._opened(last, sketches)
+        sketches = None
+        with artifacts.write_artifact(folder, config=config, inputs=inputs) as temporary:
+            writer, parts = CurationWriter(temporary), list[Part]()
+            for done in self._pass(last, opened):
+                self._write(writer, done.part)
+                parts.append(done.part)
+            if self.corpus.fingerprint != fingerprint:
+                raise LabError(f"{self.corpus.name}: changed while it was read; try again")
+            stages = [*(self.folders[index].parts for index in before), parts]
+            facts = {"corpus": self.corpus.label, "steps": described}
+            writer.close(self._funnel(stages), _given(stages[0]), facts, self.aside / REJECTED)
+        seconds = time.monotonic() - started
+        timing = self._timing(stages, seconds)
+        disk.write_json(timing_file(folder), timing)
+        self.say(_summary(_given(stages[0]), writer.documents.amount, seconds))
+
+    def _opened(self, index: int, sketches: list[Any] | None) -> Stage:
+        """The stage, with the step that the survey before it settles to."""
+        if index == 0:
+            return self.stages[0]
+        before, folder = self.stages[index - 1], self.folders[index - 1]
+        assert before.survey is not None
+        if sketches is None:  # held in memory by the run that was killed
+            self.say(f"{before.survey.name}: gathered again from what is finished")
+            tasks = (Task(p.number, folder.path, p.given, folder.path) for p in folder.parts)
+            sketches = [done.sketch for done in self.workers.work(before, tasks)]
+        started = time.monotonic()
+        texts = Texts(folder.path, folder.parts)
+        settled = before.survey.settle((s for s in sketches if s is not None), texts)
+        self.say(f"{before.survey.name}: settled in {time.monotonic() - started:,.1f} s")
+        return self.stages[index].opened_by(settled)
+
+    def _pass(self, index: int, stage: Stage) -> Iterator[Done]:
+        """What becomes of each batch, in order; the stage is finished when all are through."""
+        folder = self.folders[index]
+        folder.open()
+        if index == 0:
+            tasks, total = self._read(folder.path), self.corpus.num_bytes()
+        else:
+            parts, source = self.folders[index - 1].parts, self.folders[index - 1].path
+            tasks = (Task(p.number, source, p.kept, folder.path) for p in parts)
+            total = sum(part.kept.bytes for part in parts)
+            documents = sum(part.kept.documents for part in parts)
+            largest = max(part.kept.bytes for part in parts)
+            self._check_memory(stage, documents, total, largest)
+        progress = Progress(f"stage {index + 1} of {len(self.stages)}", total, self.say)
+        num_parts = 0
+        for done in self.workers.work(stage, tasks):
+            num_parts += 1
+            progress.advance(done.part.given.documents, done.part.given.bytes)
+            yield done
+        if not num_parts:
+            raise LabError(f"{self.corpus.name}: no documents in it")
+        if not stage.is_last:
+            folder.finish(num_parts)
+            if index:
+                self.folders[index - 1].remove_kept()
+
+    def _read(self, folder: Path) -> Iterator[Task]:
+        numbers = itertools.count()
+        with (self.aside / REJECTED).open("w", encoding="utf-8") as file:
+            for batch, rejected in self.corpus.read():
+                for one in rejected:
+                    file.write(json.dumps(one, ensure_ascii=False, sort_keys=True) + "\n")
+                if not batch.num_rows:
+                    continue
+                given, number = Given.of(batch), next(numbers)
+                if number == 0:
+                    size = self.corpus.num_bytes() or given.bytes
+                    documents = round(size * given.documents / max(given.bytes, 1))
+                    self._check_memory(self.stages[0], documents, size, given.bytes)
+                yield Task(number, batch, given, folder)
+
+    def _check_memory(self, stage: Stage, documents: int, num_bytes: int, largest: int) -> None:
+        estimate = estimate_memory(
+            [step for one in self.stages for step in one.own_steps],
+            num_documents=documents,
+            num_bytes=num_bytes,
+            batch_bytes=largest,
+            processes=self.workers.processes,
+        )
+        if stage.first_step == 1:
+            self.say(f"needs {estimate}")
+        check_memory(estimate)
+
+    def _write(self, writer: CurationWriter, part: Part) -> None:
+        *before, last = self.folders
+        kept = read_batch(kept_file(last.path, part.number))
+        same = [(stage.path, stage.parts[part.number]) for stage in before]
+        tables = [read_dropped(path, one) for path, one in [*same, (last.path, part)]]
+        writer.add(kept, tables)
+
+    def _funnel(self, stages: list[list[Part]]) -> Funnel:
+        flows = add_flows(flow for parts in stages for part in parts for flow in part.flows)
+        return Funnel(names=self.names, flows=flows)
+
+    def _timing(self, stages: list[list[Part]], seconds: float) -> dict[str, Any]:
+        spent: defaultdict[str, float] = defaultdict(float)
+        for part in itertools.chain.from_iterable(stages):
+            for number, cpu_seconds in part.cpu_seconds.items():
+                name = f"{number} {self.names[number - 1]}" if number else "statistics, sketches"
+                spent[name] += cpu_seconds
+        return {
+            "seconds": round(seconds, 3),
+            "processes": self.workers.processes,
+            "cpu_seconds": {name: round(value, 3) for name, value in spent.items()},
+        }
+
+
+def _given(parts: list[Part]) -> tuple[int, int]:
+    return sum(part.given.documents for part in parts), sum(part.given.bytes for part in parts)
+
+
+def _summary(read: tuple[int, int], kept: tuple[int, int], seconds: float) -> str:
+    return (
+        f"kept {kept[0]:,} of {read[0]:,} documents ({kept[0] / read[0]:.1%}), "
+        f"{kept[1] / 1e6:,.1f} of {read[1] / 1e6:,.1f} MB; {seconds:,.1f} s"
+    )

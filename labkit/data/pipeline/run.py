@@ -1,0 +1,81 @@
+"""A corpus through ordered steps, to one artefact: `run_pipeline(corpus, steps)`.
+
+The corpus is read once, in batches of about 4 MB; what a stage keeps lies on disk until the next
+one is through, so that memory follows neither the corpus nor the number of steps. Each finished
+batch is kept through a crash: the same call goes on where it stopped, and ends with the bytes of
+a run that was never broken. What a survey gathered is held in memory alone, and gathered again
+from the finished batches.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from labkit.core import artifacts, disk, lock, provenance
+from labkit.core.config import Config, hash_json
+from labkit.core.errors import LabError
+from labkit.data.pipeline.corpus import Corpus
+from labkit.data.pipeline.curated import Curated
+from labkit.data.pipeline.identity import describe
+from labkit.data.pipeline.passage import Passage
+from labkit.data.pipeline.progress import Say, say_nothing
+from labkit.data.pipeline.stages import cut_stages
+from labkit.data.pipeline.step import Step, Survey
+from labkit.data.pipeline.workers import StartMethod, Workers
+from labkit.data.readers import ReadPolicy
+
+
+def run_pipeline(
+    corpus: str,
+    steps: Sequence[Step | Survey],
+    *,
+    folder: Path | None = None,
+    processes: int = 1,
+    start_method: StartMethod = "spawn",
+    policy: ReadPolicy | None = None,
+    config: Config | None = None,
+    say: Say = say_nothing,
+) -> Curated:
+    """The curated corpus, made unless it is there; `say` gets the lines that a person wants.
+
+    `config` is what the steps were made from, where there is one: it is kept with the artefact.
+
+    Raises:
+        LabError: no document, a record that can't be read (where the policy says stop), a step that
+            loses a document, too little memory, or a `folder` that holds something else.
+    """
+    stages = cut_stages(steps)
+    source = Corpus(corpus, policy or ReadPolicy())
+    described = [describe(step) for step in steps]
+    inputs = {
+        "corpus": source.fingerprint,
+        "steps": hash_json(described),
+        "code": provenance.source_hash("data"),
+    }
+    folder = Path(folder) if folder else curated_folder(corpus, inputs)
+    if artifacts.exists(folder):
+        return _finished(folder, inputs)
+    aside = folder.with_name(f"{folder.name}.{hash_json(inputs)}.unfinished")
+    with lock.hold(folder.with_name(f"{folder.name}.lock"), f"the curation {folder.name}"):
+        with Workers(processes, start_method) as workers:
+            passage = Passage(source, stages, aside, workers, say)
+            passage.run(folder, inputs=inputs, described=described, config=config)
+        shutil.rmtree(aside, ignore_errors=True)
+    return Curated(folder, verify=False)
+
+
+def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:
+    name = disk.slug(Path(corpus).name if "/" in corpus else corpus)
+    return artifacts.home() / "datasets" / f"{name}-curated-{hash_json(inputs)}"
+
+
+def _finished(folder: Path, inputs: dict[str, str]) -> Curated:
+    curated = Curated(folder)
+    there = artifacts.read_manifest(folder, verify=False).inputs
+    if different := [name for name, value in inputs.items() if there.get(name) != value]:
+        raise LabError(
+            f"{folder} was made with other {', '.join(different)}; give another folder or delete it"
+        )
+    return curated

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from labkit.core import artifacts
+from labkit.core.errors import LabError
+from labkit.data.build import build_documents, load_columns
+from labkit.data.pipeline.curated import Curated
+from labkit.data.pipeline.run import run_pipeline
+from labkit.data.pipeline.step import Outcome
+from labkit.data.reading import portions
+from tests.data.pipeline.small_steps import (
+    STEPS,
+    TEXTS,
+    ExactDuplicates,
+    Mask,
+    MinLength,
+    write_corpus,
+)
+
+
+def contents(curated: Curated) -> dict[str, bytes]:
+    files = curated.folder.iterdir()
+    return {path.name: path.read_bytes() for path in files if path.name != artifacts.MANIFEST}
+
+
+def by_hand() -> tuple[list[tuple[int, str]], list[tuple[int, str, str]]]:
+    """(row, text) kept and (row, rule, text) dropped, without the pipeline."""
+    kept, dropped, seen = [], [], set()
+    for row, text in enumerate(TEXTS):
+        if len(text) < 12:
+            dropped.append((row, "too_short", text))
+        elif text in seen:
+            dropped.append((row, "copy", text))
+        elif text.isdigit():
+            dropped.append((row, "only_digits", text))
+        else:
+            masked = "".join("[NUMBER]" if c.isdigit() else c for c in text)
+            kept.append((row, masked))
+        seen.add(text)
+    return kept, dropped
+
+
+def test_every_document_is_kept_or_dropped_by_the_first_rule_that_refuses_it(tmp_path: Path):
+    curated = run_pipeline(str(write_corpus(tmp_path / "c.jsonl")), STEPS)
+    kept, dropped = by_hand()
+    documents = curated.documents("row", "text").to_pydict()
+    assert list(zip(documents["row"], documents["text"], strict=True)) == kept
+    lost = curated.dropped("row", "rule", "text").to_pydict()
+    assert list(zip(lost["row"], lost["rule"], lost["text"], strict=True)) == dropped
+    first = curated.dropped("value", "threshold", "step", "step_name").to_pylist()[0]
+    assert first == {"value": 5.0, "threshold": 12.0, "step": 1, "step_name": "length"}
+
+
+def test_the_funnel_of_a_small_corpus_by_hand(tmp_path: Path):
+    texts = ["short", "a b c d e f 1", "a b c d e f 1", "1234567890123", "第一回 宴桃園豪傑三結義"]
+    curated = run_pipeline(str(write_corpus(tmp_path / "c.jsonl", texts)), STEPS)
+    size = len(texts[-1].encode())
+    columns = ["documents_in", "bytes_in", "documents_dropped", "bytes_dropped", "bytes_out"]
+    assert [tuple(row[c] for c in columns) for row in curated.funnel.table().to_pylist()] == [
+        (5, 5 + 39 + size, 1, 5, 39 + size),
+        (4, 39 + size, 1, 13, 26 + size),
+        (3, 26 + size, 1, 13, 13 + size + 7),  # "1" became "[NUMBER]"
+    ]
+    rules = curated.funnel.rules("source", "language").to_pylist()
+    assert [(row["rule"], row["source"], row["language"], row["bytes"]) for row in rules] == [
+        ("too_short", "web", "en", 5),
+        ("copy", "mail", "en", 13),
+        ("only_digits", "web", "en", 13),
+    ]
+
+
+@pytest.mark.parametrize("cut", [100, 2000])
+def test_equal_bytes_for_any_cut_into_batches(tmp_path: Path, monkeypatch, cut: int):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    expected = contents(run_pipeline(corpus, STEPS, folder=tmp_path / "whole"))
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", cut)
+    assert contents(run_pipeline(corpus, STEPS, folder=tmp_path / "cut")) == expected
+
+
+@pytest.mark.parametrize(("processes", "start_method"), [(3, "fork"), (2, "spawn")])
+def test_equal_bytes_for_any_number_of_processes(
+    tmp_path: Path, monkeypatch, processes: int, start_method
+):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    expected = contents(run_pipeline(corpus, STEPS, folder=tmp_path / "one"))
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", 500)
+    keywords = {"processes": processes, "start_method": start_method}
+    several = run_pipeline(corpus, STEPS, folder=tmp_path / "several", **keywords)
+    assert contents(several) == expected
+    assert several.timing["processes"] == processes
+
+
+def test_what_is_kept_is_a_corpus_like_any_other(tmp_path: Path):
+    curated = run_pipeline(str(write_corpus(tmp_path / "c.jsonl")), STEPS)
+    built = build_documents(curated.corpus)
+    names = ["id", "text", "source", "group", "language", "content_hash", "num_bytes"]
+    assert load_columns(built, names) == load_columns(curated.folder, names)
+
+
+def test_the_same_run_is_done_once_and_other_steps_are_another_run(tmp_path: Path):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    first = run_pipeline(corpus, STEPS)
+    assert run_pipeline(corpus, STEPS, processes=2).folder == first.folder
+    assert run_pipeline(corpus, (MinLength(13), *STEPS[1:])).folder != first.folder
+    with pytest.raises(LabError, match="was made with other steps; give another folder or delete"):
+        run_pipeline(corpus, (MinLength(13),), folder=first.folder)
+
+
+def test_nothing_kept_and_nothing_dropped_are_results_too(tmp_path: Path):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    nothing = run_pipeline(corpus, (MinLength(10_000), ExactDuplicates(), Mask()))
+    assert nothing.documents("row").num_rows == 0
+    assert nothing.dropped("row").num_rows == len(TEXTS)
+    everything = run_pipeline(corpus, ())
+    assert everything.documents("text")["text"].to_pylist() == TEXTS
+    assert everything.result["dropped"] == {"documents": 0, "bytes": 0}
+
+
+class Loses:
+    name = "loses"
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        outcome = MinLength(12).apply(batch)
+        return Outcome(outcome.kept.slice(1), outcome.dropped)
+
+
+class Reverses(Loses):
+    name = "reverses"
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        outcome = MinLength(12).apply(batch)
+        kept = outcome.kept.take(pa.array(range(outcome.kept.num_rows))[::-1])
+        return Outcome(kept, outcome.dropped)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (Loses(), r"step 1 \(loses\): 189 documents in, \d+ kept and \d+ dropped; each must be on"),
+        (Reverses(), "step reverses changed the order"),
+        ("length", "step 1 is a str, which has neither `apply`"),
+    ],
+)
+def test_a_step_that_breaks_the_contract_is_named(tmp_path: Path, lab_home, step, message):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    with pytest.raises(LabError, match=message):
+        run_pipeline(corpus, [step])
+    assert not [path for path in (lab_home / "datasets").glob("*") if artifacts.exists(path)]
+
+
+def test_memory_is_estimated_first_and_refused_with_advice(tmp_path: Path):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    lines: list[str] = []
+    run_pipeline(corpus, STEPS, say=lines.append)
+    assert "MB of memory" in lines[0]
+    assert "exact 0" in lines[0]
+    assert "kept" in lines[-1]
+    greedy = (ExactDuplicates(bytes_per_document=10**12),)
+    with pytest.raises(LabError, match=r"needs about .* are free; take fewer processes"):
+        run_pipeline(corpus, greedy)
+
+
+def test_an_empty_corpus_and_one_that_is_not_there(tmp_path: Path):
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(LabError, match="no documents in it"):
+        run_pipeline(str(tmp_path / "empty.jsonl"), STEPS)
+    with pytest.raises(LabError, match="neither a registered corpus"):
+        run_pipeline("shakespear", STEPS)
