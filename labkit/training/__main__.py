@@ -36,6 +36,7 @@ def main() -> int:
         help="of the same plan, whatever its layout was",
     )
     arguments = parser.parse_args()
+    from labkit.training.processes import leave
     from labkit.training.run import run
 
     quieten()
@@ -52,6 +53,8 @@ def main() -> int:
             resume_from=arguments.resume_from,
             say=lambda line: print(line, flush=True),
         )
+        if status.state != "interrupted":  # by a signal at the start a process ends alone
+            leave()
     except LabError as error:
         if os.environ.get("RANK", "0") == "0":
             print(f"labkit.training: {error}", file=sys.stderr)

@@ -138,6 +138,13 @@ def join(layout: LayoutPlan, device: str) -> Processes:
     return Processes(layout, dist.get_rank(), mesh)
 
 
+def leave() -> None:
+    """Wait for the others and part: one that ends before them takes down connections in use."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
 def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 

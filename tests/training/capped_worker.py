@@ -15,7 +15,7 @@ from pathlib import Path
 from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import quieten
 from labkit.training.batches import StepBatches, TrainingData
-from labkit.training.processes import join
+from labkit.training.processes import join, leave
 from labkit.training.trainer import make_module, make_trainer
 
 ROLLUP = Path("/proc/self/smaps_rollup")
@@ -62,6 +62,7 @@ def main() -> None:
     rise = watch.most - watch.before
     found = Path(sys.argv[1]).with_name(f"rank-{processes.rank}.json")
     found.write_text(json.dumps({"rise": rise, "losses": losses}))
+    leave()
 
 
 if __name__ == "__main__":

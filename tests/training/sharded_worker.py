@@ -13,6 +13,7 @@ from typing import Any
 from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import quieten
+from labkit.training.processes import leave
 from labkit.training.run import run
 
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -38,6 +39,7 @@ def main() -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
         print(folder.name, f"{time.perf_counter() - started:.1f} s", flush=True)
+    leave()
 
 
 def _paths(keywords: dict[str, Any]) -> dict[str, Any]:
