@@ -9,29 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from labkit.core.records.certificate import LeakCertificate, document_set_hash
-from labkit.data.ngrams import ngram_hashes, unit_hashes
+from labkit.data.gram_index import index_grams
 from labkit.data.splits import SplitDocument
 
 NGRAM_UNITS = 13
+_BATCH_BYTES = 4_000_000
 
 
 def certify(train: Iterable[SplitDocument], heldout: Sequence[SplitDocument]) -> LeakCertificate:
-    """The certificate of these two sets of documents."""
-    grams = [ngram_hashes(document.text, NGRAM_UNITS) for document in heldout]
-    # A shorter held-out text is one gram of its own length.
-    lengths = sorted({min(NGRAM_UNITS, len(unit_hashes(d.text))) for d in heldout} - {0})
-    lengths = lengths or [NGRAM_UNITS]
-    everything = np.concatenate([*grams, np.zeros(0, np.uint64)])
-    wanted, counts = np.unique(everything, return_counts=True)
-    is_seen = np.zeros(len(wanted), dtype=bool)
+    """The certificate of these two sets of documents.
+
+    Held-out documents may be a benchmark's items: `labkit.data.benchmark_items.as_documents`.
+    """
+    index = index_grams([document.text for document in heldout], NGRAM_UNITS)
+    is_seen = np.zeros(len(index.grams), dtype=bool)
     train_hashes, train_groups = [], set()
+    waiting, size = [], 0
     for document in train:
         train_hashes.append(document.content_hash)
         train_groups.add(document.group)
-        found = np.unique(np.concatenate([ngram_hashes(document.text, n) for n in lengths]))
-        is_seen |= np.isin(wanted, found, assume_unique=True)
+        waiting.append(document.text)
+        size += document.num_bytes
+        if size >= _BATCH_BYTES:
+            is_seen[index.find(pa.array(waiting, pa.large_string())).grams] = True
+            waiting, size = [], 0
+    is_seen[index.find(pa.array(waiting, pa.large_string())).grams] = True
     known = set(train_hashes)
     copies = [document for document in heldout if document.content_hash in known]
     return LeakCertificate(
@@ -45,7 +50,7 @@ def certify(train: Iterable[SplitDocument], heldout: Sequence[SplitDocument]) ->
             sum(document.num_bytes for document in heldout),
         ),
         ngram_units=NGRAM_UNITS,
-        ngram_share=_share(int(counts[is_seen].sum()), len(everything)),
+        ngram_share=_share(int(is_seen[index.occurrences].sum()), len(index.occurrences)),
         num_shared_groups=len(train_groups & {document.group for document in heldout}),
     )
 

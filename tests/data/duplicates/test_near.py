@@ -123,7 +123,7 @@ def test_large_interleaved_buckets_close_to_their_clusters(keep):
 
 
 def test_any_cut_and_any_processes_give_the_same_bytes():
-    texts = near_pairs(random.Random(1), 60, length=80) + ["", "short", "short", "，。"]
+    texts = [*near_pairs(random.Random(1), 60, length=80), "", "short", "short", "，。"]
     survey = NearDuplicates()
     step = settle(survey, texts)
     rng = random.Random(2)
