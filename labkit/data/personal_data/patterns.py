@@ -1,0 +1,211 @@
+"""What an item of each kind looks like, and what it must fulfil besides.
+
+Patterns run on UTF-8 bytes, so that letters and digits are ASCII: a Chinese character beside a
+number is its end, as `\\b` on text would not have it. Every repetition is bounded: each start costs
+a bounded number of steps, and time is linear in the text. The order is the precedence: an item
+that was taken is out of sight of the patterns after it.
+
+Left out: names, postal addresses, phone numbers in national form other than Chinese and North
+American, e-mail addresses whose name is not in Latin letters, social security numbers without
+dashes, passwords that no name announces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from itertools import pairwise
+from typing import NamedTuple
+
+from labkit.data.personal_data.checksums import (
+    luhn_is_valid,
+    mod_11_2_is_valid,
+    mod_97_is_valid,
+)
+from labkit.data.personal_data.config import PersonalDataConfig
+from labkit.data.personal_data.number_plans import (
+    IBAN_LENGTHS,
+    PROVINCES,
+    is_card_number,
+    is_international_number,
+    is_ip_address,
+    is_north_american_number,
+    is_social_security_number,
+)
+
+_WORD = rb"0-9A-Za-z_"
+_LEFT = rb"(?<![" + _WORD + rb"])(?<![0-9][.-])"
+_RIGHT = rb"(?![" + _WORD + rb"])(?![.-][0-9])"
+"""A number is not part of a word, nor of a longer number joined by dot or dash."""
+_LATIN = rb"[A-Za-z0-9]|[\xc3-\xc9][\x80-\xbf]"
+"""Letters with diacritics are two bytes."""
+
+
+class Pattern(NamedTuple):
+    name: str
+    kind: str
+    hint: str
+    """Where it can stand: the name of a function in `candidates.py`."""
+    regex: re.Pattern[bytes]
+    """The item is the group `item` where there is one, else the whole match."""
+    accepts: Callable[[str, PersonalDataConfig], bool]
+    trim: Callable[[str], str] = str
+    """The beginning of a match that is the item, where its length follows from itself."""
+
+
+def _always(item: str, config: PersonalDataConfig) -> bool:
+    return True
+
+
+def _digits(item: str) -> str:
+    return "".join(character for character in item if "0" <= character <= "9")
+
+
+def _is_email(item: str, config: PersonalDataConfig) -> bool:
+    """No host without a name (`icon@2x.png`, `tool@1.0.0-rc.x`)."""
+    return re.match(r"\d+(\.\d+|x)", item.rpartition("@")[2]) is None
+
+
+def _is_resident_id(item: str, config: PersonalDataConfig) -> bool:
+    if item[:2] not in PROVINCES or item[6:8] not in ("19", "20"):
+        return False
+    try:
+        date(int(item[6:10]), int(item[10:12]), int(item[12:14]))
+    except ValueError:
+        return False
+    return mod_11_2_is_valid(item)
+
+
+def _is_iban(item: str, config: PersonalDataConfig) -> bool:
+    account = item.replace(" ", "")
+    return IBAN_LENGTHS.get(account[:2]) == len(account) and mod_97_is_valid(account)
+
+
+def _trim_iban(item: str) -> str:
+    """As many letters and digits as the country's accounts have, up to a space."""
+    length = IBAN_LENGTHS.get(item[:2], 0)
+    ends = [n for n in range(length, len(item) + 1) if n - item.count(" ", 0, n) == length]
+    return item[: ends[0]] if ends and item[ends[0] : ends[0] + 1] in ("", " ") else item
+
+
+def _is_card(item: str, config: PersonalDataConfig) -> bool:
+    digits = _digits(item)
+    return is_card_number(digits) and luhn_is_valid(digits)
+
+
+def _is_social_security_number(item: str, config: PersonalDataConfig) -> bool:
+    return is_social_security_number(item)
+
+
+def _is_ip(item: str, config: PersonalDataConfig) -> bool:
+    if ":" not in item and max(map(int, item.split("."))) < config.min_largest_octet:
+        return False
+    return is_ip_address(item, global_only=config.ip_ranges == "global")
+
+
+def _is_international(item: str, config: PersonalDataConfig) -> bool:
+    digits = _digits(item.replace("(0)", ""))
+    return is_international_number(digits.removeprefix("00"))
+
+
+def _is_north_american(item: str, config: PersonalDataConfig) -> bool:
+    return is_north_american_number(_digits(item)[-10:])
+
+
+def _is_random(item: str, config: PersonalDataConfig) -> bool:
+    """Letters and digits that alternate as no words do."""
+    classes = [
+        "digit" if c.isdigit() else "upper" if c.isupper() else "lower" for c in item if c.isalnum()
+    ]
+    if "digit" not in classes or len(set(classes)) < 2:
+        return False
+    changes = sum(one != other for one, other in pairwise(classes))
+    return changes / (len(classes) - 1) >= config.min_key_transitions
+
+
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_PRIVATE_KEY = (
+    rb"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+    rb"(?:\s{0,4}(?:Proc-Type|DEK-Info|Version|Comment):[^\n<]{0,120}\n){0,4}"
+    rb"[A-Za-z0-9+/=\\\s]{0,20000}"
+    rb"(?:-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?"
+)
+_TOKEN = (
+    rb"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,255}"
+    rb"|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{20,64}|AIza[A-Za-z0-9_-]{35}"
+    rb"|xox[abeoprs]-[A-Za-z0-9-]{12,250}|sk-[A-Za-z0-9_-]{20,250})(?![A-Za-z0-9])"
+)
+_ASSIGNED = (
+    rb"(?i:api_?key|access_?key|secret|token|passw(?:or)?d|private_?key|credentials?)"
+    rb"[A-Za-z0-9_]{0,20}[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3}[\"']?"
+    rb"(?P<item>[A-Za-z0-9+/_=-]{16,200})(?![A-Za-z0-9+/_=(-])(?!\.[A-Za-z_])"
+)
+_EMAIL = (
+    rb"(?<![A-Za-z0-9_%+-])(?<![\xc3-\xc9][\x80-\xbf])"
+    rb"(?:_|" + _LATIN + rb")(?:[._%+'-]|" + _LATIN + rb"){0,63}"
+    rb"@(?:(?:-|" + _LATIN + rb"){1,40}\.){1,6}[A-Za-z]{2,24}"
+    rb"(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])(?!:[A-Za-z~/])"  # host:path is a copy's target
+)
+_IBAN = rb"[A-Z]{2}[0-9]{2}(?:(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?|[A-Z0-9]{11,29})"
+_LONG_CARD = rb"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}\1[0-9]{3}"
+_CARD = (
+    rb"(?:[0-9]{13,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}"
+    rb"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})"
+)
+_IPV4 = (
+    rb"(?<![" + _WORD + rb"])(?<![0-9][.-])(?<!version )(?<!Version )(?<!Ver\. )"
+    rb"(?<!\xe7\x89\x88\xe6\x9c\xac)(?<!\xe7\x89\x88\xe6\x9c\xac )"  # 版本
+    rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + _RIGHT
+)
+_IPV6 = (
+    rb"(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}"
+    rb"(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?(?![0-9A-Za-z_:])(?!\.[0-9])"
+)
+_INTERNATIONAL = (
+    rb"(?<![0-9A-Za-z_)+])(?<![0-9][.-])(?:\+|00(?=[1-9][0-9]{0,2}[ ./(-]))[1-9]"
+    rb"(?:\(0\)|[ ./()-]{0,2}[0-9]){8,14}"
+)
+_NORTH_AMERICAN = (
+    rb"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\)[ -]?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}"
+)
+_CHINESE_PHONE = (
+    rb"(?:(?:\+|00)?86[ -]?)?(?:1[3-9][0-9]([ -]?)[0-9]{4}\1[0-9]{4}"
+    rb"|\(?0(?:10|2[0-9]|[3-9][0-9]{2})(?:[ -]|\)[ ]?)[2-8][0-9]{6,7})"
+)
+
+
+def _number(body: bytes) -> re.Pattern[bytes]:
+    return re.compile(_LEFT + body + _RIGHT)
+
+
+PATTERNS = (
+    Pattern("private_key", "KEY", "private_keys", re.compile(_PRIVATE_KEY), _always),
+    Pattern("token", "KEY", "long_runs", re.compile(_TOKEN), _always),
+    Pattern("assigned_key", "KEY", "long_runs", re.compile(_ASSIGNED), _is_random),
+    Pattern("email", "EMAIL", "at_signs", re.compile(_EMAIL), _is_email),
+    Pattern("iban", "BANK_ACCOUNT", "numbers", _number(_IBAN), _is_iban, _trim_iban),
+    Pattern("resident_id", "ID_NUMBER", "numbers", _number(rb"[0-9]{17}[0-9Xx]"), _is_resident_id),
+    Pattern("card_of_19_digits", "CARD", "numbers", _number(_LONG_CARD), _is_card),
+    Pattern("card", "CARD", "numbers", _number(_CARD), _is_card),
+    Pattern(
+        "social_security_number",
+        "ID_NUMBER",
+        "numbers",
+        _number(rb"[0-9]{3}-[0-9]{2}-[0-9]{4}"),
+        _is_social_security_number,
+    ),
+    Pattern("ipv4", "IP_ADDRESS", "numbers", re.compile(_IPV4), _is_ip),
+    Pattern("chinese_phone", "PHONE", "numbers", _number(_CHINESE_PHONE), _always),
+    Pattern(
+        "north_american_phone", "PHONE", "numbers", _number(_NORTH_AMERICAN), _is_north_american
+    ),
+    Pattern(
+        "international_phone",
+        "PHONE",
+        "numbers",
+        re.compile(_INTERNATIONAL + _RIGHT),
+        _is_international,
+    ),
+    Pattern("ipv6", "IP_ADDRESS", "colons", re.compile(_IPV6), _is_ip),
+)

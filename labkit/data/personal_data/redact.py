@@ -1,0 +1,79 @@
+"""The step that replaces personal data by typed placeholders, and drops nothing unless told.
+
+Every item found becomes one placeholder, so that counts are conserved; bytes outside of items stay
+as they are. With `max_items_per_kb` a document that is mostly personal data (an address list) is
+dropped instead, by the number of its items per 1,000 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from labkit.data.personal_data.config import KINDS, PLACEHOLDERS, PersonalDataConfig
+from labkit.data.personal_data.find import Item, find_personal_data, utf8
+from labkit.data.pipeline.step import Outcome, Verdicts, split_by
+
+RULE = "personal_data_per_kb"
+
+
+@dataclass(frozen=True)
+class RedactPersonalData:
+    """Rewrites `text`; see `PersonalDataConfig` for the choices."""
+
+    config: PersonalDataConfig = field(default_factory=PersonalDataConfig)
+    name: str = "personal_data"
+
+    def apply(self, batch: pa.RecordBatch) -> Outcome:
+        texts = batch.column("text")
+        items = find_personal_data(texts, self.config)
+        rewritten = replace_items(texts, items, self.config.placeholder)
+        return split_by(batch, self._verdicts(texts, items), rewritten)
+
+    def _verdicts(self, texts: pa.Array, items: Sequence[Item]) -> Verdicts:
+        num_items = count_items(items, len(texts)).sum(axis=1)
+        density = 1000 * num_items / np.maximum(np.diff(utf8(texts)[1]), 1)
+        limit = self.config.max_items_per_kb
+        is_kept = density <= (np.inf if limit is None else limit)
+        thresholds = np.full(len(texts), np.nan if limit is None else limit)
+        return Verdicts(
+            pa.array([None if kept else RULE for kept in is_kept.tolist()], pa.string()),
+            pa.array(density, pa.float64()),
+            pa.array(thresholds, pa.float64(), mask=np.isnan(thresholds)),
+        )
+
+
+def replace_items(texts: pa.Array, items: Sequence[Item], placeholder: str) -> pa.Array:
+    """The texts with each item replaced by the placeholder of its kind.
+
+    >>> found = find_personal_data(pa.array(["mail bob@web.de!"]), PersonalDataConfig())
+    >>> replace_items(pa.array(["mail bob@web.de!"]), found, "angle").to_pylist()
+    ['mail <EMAIL>!']
+    """
+    if not items:
+        return texts
+    data, bounds = utf8(texts)
+    written = {kind: PLACEHOLDERS[placeholder].format(kind).encode() for kind in KINDS}
+    pieces, place, growth = [], 0, np.zeros(len(texts), dtype=np.int64)
+    for item in items:
+        start, end = int(bounds[item.document]) + item.start, int(bounds[item.document]) + item.end
+        pieces += [data[place:start], written[item.kind]]
+        growth[item.document] += len(written[item.kind]) - (end - start)
+        place = end
+    joined = b"".join([*pieces, data[place:]])
+    offsets = bounds + np.concatenate([[0], np.cumsum(growth)])
+    return pa.LargeStringArray.from_buffers(
+        len(texts), pa.py_buffer(offsets), pa.py_buffer(joined)
+    ).cast(texts.type)
+
+
+def count_items(items: Sequence[Item], num_texts: int) -> np.ndarray:
+    """Array (num_texts, len(KINDS)): items of each kind in each document."""
+    counts = np.zeros((num_texts, len(KINDS)), dtype=np.int64)
+    column = {kind: number for number, kind in enumerate(KINDS)}
+    for item in items:
+        counts[item.document, column[item.kind]] += 1
+    return counts

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+
+from labkit.data.personal_data import find
+from labkit.data.personal_data.candidates import HINTS, Windows
+from labkit.data.personal_data.config import KINDS, PersonalDataConfig
+from labkit.data.personal_data.find import find_personal_data
+from labkit.data.personal_data.redact import replace_items
+from labkit.data.readers import read_documents
+from tests.data.personal_data.planted import planted_documents
+
+CONFIG = PersonalDataConfig()
+
+
+def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
+    texts = pa.array([text])
+    [found] = replace_items(texts, find_personal_data(texts, config), "angle").to_pylist()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("请联系张三13812345678或zhang@example.com。", "请联系张三<PHONE>或<EMAIL>。"),
+        ("身份证号11010519491231002X。", "身份证号<ID_NUMBER>。"),
+        ("11010519491331002X", "11010519491331002X"),  # a 13th month
+        ("SSN 536-90-4399, not 666-12-3456", "SSN <ID_NUMBER>, not 666-12-3456"),
+        ("4111 1111 1111 1111 123", "<CARD> 123"),
+        ("AT61 1904 3002 3457 3201 BIC", "<BANK_ACCOUNT> BIC"),
+        ("Größe: anna.müller@web.de.", "Größe: <EMAIL>."),
+        ("+49 (0)30 1234567, 0049 30 1234567", "<PHONE>, <PHONE>"),
+        ("+20 000 000 000 bytes", "+20 000 000 000 bytes"),
+        ("93.184.216.34 but 10.0.0.1", "<IP_ADDRESS> but 10.0.0.1"),
+        ("2001:4860:4860::8888 but 2001:db8::1", "<IP_ADDRESS> but 2001:db8::1"),
+        ("api_key = 'x8Fj2kLm9QpR4sTv7Wz'", "api_key = '<KEY>'"),
+        ("8" * 40 + " 13812345678 13912345678", "8" * 40 + " <PHONE> <PHONE>"),
+    ],
+)
+def test_by_hand(text, expected):
+    assert redacted(text) == expected
+
+
+def test_special_addresses_are_a_choice():
+    everywhere = PersonalDataConfig(ip_ranges="all")
+    assert redacted("10.0.0.200, fe80::1", everywhere) == "<IP_ADDRESS>, <IP_ADDRESS>"
+
+
+def test_precision_and_recall_on_planted_items_in_three_languages():
+    documents = planted_documents(900, seed=0)
+    right, found, planted = Counter(), Counter(), Counter()
+    items = find_personal_data(pa.array([document.text for document in documents]), CONFIG)
+    for item in items:
+        document = documents[item.document]
+        raw = document.text.encode()
+        place = (len(raw[: item.start].decode()), len(raw[: item.end].decode()), item.kind)
+        found[document.language] += 1
+        right[document.language] += place in document.items
+    for document in documents:
+        planted[document.language] += len(document.items)
+    for language in planted:
+        assert right[language] / found[language] >= 0.98, language
+        assert right[language] / planted[language] >= 0.98, language
+
+
+def test_windows_hold_every_match(monkeypatch):
+    """The patterns over whole documents find the same: planted, fuzzed, and real ones."""
+    rng = random.Random(1)
+    alphabet = "a@b.de|+49 |138|4111| |-|.|:|::|ü|中|1|x|key=|\n|8.8.8.8|2001:4860::1".split("|")
+    alphabet += ["GB82WEST12345698765432", "ghp_" + "a1B2" * 9]
+    fuzzed = ["".join(rng.choices(alphabet, k=40)) for _ in range(400)]
+    texts = [document.text for document in planted_documents(60, seed=2)] + fuzzed
+    texts += [text[:20_000] for text in _real_texts()]
+    found = find_personal_data(pa.array(texts), CONFIG)
+
+    def everywhere(text) -> Windows:
+        return Windows(text.bounds[:-1], text.bounds[1:])
+
+    monkeypatch.setattr(find, "HINTS", dict.fromkeys(HINTS, everywhere))
+    assert found == find_personal_data(pa.array(texts), CONFIG)
+    assert len(found) > 400
+
+
+def test_batches_and_slices_do_not_matter():
+    texts = pa.array(["", *(document.text for document in planted_documents(40, seed=3)), "a@b.de"])
+    whole = find_personal_data(texts, CONFIG)
+    for start in range(0, len(texts), 7):
+        part = find_personal_data(texts.slice(start, 7), CONFIG)
+        expected = [item for item in whole if start <= item.document < start + 7]
+        assert [item._replace(document=item.document + start) for item in part] == expected
+
+
+ATTACKS = {
+    "dots": lambda n: "." * n,
+    "a@": lambda n: "a@" * (n // 2),
+    "a.a.": lambda n: "a." * (n // 2),
+    "spaces": lambda n: " " * n,
+    "digits": lambda n: "1" * n,
+    "digits and dashes": lambda n: "1-" * (n // 2),
+    "letters, then @": lambda n: "a" * n + "@",
+    "phones in a chain": lambda n: "13812345678-" * (n // 12),
+    "key blocks": lambda n: "-----BEGIN PRIVATE KEY-----" * (n // 27),
+    "assignments": lambda n: "secret=" * (n // 7),
+    "colons": lambda n: "1::" * (n // 3),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_time_is_linear(attack):
+    """Four times the text in far less than the sixteen times of a quadratic pattern."""
+
+    def seconds(size: int) -> float:
+        texts, spent = pa.array([ATTACKS[attack](size)]), []
+        for _ in range(4):
+            started = time.process_time()
+            find_personal_data(texts, CONFIG)
+            spent.append(time.process_time() - started)
+        return min(spent)
+
+    assert seconds(160_000) < 8 * max(seconds(40_000), 0.004)
+
+
+def _real_texts() -> list[str]:
+    return [
+        text for batch in read_documents("python-docs") for text in batch.column("text").to_pylist()
+    ]
+
+
+def test_every_kind_can_be_left_out():
+    switches = ("emails", "phones", "id_numbers", "bank_accounts", "cards", "ip_addresses", "keys")
+    texts = pa.array([document.text for document in planted_documents(60, seed=4)])
+    kinds = {item.kind for item in find_personal_data(texts, CONFIG)}
+    for switch, kind in zip(switches, KINDS, strict=True):
+        kinds = {item.kind for item in find_personal_data(texts, CONFIG)}
+        left = {
+            item.kind for item in find_personal_data(texts, CONFIG.with_overrides({switch: False}))
+        }
+        assert kind in kinds
+        assert kind not in left
