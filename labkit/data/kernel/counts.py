@@ -15,6 +15,7 @@ from labkit.data.kernel.characters import (
     BULLET,
     CARRIAGE_RETURN,
     CONTINUATION,
+    CONTINUATION_BIT,
     DIGIT,
     DOT,
     ELLIPSIS,
@@ -70,87 +71,90 @@ def count_characters(kinds, ends, counts):
         start = ends[row]
 
 
-def count_words(data, kinds, ends, alone, stop_bytes, stop_ends, counts):
+def count_words(data, kinds, ends, alone, stop_bytes, stop_ends, by_start, by_length, counts):
     """Characters of a kind in `alone` are words by themselves."""
-    start = 0
+    start, ends_word = 0, SPACE | alone
     for row in range(len(ends)):
         words = letter_words = plain_words = plain_characters = found = 0
-        at = start
-        while at < ends[row]:
+        at, stop = start, ends[row]
+        while at < stop:
             kind = np.int64(kinds[at])
             if kind & SPACE:
                 at += 1
                 continue
-            first, characters, some, all_ = at, 0, 0, -1
-            while at < ends[row]:
+            first, characters, some, all_, is_alone = at, 1, kind, kind, kind & alone
+            at += 1
+            while at < stop:
                 kind = np.int64(kinds[at])
-                if kind & SPACE or (kind & alone and characters):
+                if kind & ends_word or (is_alone and not kind & CONTINUATION):
                     break
-                if not kind & CONTINUATION:
-                    if some & alone:
-                        break
-                    some, all_, characters = some | kind, all_ & kind, characters + 1
+                characters += 1 - (kind >> CONTINUATION_BIT)
+                some, all_ = some | kind, all_ & (kind | -(kind >> CONTINUATION_BIT))
                 at += 1
             words += 1
             letter_words += (some & LETTER) != 0
-            if not all_ & PUNCTUATION:
-                plain_words += 1
-                plain_characters += characters
-            found |= stop_word(data, first, at, stop_bytes, stop_ends)
+            is_plain = (all_ & PUNCTUATION) == 0
+            plain_words += is_plain
+            plain_characters += characters * is_plain
+            if at - first < len(by_length):
+                maybe = by_start[data[first]] & by_length[at - first] & ~found
+                if maybe:
+                    found |= stop_word(data, first, at, stop_bytes, stop_ends, maybe)
         counts[row, 0], counts[row, 1], counts[row, 2] = words, letter_words, plain_words
         counts[row, 3], counts[row, 4] = plain_characters, 0
         while found:
             counts[row, 4] += found & 1
             found >>= 1
-        start = ends[row]
+        start = stop
 
 
-def stop_word(data, start, end, stop_bytes, stop_ends):
-    """A bit for the stop word that stands there, 0 if none does."""
-    first = 0
-    for number in range(len(stop_ends)):
-        length = stop_ends[number] - first
-        if length == end - start and stop_bytes[first] == data[start]:
-            same = 1
-            while same < length and stop_bytes[first + same] == data[start + same]:
+def stop_word(data, start, end, stop_bytes, stop_ends, maybe):
+    """A bit for the stop word that stands there, 0 if none of those in `maybe` does."""
+    number = 0
+    while maybe >> number:
+        if maybe >> number & 1:
+            same, at = 0, stop_ends[number] - (end - start)
+            while same < end - start and stop_bytes[at + same] == data[start + same]:
                 same += 1
-            if same == length:
+            if same == end - start:
                 return 1 << number
-        first = stop_ends[number]
+        number += 1
     return 0
 
 
 def count_lines(kinds, ends, counts):
     """Lines end where `splitlines` ends them; \\r\\n is one end."""
-    start = 0
+    start, blank, rare = 0, SPACE | CONTINUATION, BOUNDARY | DOT | ELLIPSIS
     for row in range(len(ends)):
-        lines = bullet_lines = ellipsis_lines = ellipses = dots = 0
-        is_open = is_bullet = is_trailing = False
-        is_blank = True
-        for at in range(start, ends[row]):
-            kind = np.int64(kinds[at])
-            if kind & CONTINUATION:
-                continue
-            is_second = (
-                (kind & NEWLINE) != 0 and at > start and (kinds[at - 1] & CARRIAGE_RETURN) != 0
-            )
-            if kind & BOUNDARY and not is_second:
-                lines, bullet_lines = lines + 1, bullet_lines + is_bullet
-                ellipsis_lines += is_trailing
-                is_open = is_bullet = is_trailing = False
-                is_blank = True
-            elif not kind & BOUNDARY:
-                is_open = True
-            dots = dots + 1 if kind & DOT else 0
-            ellipses += (kind & ELLIPSIS) != 0
-            ellipses += dots > 0 and dots % 3 == 0  # seven dots have two
-            if not kind & SPACE:
-                is_bullet = is_bullet or (is_blank and (kind & BULLET) != 0)
-                is_blank = False
-                is_trailing = dots >= 3 or (kind & ELLIPSIS) != 0
-        counts[row, 0], counts[row, 1] = lines + is_open, bullet_lines + is_bullet
-        counts[row, 2], counts[row, 3] = ellipsis_lines + is_trailing, ellipses
-        start = ends[row]
+        lines = bullet_lines = ellipsis_lines = ellipses = 0
+        at, stop = start, ends[row]
+        while at < stop:
+            while at < stop and kinds[at] & blank and not kinds[at] & BOUNDARY:
+                at += 1
+            bullet_lines += at < stop and (kinds[at] & BULLET) != 0
+            dots, after_dot, mark = 0, -1, -1
+            while at < stop:
+                if kinds[at] & rare:
+                    if kinds[at] & BOUNDARY:
+                        break
+                    dots = dots + 1 if after_dot == at else 1
+                    after_dot = at + 1 if kinds[at] & DOT else -1
+                    if kinds[at] & ELLIPSIS or dots % 3 == 0:  # seven dots have two
+                        ellipses += 1
+                    if kinds[at] & ELLIPSIS or dots >= 3:
+                        mark = at + 1
+                at += 1
+            lines += 1
+            while 0 <= mark < at and kinds[mark] & blank:
+                mark += 1
+            ellipsis_lines += mark == at
+            is_return = at + 1 < stop and kinds[at] & CARRIAGE_RETURN
+            at += 2 if is_return and kinds[at + 1] & NEWLINE else 1
+            while at < stop and kinds[at] & CONTINUATION:
+                at += 1
+        counts[row, 0], counts[row, 1] = lines, bullet_lines
+        counts[row, 2], counts[row, 3] = ellipsis_lines, ellipses
+        start = stop
 
 
 def count_filled_lines(kinds, ends, short_line_characters, counts):

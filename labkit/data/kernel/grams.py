@@ -8,17 +8,17 @@
 A word and a gram are named by where they first stood. Names of words are exact, by a table and
 their bytes; those of grams follow from the name of the shorter gram and of the last word. For 5 to
 10 the words stand side by side without spaces, a prefix hash gives every slice's hash at once, and
-the bytes decide. Memory: 48 to 56 bytes a word and one per byte. Compiled by `text_columns.py`.
+the bytes decide. Memory: 50 to 66 bytes a word and one per byte. Compiled by `text_columns.py`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from labkit.data.kernel.characters import CONTINUATION, SPACE
+from labkit.data.kernel.characters import CONTINUATION, CONTINUATION_BIT, SPACE
 
 _BASE, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
-_29, _32, _1 = np.uint64(29), np.uint64(32), np.uint64(1)
+_1, _29, _32, _LOW = np.uint64(1), np.uint64(29), np.uint64(32), np.uint64(0xFFFFFFFF)
 MAX_POWERS = 1024
 
 
@@ -30,64 +30,54 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         powers[length] = powers[length - 1] * _BASE
     start = 0
     for row in range(len(ends)):
-        room = min(num_words(kinds, start, ends[row], alone), max_words)
-        letters = np.empty(ends[row] - start, dtype=np.uint8)
-        bounds, characters = np.zeros(room + 1, np.int32), np.zeros(room + 1, np.int32)
-        join_words(data, kinds, start, ends[row], alone, room, letters, bounds, characters)
-        size = 4
-        while size < 2 * room:
-            size *= 2
-        table, prefixes = np.empty(size, np.int32), np.empty(room + 1, np.uint64)
+        room = min((ends[row] - start) // 2 + 1, max_words)  # of each two bytes one ends a word
+        letters = np.empty(ends[row] - start, np.uint8)
+        bounds, characters = np.empty(room + 1, np.int32), np.empty(room + 1, np.int32)
+        num_words = join_words(data, kinds, start, ends[row], alone, letters, bounds, characters)
+        bounds, characters = bounds[: num_words + 1], characters[: num_words + 1]
+        bits = 2
+        while 1 << bits < 2 * num_words:
+            bits += 1
+        table, shift = np.empty(1 << bits, np.uint64), np.uint64(64 - bits)
+        prefixes, words = np.empty(num_words + 1, np.uint64), np.empty(num_words, np.int32)
         hash_prefixes(letters, bounds, prefixes)
-        words = np.empty(room, np.int32)
-        name_words(letters, bounds, prefixes, powers, table, words)
-        before, names, times = words.copy(), np.empty(room, np.int32), np.empty(room, np.int32)
+        name_words(letters, bounds, prefixes, powers, table, shift, words)
+        before, names = words.copy(), np.empty(num_words, np.int32)
+        times = np.empty(num_words, np.int32)
         for n in range(2, 5):
             counts[row, n - 2] = top_gram(
-                n, words, before, characters, separator, table, names, times
+                n, words, before, characters, separator, table, shift, names, times
             )
             before, names = names, before
         for n in range(5, 11):
             counts[row, n - 2] = duplicate_grams(
-                n, letters, bounds, characters, prefixes, powers, table
+                n, words, letters, bounds, characters, prefixes, powers, table, shift
             )
         start = ends[row]
 
 
-def num_words(kinds, start, stop, alone):
-    words, is_inside = 0, False
-    for at in range(start, stop):
-        kind = np.int64(kinds[at])
-        if kind & CONTINUATION:
-            continue
-        is_word = not kind & SPACE
-        if is_word and (not is_inside or kind & alone):
-            words += 1
-        is_inside = is_word and not kind & alone
-    return words
-
-
-def join_words(data, kinds, start, stop, alone, room, letters, bounds, characters):
+def join_words(data, kinds, start, stop, alone, letters, bounds, characters):
     """The words without what is between them; where each ends, in bytes and in characters."""
     word = num_bytes = num_characters = 0
-    at = start
-    while at < stop and word < room:
+    bounds[0] = characters[0] = 0
+    at, ends_word = start, SPACE | alone
+    while at < stop and word + 1 < len(bounds):
         if kinds[at] & SPACE:
             at += 1
             continue
-        begin, is_alone = at, False
-        while at < stop:
-            kind = np.int64(kinds[at])
-            if not kind & CONTINUATION:
-                if kind & SPACE or is_alone or (kind & alone and at > begin):
-                    break
-                is_alone = (kind & alone) != 0
-                num_characters += 1
+        is_alone = kinds[at] & alone
+        while True:
             letters[num_bytes] = data[at]
-            num_bytes += 1
+            num_bytes, num_characters = num_bytes + 1, num_characters + 1
+            num_characters -= kinds[at] >> CONTINUATION_BIT
             at += 1
+            if at == stop or kinds[at] & ends_word:
+                break
+            if is_alone and not kinds[at] & CONTINUATION:
+                break
         word += 1
         bounds[word], characters[word] = num_bytes, num_characters
+    return word
 
 
 def hash_prefixes(letters, bounds, prefixes):
@@ -100,8 +90,8 @@ def hash_prefixes(letters, bounds, prefixes):
         prefixes[word + 1] = code
 
 
-def home(first, end, bounds, prefixes, powers, mask):
-    """Where the table holds the slice of words [first, end), if nothing is in the way."""
+def mixed_hash(first, end, bounds, prefixes, powers):
+    """64 mixed bits for the letters of the words [first, end)."""
     length = np.int64(bounds[end]) - np.int64(bounds[first])
     power = powers[length & (MAX_POWERS - 1)]
     if length >= MAX_POWERS:
@@ -109,11 +99,23 @@ def home(first, end, bounds, prefixes, powers, mask):
         for _ in range(length // MAX_POWERS):
             power = power * whole
     code = prefixes[end] - prefixes[first] * power
-    return np.int64((code ^ code >> _29) * _MIX >> _32) & mask
+    return (code ^ code >> _29) * _MIX
 
 
-def is_same(one, other, n, letters, bounds):
-    """Whether n words from `one` on and from `other` on have the same bytes."""
+def is_same(one, other, n, words, letters, bounds):
+    """Whether n words from `one` on and from `other` on have the same letters.
+
+    The same names do; others may, too: "ab c" and "a bc".
+    """
+    same = 0
+    while same < n and words[one + same] == words[other + same]:
+        same += 1
+    if same == n:
+        return True
+    return is_equal(one, other, n, letters, bounds)
+
+
+def is_equal(one, other, n, letters, bounds):
     at, place = np.int64(bounds[one]), np.int64(bounds[other])
     if bounds[one + n] - at != bounds[other + n] - place:
         return False
@@ -124,36 +126,45 @@ def is_same(one, other, n, letters, bounds):
     return True
 
 
-def name_words(letters, bounds, prefixes, powers, table, words):
-    table[:] = -1
+def name_words(letters, bounds, prefixes, powers, table, shift, words):
+    table[:] = 0
     mask = len(table) - 1
     for word in range(len(words)):
-        row = home(word, word + 1, bounds, prefixes, powers, mask)
-        while table[row] >= 0 and not is_same(np.int64(table[row]), word, 1, letters, bounds):
+        mixed = mixed_hash(word, word + 1, bounds, prefixes, powers)
+        entry, row = mixed << _32 | np.uint64(word + 1), np.int64(mixed >> shift)
+        while table[row] != 0:
+            name = np.int64(table[row] & _LOW) - 1
+            if (table[row] ^ entry) <= _LOW and is_equal(name, word, 1, letters, bounds):
+                break
             row = (row + 1) & mask
-        if table[row] < 0:
-            table[row] = word
-        words[word] = table[row]
+        if table[row] == 0:
+            table[row] = entry
+        words[word] = np.int64(table[row] & _LOW) - 1
 
 
-def top_gram(n, words, before, characters, separator, table, names, times):
+def top_gram(n, words, before, characters, separator, table, shift, names, times):
     """Fill the names of n-grams from those of (n-1)-grams; 0 where the text has fewer words."""
-    table[:] = -1
+    table[:] = 0
     mask, last = len(table) - 1, n - 1
     best = best_times = 0
     for at in range(len(words) - n + 1):
         code = np.uint64(before[at]) << _32 | np.uint64(words[at + last])
         code = (code ^ code >> _29) * _MIX
-        row = np.int64((code ^ code >> _32) * _MIX >> _32) & mask
-        name = np.int64(table[row])
-        while name >= 0 and not (
-            before[name] == before[at] and words[name + last] == words[at + last]
-        ):
+        mixed = (code ^ code >> _32) * _MIX
+        entry, row = mixed << _32 | np.uint64(at + 1), np.int64(mixed >> shift)
+        name = at
+        while table[row] != 0:
+            name = np.int64(table[row] & _LOW) - 1
+            if (
+                (table[row] ^ entry) <= _LOW
+                and before[name] == before[at]
+                and words[name + last] == words[at + last]
+            ):
+                break
             row = (row + 1) & mask
-            name = np.int64(table[row])
-        if name < 0:
-            table[row] = name = at
-            times[at] = 0
+            name = at
+        if name == at:
+            table[row], times[at] = entry, 0
         names[at] = name
         times[name] += 1
         if times[name] > best_times or (times[name] == best_times and name < best):
@@ -164,18 +175,22 @@ def top_gram(n, words, before, characters, separator, table, names, times):
     return length * best_times
 
 
-def duplicate_grams(n, letters, bounds, characters, prefixes, powers, table):
-    table[:] = -1
+def duplicate_grams(n, words, letters, bounds, characters, prefixes, powers, table, shift):
+    table[:] = 0
     mask = len(table) - 1
     at = found = 0
     while at < len(bounds) - n:
-        row = home(at, at + n, bounds, prefixes, powers, mask)
-        while table[row] >= 0 and not is_same(np.int64(table[row]), at, n, letters, bounds):
+        mixed = mixed_hash(at, at + n, bounds, prefixes, powers)
+        entry, row = mixed << _32 | np.uint64(at + 1), np.int64(mixed >> shift)
+        while table[row] != 0:
+            name = np.int64(table[row] & _LOW) - 1
+            if (table[row] ^ entry) <= _LOW and is_same(name, at, n, words, letters, bounds):
+                break
             row = (row + 1) & mask
-        if table[row] >= 0:
+        if table[row] != 0:
             found += np.int64(characters[at + n]) - np.int64(characters[at])
             at += n
         else:
-            table[row] = at
+            table[row] = entry
             at += 1
     return found

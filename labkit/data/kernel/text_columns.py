@@ -25,6 +25,7 @@ from labkit.data.kernel.definitions import (
     GROUPS,
     LINES,
     MAX_GRAM_WORDS,
+    MAX_STOP_WORD_BYTES,
     WORDS,
     Definitions,
 )
@@ -37,7 +38,7 @@ _COMPILED = {
     ),
     duplicates: ("next_break", "describe", "is_equal", "count_pieces", "count_duplicates"),
     grams: (
-        *("num_words", "join_words", "hash_prefixes", "home", "is_same", "name_words"),
+        *("join_words", "hash_prefixes", "mixed_hash", "is_equal", "is_same", "name_words"),
         *("top_gram", "duplicate_grams", "count_grams"),
     ),
 }
@@ -99,16 +100,14 @@ def _pass(group: dict[str, str], definitions: Definitions) -> Callable[..., None
     """The group's pass as a function of data, kinds, ends and the table to fill."""
     is_alone = definitions.words == "characters"
     alone, separator = (characters.IDEOGRAPH, 0) if is_alone else (0, 1)
-    words = [word.encode() for word in definitions.stop_words]
-    stop_bytes = np.frombuffer(b"".join(words) or b"\0", dtype=np.uint8)
-    stop_ends = np.cumsum([len(word) for word in words], dtype=np.int64)
+    stop_words = _stop_words(definitions.stop_words)
     short = definitions.short_line_characters
     passes: list[tuple[dict[str, str], Callable[[Any, Any, Any, Any], None]]] = [
         (CHARACTERS, lambda _, kinds, ends, to: counts.count_characters(kinds, ends, to)),
         (
             WORDS,
             lambda data, kinds, ends, to: counts.count_words(
-                data, kinds, ends, alone, stop_bytes, stop_ends, to
+                data, kinds, ends, alone, *stop_words, to
             ),
         ),
         (LINES, lambda _, kinds, ends, to: counts.count_lines(kinds, ends, to)),
@@ -132,6 +131,18 @@ def _pass(group: dict[str, str], definitions: Definitions) -> Callable[..., None
         ),
     ]
     return next(count for columns, count in passes if columns is group)
+
+
+def _stop_words(stop_words: tuple[str, ...]) -> tuple[np.ndarray, ...]:
+    """Their bytes and ends; and as bits, which begin with a byte and which have a length."""
+    words = [word.encode() for word in stop_words]
+    by_start = np.zeros(256, dtype=np.int64)
+    by_length = np.zeros(MAX_STOP_WORD_BYTES + 1, dtype=np.int64)
+    for number, word in enumerate(words):
+        by_start[word[0]] |= 1 << number
+        by_length[len(word)] |= 1 << number
+    joined = np.frombuffer(b"".join(words) or b"\0", dtype=np.uint8)
+    return joined, np.cumsum([len(word) for word in words], dtype=np.int64), by_start, by_length
 
 
 @functools.cache
