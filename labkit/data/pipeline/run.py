@@ -55,15 +55,16 @@ def run_pipeline(
         "code": provenance.source_hash("data"),
     }
     folder = Path(folder) if folder else curated_folder(corpus, inputs)
-    if artifacts.exists(folder):
-        return _finished(folder, inputs)
     aside = folder.with_name(f"{folder.name}.{hash_json(inputs)}.unfinished")
+    if artifacts.exists(folder) and not aside.exists():
+        return _finished(folder, inputs)
     with lock.hold(folder.with_name(f"{folder.name}.lock"), f"the curation {folder.name}"):
-        with Workers(processes, start_method) as workers:
-            passage = Passage(source, stages, aside, workers, say)
-            passage.run(folder, inputs=inputs, described=described, config=config)
+        if not artifacts.exists(folder):
+            with Workers(processes, start_method) as workers:
+                passage = Passage(source, stages, aside, workers, say)
+                passage.run(folder, inputs=inputs, described=described, config=config)
         shutil.rmtree(aside, ignore_errors=True)
-    return Curated(folder, verify=False)
+    return _finished(folder, inputs)
 
 
 def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:
