@@ -77,7 +77,7 @@ def find_parts(corpus: str, policy: ReadPolicy | None = None) -> tuple[Part, ...
         return find_parts_of(file, policy, licence=registered.text_licence)
     if corpus.startswith(PREFIX):
         name = check_hub_name(corpus[len(PREFIX) :])
-        return (Part("hub", (name,), name, 0),)
+        return (Part("hub", (name,), name, 0, Path(name).name),)
     return find_parts_of(_existing_path(corpus), policy)
 
 

@@ -39,17 +39,17 @@ class Part(NamedTuple):
     """The corpus' folder, or the folder of its file."""
     num_bytes: int
     """On disk: how much of the corpus is done when this part is."""
+    source: str
+    """Of documents that don't name theirs and lie in no folder below the root."""
     licence: str = "unknown"
-    """Of documents that don't name their own."""
+    """Of documents that don't name theirs."""
 
     def origin(self, path: Path) -> Origin:
         root = Path(self.root)
         is_below = path != root and path.is_relative_to(root)
         name = path.relative_to(root).as_posix() if is_below else path.name
-        stem = name.removesuffix(record_suffix(name))
-        is_file = Path(self.files[0]).parent == root and "/" not in name and self.kind != "text"
-        source = name.split("/")[0] if "/" in name else stem if is_file else root.name
-        return Origin(name, source, self.licence, stem)
+        source = name.split("/")[0] if "/" in name else self.source
+        return Origin(name, source, self.licence, name.removesuffix(record_suffix(name)))
 
 
 def record_suffix(name: str) -> str:
@@ -70,7 +70,7 @@ def find_parts_of(path: Path, policy: ReadPolicy, licence: str = "unknown") -> t
     if path.is_dir():
         if any((path / name).is_file() for name in SAVED_DATASET):
             files = sorted(path.rglob("*.arrow"))
-            return (Part("datasets", (str(path),), str(path), _size(files), licence),)
+            return (Part("datasets", (str(path),), str(path), _size(files), path.name, licence),)
         found = [(file, _kind(file, texts)) for file in files_below(path)]
         parts = tuple(_group([(file, kind) for file, kind in found if kind], path, licence))
         if not parts:
@@ -81,7 +81,10 @@ def find_parts_of(path: Path, policy: ReadPolicy, licence: str = "unknown") -> t
     if not kind:
         known = ", ".join((*RECORD_SUFFIXES, *texts))
         raise LabError(f"{path}: cannot read {path.suffix or 'this'} files; give {known}")
-    return (Part(kind, (str(path),), str(path.parent), _size([path]), licence),)
+    source = (
+        path.parent.name if kind == "text" else path.name.removesuffix(record_suffix(path.name))
+    )
+    return (Part(kind, (str(path),), str(path.parent), _size([path]), source, licence),)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -107,15 +110,15 @@ def _group(files: list[tuple[Path, str]], root: Path, licence: str) -> Iterator[
     for file, kind in files:
         is_full = len(texts) >= TEXTS_PER_PART or num_bytes >= TEXT_BYTES_PER_PART
         if texts and (kind != "text" or is_full):
-            yield Part("text", tuple(map(str, texts)), str(root), num_bytes, licence)
+            yield Part("text", tuple(map(str, texts)), str(root), num_bytes, root.name, licence)
             texts, num_bytes = [], 0
         if kind == "text":
             texts.append(file)
             num_bytes += _size([file])
         else:
-            yield Part(kind, (str(file),), str(root), _size([file]), licence)
+            yield Part(kind, (str(file),), str(root), _size([file]), root.name, licence)
     if texts:
-        yield Part("text", tuple(map(str, texts)), str(root), num_bytes, licence)
+        yield Part("text", tuple(map(str, texts)), str(root), num_bytes, root.name, licence)
 
 
 def _size(files: Sequence[Path]) -> int:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -57,21 +58,18 @@ def read_blocks(path: Path, policy: ReadPolicy) -> Iterator[bytes]:
     suffix = path.suffix if path.suffix in COMPRESSIONS else ""
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
-        _check_magic(file.read(4), suffix, size)
-        file.seek(0)
+        _check_magic(file, suffix, size)
         if not suffix:
-            while block := file.read(BLOCK_BYTES):
-                yield block
+            yield from _read(file)
             return
         limit = max(HARMLESS_BYTES, policy.max_expansion_ratio * size)
-        with contextlib.closing(_unpack(file, COMPRESSIONS[suffix])) as blocks:
-            num_bytes = 0
-            for block in blocks:
-                num_bytes += len(block)
-                if num_bytes > limit:
-                    reason = f"{size:,} bytes unpack to more than {limit:,.0f}"
-                    raise Fault("read_expansion", f"{reason}: max_expansion_ratio")
-                yield block
+        num_bytes = 0
+        for block in _unpack(file, COMPRESSIONS[suffix]):
+            num_bytes += len(block)
+            if num_bytes > limit:
+                reason = f"{size:,} bytes unpack to more than {limit:,.0f}"
+                raise Fault("read_expansion", f"{reason} (max_expansion_ratio)")
+            yield block
 
 
 def split_lines(blocks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[int, bytes | Fault]]:
@@ -140,7 +138,7 @@ def _too_long(num_bytes: int, max_bytes: int, number: int) -> Fault:
 
 
 @contextlib.contextmanager
-def _open(path: Path):
+def _open(path: Path) -> Iterator[BinaryIO]:
     check_regular(path)
     try:
         file = path.open("rb")
@@ -150,7 +148,15 @@ def _open(path: Path):
         yield file
 
 
-def _unpack(file, compression: str) -> Generator[bytes, None, None]:
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    try:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+    except OSError as error:
+        raise Fault("read_damaged", f"cannot be read on ({error.strerror})") from error
+
+
+def _unpack(file: BinaryIO, compression: str) -> Iterator[bytes]:
     try:
         with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), compression) as stream:
             while block := stream.read(BLOCK_BYTES):
@@ -159,12 +165,14 @@ def _unpack(file, compression: str) -> Generator[bytes, None, None]:
         raise Fault("read_damaged", f"cut or damaged ({error})") from error
 
 
-def _check_magic(start: bytes, suffix: str, size: int) -> None:
+def _check_magic(file: BinaryIO, suffix: str, size: int) -> None:
+    start = next(_read(file), b"")[:4]
+    file.seek(0)
     if start.startswith(UTF_16_32) and not suffix:
         advice = "convert it with iconv -f utf-16 -t utf8"
         raise Fault("read_encoding", f"UTF-16 or UTF-32, not UTF-8; {advice}")
     found = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), "")
     if found != suffix and (found or size):
-        promised = f"not {suffix} data" if suffix else f"{found} data"
-        rename = f"; name it so that it ends in {found}" if found else "; take the suffix away"
-        raise Fault("read_suffix", promised + rename)
+        promised = f"{found} data, not {suffix or 'text'}" if found else f"not {suffix} data"
+        rename = f"name it so that it ends in {found}" if found else "take the suffix away"
+        raise Fault("read_suffix", f"{promised}; {rename}")

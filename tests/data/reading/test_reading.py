@@ -1,0 +1,236 @@
+"""Formats agree with one another and with other libraries; cuts and parts change nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+import pytest
+
+from labkit.core.errors import LabError
+from labkit.data.readers import (
+    REJECTED,
+    SCHEMA,
+    ReadPolicy,
+    find_parts,
+    fingerprint,
+    read_corpus,
+    read_documents,
+    read_part,
+)
+from labkit.data.reading import portions, streams
+from labkit.data.reading.record import RULES
+from labkit.data.reading.streams import split_lines
+
+SKIP = ReadPolicy(on_error="skip")
+TEXTS = ["Bonjour\u2028le monde", "第一回", "", "a\r\nb\x00", "x" * 5000]
+
+
+def rows(corpus: Path | str, policy: ReadPolicy | None = None) -> tuple[list[dict], list[dict]]:
+    found = list(read_corpus(str(corpus), policy))
+    kept = [row for portion in found for row in portion.kept.to_pylist()]
+    return kept, [row for portion in found for row in portion.rejected.to_pylist()]
+
+
+def jsonl(texts: list[str]) -> bytes:
+    return b"".join(json.dumps({"text": text}).encode() + b"\n" for text in texts)
+
+
+def record(kind: str, body: bytes, headers: str = "") -> bytes:
+    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body + b"\r\n\r\n"
+
+
+def test_packed_and_plain_lines_hold_the_same_texts(tmp_path: Path):
+    raw = jsonl(TEXTS)
+    packed = {
+        "a.jsonl": raw,
+        "b.jsonl.gz": gzip.compress(raw[:40]) + gzip.compress(raw[40:]),
+        "c.jsonl.zst": pa.compress(raw, codec="zstd", asbytes=True),
+    }
+    for name, content in packed.items():
+        (tmp_path / name).write_bytes(content)
+        kept, rejected = rows(tmp_path / name)
+        assert [row["text"] for row in kept] == TEXTS
+        assert [row["id"] for row in kept] == [f"{name[0]}-{n}" for n in range(1, 6)]
+        assert rejected == []
+    assert [row["text"] for row in rows(tmp_path)[0]] == TEXTS * 3
+
+
+def test_lines_are_pyarrows_lines(tmp_path: Path):
+    """Oracle: pyarrow's own JSON reader on lines that both read."""
+    rng = random.Random(0)
+    texts = ["".join(rng.choices('aé第\n"\\\t😀 /', k=rng.randrange(400))) for _ in range(500)]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl(texts))
+    theirs = pa.json.read_json(path).column("text").to_pylist()
+    assert [row["text"] for row in rows(path)[0]] == theirs == texts
+
+
+def test_kept_and_rejected_are_all_lines_whatever_the_blocks(tmp_path: Path, monkeypatch):
+    """Law: 200 damaged files; every line that isn't blank is in exactly one side."""
+    rng = random.Random(1)
+    path = tmp_path / "a.jsonl"
+    for _ in range(200):
+        raw = bytearray(jsonl([f"text {n} é\u2028" * 3 for n in range(20)]))
+        for place in rng.sample(range(5, len(raw)), 6):
+            raw[place] = rng.choice([0, 10, 10, 34, 92, 125, 255])
+        path.write_bytes(raw)
+        monkeypatch.setattr(streams, "BLOCK_BYTES", rng.choice([5, 64, 1 << 18]))
+        monkeypatch.setattr(portions, "PORTION_RECORDS", rng.choice([1, 7, 1000]))
+        kept, rejected = rows(path, SKIP)
+        lines = [line for line in bytes(raw).split(b"\n") if line.strip()]
+        assert len(kept) + len(rejected) == len(lines)
+        numbers = [int(row["id"].split("-")[1]) for row in kept] + [r["line"] for r in rejected]
+        assert len(set(numbers)) == len(lines)
+        assert {row["rule"] for row in rejected} <= set(RULES)
+        if rejected:
+            with pytest.raises(LabError) as error:
+                rows(path)
+            first = rejected[0]
+            assert str(error.value) == f"{path}:{first['line']}: {first['reason']}"
+
+
+def test_lines_cut_anywhere_are_the_same():
+    raw = b"one\n\ntwo three\r\nfour"
+    expected = list(enumerate(raw.split(b"\n"), start=1))
+    for size in range(1, len(raw) + 1):
+        blocks = [raw[start : start + size] for start in range(0, len(raw), size)]
+        assert list(split_lines(blocks, 100)) == expected
+        [_, _, (number, fault), _] = split_lines(blocks, 5)
+        assert (number, fault.rule) == (3, "read_record_bytes")
+        assert "10 bytes; a record has at most 5" in fault.reason
+
+
+def test_parts_read_apart_are_the_corpus(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("labkit.data.reading.parts.TEXTS_PER_PART", 2)
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "a.jsonl").write_bytes(jsonl(TEXTS))
+    pq.write_table(pa.table({"text": TEXTS, "license": ["MIT"] * 5}), tmp_path / "b.parquet")
+    for number, text in enumerate(TEXTS):
+        (tmp_path / f"{number}.txt").write_bytes(text.encode())
+    (tmp_path / "notes.md").write_text("# not named by the policy")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    parts = find_parts(str(tmp_path))
+    assert [part.kind for part in parts] == ["text", "text", "text", "parquet", "jsonl"]
+    assert sum(p.num_bytes for p in parts[:3]) == sum(len(text.encode()) for text in TEXTS)
+    apart = [p.kept for part in parts for p in read_part(part, ReadPolicy())]
+    together = pa.Table.from_batches(read_documents(str(tmp_path)))
+    assert pa.Table.from_batches(apart).equals(together)
+    assert together.schema == SCHEMA
+    assert set(together["source"].to_pylist()) == {tmp_path.name, "web"}
+    assert together["licence"].to_pylist() == ["unknown"] * 5 + ["MIT"] * 5 + ["unknown"] * 5
+    named = ReadPolicy(text_suffixes=".txt, .md")
+    assert rows(tmp_path, named)[0][-2]["id"] != "notes.md"
+    assert len(rows(tmp_path, named)[0]) == 16
+    assert fingerprint(str(tmp_path), named) != fingerprint(str(tmp_path))
+
+
+def test_portions_are_bounded_also_where_all_is_rejected(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(portions, "PORTION_RECORDS", 10)
+    (tmp_path / "a.jsonl").write_bytes(b"bad\n" * 25)
+    found = list(read_corpus(str(tmp_path / "a.jsonl"), SKIP))
+    assert [portion.rejected.num_rows for portion in found] == [10, 10, 5]
+    assert {portion.kept.num_rows for portion in found} == {0}
+    assert found[0].rejected.schema == REJECTED
+
+
+def test_plain_text_of_a_crawl_and_not_its_html(tmp_path: Path):
+    http = "WARC-Target-URI: http://a/b\r\nContent-Type: application/http; msgtype=response\r\n"
+    plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=latin-1\r\n\r\ncaf\xe9"
+    html = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>caf\xe9"
+    raw = b"".join(
+        gzip.compress(part)
+        for part in (
+            record("warcinfo", b"software: x"),
+            record("conversion", "第一回".encode(), "WARC-Record-ID: <urn:1>\r\n"),
+            record("response", plain, http),
+            record("response", html, http),
+            record("request", b"GET / HTTP/1.1\r\n\r\n", http),
+        )
+    )
+    (tmp_path / "a.warc.gz").write_bytes(raw)
+    kept, rejected = rows(tmp_path / "a.warc.gz", SKIP)
+    assert [(row["id"], row["text"], row["url"]) for row in kept] == [
+        ("<urn:1>", "第一回", ""),
+        ("a-3", "café", "http://a/b"),
+    ]
+    assert [(row["line"], row["reason"]) for row in rejected] == [
+        (4, "text/html is not read; give WET files")
+    ]
+    with pytest.raises(LabError, match=r"a\.warc\.gz: record 4: text/html is not read"):
+        rows(tmp_path / "a.warc.gz")
+
+
+def test_what_datasets_saved_and_what_it_can_stream(tmp_path: Path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    saved = datasets.Dataset.from_dict({"text": TEXTS, "url": [f"u{n}" for n in range(5)]})
+    saved.save_to_disk(tmp_path / "saved")
+    kept, _ = rows(tmp_path / "saved")
+    assert [(row["text"], row["url"]) for row in kept] == [
+        (text, f"u{n}") for n, text in enumerate(TEXTS)
+    ]
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "a.csv").write_text("text,id\none,1\n,2\nthree,3\n")
+    kept, rejected = rows(f"hf:{tmp_path / 'local'}", SKIP)
+    assert [(row["text"], row["id"]) for row in kept] == [("one", "1"), ("three", "3")]
+    assert [(row["line"], row["rule"]) for row in rejected] == [(2, "read_text")]
+    before = fingerprint(f"hf:{tmp_path / 'local'}")
+    (tmp_path / "local" / "b.csv").write_text("text\nmore\n")
+    assert fingerprint(f"hf:{tmp_path / 'local'}") != before
+    with pytest.raises(LabError, match="give hf:FOLDER or hf:OWNER/NAME@COMMIT"):
+        find_parts("hf:owner/name")
+
+
+def test_a_file_that_is_gone_or_changes_while_it_is_read(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl(TEXTS))
+    [part] = find_parts(str(path))
+    reading = read_part(part, SKIP)
+    os.utime(path, ns=(0, 0))
+    assert next(reading).kept.num_rows == 5
+    path.write_bytes(jsonl(["x" * 5_000_000, "y"]))
+    reading = read_part(part, SKIP)
+    next(reading)
+    path.write_bytes(jsonl(["z"]))
+    with pytest.raises(LabError, match=r"a\.jsonl: changed while it was read; try again"):
+        list(reading)
+    path.unlink()
+    [portion] = read_part(part, SKIP)
+    assert portion.rejected.to_pylist()[0]["reason"] == "cannot be read (No such file or directory)"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_a_100_mb_line_is_read_and_a_longer_one_is_not_held(tmp_path: Path):
+    """Peak memory of a fresh process: at most 1 GB with the line, 300 MB less without."""
+    script = """
+import sys
+from pathlib import Path
+from labkit.data.readers import ReadPolicy, read_corpus
+policy = ReadPolicy(on_error="skip", max_record_bytes=int(sys.argv[2]))
+found = [(p.kept.num_rows, p.rejected.num_rows) for p in read_corpus(sys.argv[1], policy)]
+peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+print(found, int(peak) // 1000)
+"""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "%s"}\n{"text": "b"}\n' % (b"x" * 100_000_000))
+
+    def read(limit: int) -> tuple[str, int]:
+        command = [sys.executable, "-c", script, str(path), str(limit)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found, _, megabytes = done.stdout.strip().rpartition(" ")
+        return found, int(megabytes)
+
+    whole, held = read(1 << 27), read(1 << 20)
+    assert (whole[0], held[0]) == ("[(1, 0), (1, 0)]", "[(1, 1)]")
+    assert whole[1] < 1000
+    assert held[1] < whole[1] - 300
