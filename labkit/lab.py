@@ -230,6 +230,93 @@ def record_corpus(exploration: Exploration) -> Path:
     return decision.record_corpus(exploration)
 
 
+def data_cards() -> Table:
+    """The corpora that the lab fetches and those the field trains on: size, licence, problems."""
+    from labkit.data.cards import library
+    from labkit.plots.table import Table
+
+    return Table(library.card_rows(library.load_cards()))
+
+
+def card_sentence() -> Html:
+    """What the cards say together."""
+    from labkit.core.display import paragraph
+    from labkit.data.cards import library
+
+    return paragraph(library.card_sentence(library.load_cards()))
+
+
+def data_card(name: str) -> Html:
+    """One card to read: its facts, and the sources behind them."""
+    from labkit.batch.markup import clean_markup, markdown
+    from labkit.core.display import Html, table
+    from labkit.data.cards.library import find_card
+
+    card = find_card(name)
+    page = Html(clean_markup(markdown(card.page)))
+    sources = card.front_matter.get("sources", {})
+    return page + table(["source", "reference"], sources.items()) if sources else page
+
+
+def write_card(exploration: Exploration, **fields: Any) -> Path:
+    """The corpus with a card for the Hugging Face hub, in a folder below `cards/`.
+
+    Args:
+        fields: of `CardConfig`; a registered corpus has its own already.
+    """
+    from labkit.core.config import validate
+    from labkit.data.cards import card as rooms
+    from labkit.data.corpora import CORPORA
+
+    corpus = exploration.config.corpus
+    known = rooms.card_of_corpus(corpus).model_dump() if corpus in CORPORA else {}
+    return rooms.write_card(exploration.folder, validate(rooms.CardConfig, {**known, **fields}))
+
+
+def check_card(folder: str | Path) -> Table:
+    """What a card says that its data no longer does; nothing where it holds."""
+    from labkit.data.cards import card
+    from labkit.plots.table import Table
+
+    return Table([{"difference": said} for said in card.check_card(Path(folder))])
+
+
+def mixture_table(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Table:
+    """Shares of the sources, and how often each is read for a budget of tokens."""
+    from labkit.data.mixture import weights
+    from labkit.plots.table import Table
+
+    mixture = weights.MixtureConfig.from_parameters(
+        {**parameters, "overrides": dict(overrides or {})}
+    )
+    return Table(weights.mixture_rows(mixture))
+
+
+def composition_table(exploration: Exploration | None = None) -> Table:
+    """Kinds of text in published models' training, beside the corpus' sources by their names."""
+    from labkit.data.mixture import published
+    from labkit.plots.table import Table
+
+    return Table(published.kind_rows(_bytes_by_source(exploration)))
+
+
+def published_mixtures(exploration: Exploration | None = None) -> Table:
+    """Every source of published models' training with its reference; the corpus' own first."""
+    from labkit.data.mixture import published
+    from labkit.plots.table import Table
+
+    return Table(published.composition_rows(_bytes_by_source(exploration)))
+
+
+def _bytes_by_source(exploration: Exploration | None) -> dict[str, int] | None:
+    if exploration is None:
+        return None
+    sizes = exploration.columns.group_by("source", use_threads=False).aggregate(
+        [("num_bytes", "sum")]
+    )
+    return {row["source"]: row["num_bytes_sum"] for row in sizes.to_pylist()}
+
+
 # ---------------------------------------------------------------- tokens
 
 
