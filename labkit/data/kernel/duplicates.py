@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from labkit.data.kernel.characters import CONTINUATION, NEWLINE, SPACE
+from labkit.data.kernel.characters import CONTINUATION, CONTINUATION_BIT, NEWLINE, SPACE
 
-_PRIME = np.uint64(0x100000001B3)
+_OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX, _32 = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 
 
@@ -50,55 +50,39 @@ def count_pieces(data, kinds, first, stop, least):
     table = np.full(size, -1, dtype=np.int32)
     starts, stops = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     pieces = duplicates = characters = filled_characters = 0
-    at = begin = first
+    begin = first
     while begin <= stop:
-        end, after = next_break(kinds, at, stop, least)
-        code, length, is_filled = describe(data, kinds, begin, end)
+        code, length, is_filled, end, after = _OFFSET, 0, False, begin, stop + 1
+        while end < stop:
+            kind = np.int64(kinds[end])
+            if kind & NEWLINE:
+                after = end + 1
+                while after < stop and kinds[after] & NEWLINE:
+                    after += 1
+                if after - end >= least:
+                    break
+                after = stop + 1
+            code = (code ^ np.uint64(data[end])) * _PRIME
+            length += 1 - (kind >> CONTINUATION_BIT)
+            is_filled = is_filled or (kind & (SPACE | CONTINUATION)) == 0
+            end += 1
         row = np.int64((code ^ code >> _32) * _MIX >> _32) & (size - 1)
         while table[row] >= 0:
-            other = table[row]
-            if is_equal(data, starts[other], stops[other], begin - first, end - first, first):
+            start = first + starts[table[row]]
+            same = first + stops[table[row]] - start == end - begin
+            at = begin
+            while same and at < end:
+                same = data[start + at - begin] == data[at]
+                at += 1
+            if same:
                 break
             row = (row + 1) & (size - 1)
         if table[row] >= 0:
             duplicates, characters = duplicates + 1, characters + length
-            filled_characters += length if is_filled else 0
+            filled_characters += length * is_filled
         else:
             table[row] = pieces
         starts[pieces], stops[pieces] = begin - first, end - first
         pieces += 1
-        begin = at = after
+        begin = after
     return pieces, duplicates, characters, filled_characters
-
-
-def next_break(kinds, at, stop, least):
-    """(where the piece ends, where the next begins); after the last, beyond `stop`."""
-    while at < stop:
-        after = at
-        while after < stop and kinds[after] & NEWLINE:
-            after += 1
-        if after - at >= least:
-            return at, after
-        at = max(after, at + 1)
-    return stop, stop + 1
-
-
-def describe(data, kinds, begin, end):
-    """(hash, characters, whether any is no white space)."""
-    code, characters, is_filled = np.uint64(0xCBF29CE484222325), 0, False
-    for at in range(begin, end):
-        code = (code ^ np.uint64(data[at])) * _PRIME
-        kind = np.int64(kinds[at])
-        if not kind & CONTINUATION:
-            characters += 1
-            is_filled = is_filled or not kind & SPACE
-    return code, characters, is_filled
-
-
-def is_equal(data, start, stop, begin, end, offset):
-    if stop - start != end - begin:
-        return False
-    for place in range(stop - start):
-        if data[offset + start + place] != data[offset + begin + place]:
-            return False
-    return True

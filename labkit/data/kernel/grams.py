@@ -8,7 +8,7 @@
 A word and a gram are named by where they first stood. Names of words are exact, by a table and
 their bytes; those of grams follow from the name of the shorter gram and of the last word. For 5 to
 10 the words stand side by side without spaces, a prefix hash gives every slice's hash at once, and
-the bytes decide. Memory: 50 to 66 bytes a word and one per byte. Compiled by `text_columns.py`.
+the bytes decide. Memory: 58 to 74 bytes a word and one per byte. Compiled by `text_columns.py`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         while 1 << bits < 2 * num_words:
             bits += 1
         table, shift = np.empty(1 << bits, np.uint64), np.uint64(64 - bits)
-        prefixes, words = np.empty(num_words + 1, np.uint64), np.empty(num_words, np.int32)
-        hash_prefixes(letters, bounds, prefixes)
-        name_words(letters, bounds, prefixes, powers, table, shift, words)
+        hashes, prefixes = np.empty(num_words, np.uint64), np.empty(num_words + 1, np.uint64)
+        hash_letters(letters, bounds, powers, hashes, prefixes)
+        words = np.empty(num_words, np.int32)
+        name_words(letters, bounds, hashes, table, shift, words)
         before, names = words.copy(), np.empty(num_words, np.int32)
         times = np.empty(num_words, np.int32)
         for n in range(2, 5):
@@ -80,26 +81,30 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters):
     return word
 
 
-def hash_prefixes(letters, bounds, prefixes):
-    """prefixes[word] is the polynomial of all bytes before the word, modulo 2^64."""
-    code = np.uint64(0)
-    prefixes[0] = code
-    for word in range(len(bounds) - 1):
+def hash_letters(letters, bounds, powers, hashes, prefixes):
+    """Polynomials modulo 2^64: of each word, and of all words before it."""
+    for word in range(len(hashes)):
+        code = np.uint64(0)
         for at in range(bounds[word], bounds[word + 1]):
             code = code * _BASE + np.uint64(letters[at]) + _1
-        prefixes[word + 1] = code
+        hashes[word] = code
+    total = np.uint64(0)
+    prefixes[0] = total
+    for word in range(len(hashes)):
+        length = np.int64(bounds[word + 1]) - np.int64(bounds[word])
+        power = powers[length] if length < MAX_POWERS else long_power(length)
+        total = total * power + hashes[word]
+        prefixes[word + 1] = total
 
 
-def mixed_hash(first, end, bounds, prefixes, powers):
-    """64 mixed bits for the letters of the words [first, end)."""
-    length = np.int64(bounds[end]) - np.int64(bounds[first])
-    power = powers[length & (MAX_POWERS - 1)]
-    if length >= MAX_POWERS:
-        whole = powers[MAX_POWERS - 1] * _BASE
-        for _ in range(length // MAX_POWERS):
-            power = power * whole
-    code = prefixes[end] - prefixes[first] * power
-    return (code ^ code >> _29) * _MIX
+def long_power(length):
+    power, square = _1, _BASE
+    while length > 0:
+        if length & 1:
+            power = power * square
+        square = square * square
+        length >>= 1
+    return power
 
 
 def is_same(one, other, n, words, letters, bounds):
@@ -126,16 +131,21 @@ def is_equal(one, other, n, letters, bounds):
     return True
 
 
-def name_words(letters, bounds, prefixes, powers, table, shift, words):
+def name_words(letters, bounds, hashes, table, shift, words):
     table[:] = 0
     mask = len(table) - 1
     for word in range(len(words)):
-        mixed = mixed_hash(word, word + 1, bounds, prefixes, powers)
+        mixed = (hashes[word] ^ hashes[word] >> _29) * _MIX
         entry, row = mixed << _32 | np.uint64(word + 1), np.int64(mixed >> shift)
+        start, length = np.int64(bounds[word]), bounds[word + 1] - bounds[word]
         while table[row] != 0:
             name = np.int64(table[row] & _LOW) - 1
-            if (table[row] ^ entry) <= _LOW and is_equal(name, word, 1, letters, bounds):
-                break
+            if (table[row] ^ entry) <= _LOW and bounds[name + 1] - bounds[name] == length:
+                place, same = np.int64(bounds[name]), 0
+                while same < length and letters[place + same] == letters[start + same]:
+                    same += 1
+                if same == length:
+                    break
             row = (row + 1) & mask
         if table[row] == 0:
             table[row] = entry
@@ -180,7 +190,10 @@ def duplicate_grams(n, words, letters, bounds, characters, prefixes, powers, tab
     mask = len(table) - 1
     at = found = 0
     while at < len(bounds) - n:
-        mixed = mixed_hash(at, at + n, bounds, prefixes, powers)
+        length = np.int64(bounds[at + n]) - np.int64(bounds[at])
+        power = powers[length] if length < MAX_POWERS else long_power(length)
+        code = prefixes[at + n] - prefixes[at] * power
+        mixed = (code ^ code >> _29) * _MIX
         entry, row = mixed << _32 | np.uint64(at + 1), np.int64(mixed >> shift)
         while table[row] != 0:
             name = np.int64(table[row] & _LOW) - 1

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from labkit.core.config import Config, field
-from labkit.data.kernel.characters import IDEOGRAPH, flag_table
+from labkit.data.kernel.characters import BOUNDARY, IDEOGRAPH, flag_table
 from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 from labkit.data.rules import c4_kernel
@@ -66,7 +66,7 @@ class C4(Config):
     name: str = field("C4", "Name of the step")
     sentences: Literal["regex", "newline", "datatrove"] = field(
         "regex",
-        "what is a sentence of a kept line. regex: up to .!? before white space or to 。！？；, with "
+        "what is a sentence of a kept line. regex: up to .!? before white space or 。！？；, with "
         "closing quotes; newline: the line; datatrove: its own splitter, spaCy's rules for "
         "English, asked only where there are fewer kept lines than sentences wanted",
     )
@@ -117,7 +117,7 @@ class C4(Config):
 
     def counts(self, texts: pa.Array) -> dict[str, np.ndarray]:
         """What became of the lines of each text: `COUNTS` -> int64[text]."""
-        _, found = _rewrite(texts, self)
+        _, found = _rewrite(texts, self, counts_all=True)
         return {name: found[:, column] for name, column in COUNTS.items()}
 
     def _verdicts(self, found: np.ndarray) -> Verdicts:
@@ -130,7 +130,7 @@ class C4(Config):
         return Verdicts(rules, pa.array(value, mask=is_kept), pa.array(threshold, mask=is_kept))
 
 
-def _rewrite(texts: pa.Array, config: C4) -> tuple[pa.Array, np.ndarray]:
+def _rewrite(texts: pa.Array, config: C4, counts_all: bool = False) -> tuple[pa.Array, np.ndarray]:
     """The rewritten texts, of any dropped one nothing, and `found` of the kernel."""
     kernel = _compile()
     data, offsets = text_bytes(texts)
@@ -138,7 +138,7 @@ def _rewrite(texts: pa.Array, config: C4) -> tuple[pa.Array, np.ndarray]:
     out_offsets = np.zeros(len(offsets), dtype=np.int64)
     found = np.zeros((len(texts), c4_kernel.NUM_COLUMNS), dtype=np.int64)
     tables = _tables(config.terminators, tuple(_marks(config).items()))
-    kernel(data, offsets, tables, _limits(config), out, out_offsets, found)
+    kernel(data, offsets, tables, _limits(config, counts_all), out, out_offsets, found)
     kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
     buffers = [None, pa.py_buffer(out_offsets.astype(kind)), pa.py_buffer(out)]
     rewritten = pa.Array.from_buffers(texts.type, len(texts), buffers)
@@ -161,13 +161,14 @@ def _count_as_datatrove(rewritten: pa.Array, found: np.ndarray, min_sentences: i
             found[row, c4_kernel.VERDICT] = c4_kernel.TOO_FEW_SENTENCES
 
 
-def _limits(config: C4) -> c4_kernel.Limits:
+def _limits(config: C4, counts_all: bool) -> c4_kernel.Limits:
     is_late = config.sentences == "datatrove"
     return c4_kernel.Limits(
         alone=IDEOGRAPH if config.words == "characters" else 0,
         max_word=config.max_word_characters,
         min_words=config.min_words_per_line,
         min_sentences=0 if is_late else config.min_sentences,
+        enough_sentences=c4_kernel.ALL if counts_all else config.min_sentences,
         removes_citations=config.removes_citations,
         needs_terminator=config.requires_terminator,
         splits_sentences=config.sentences == "regex",
@@ -196,11 +197,20 @@ def _tables(terminators: str, marks: tuple[tuple[str, int], ...]) -> c4_kernel.T
         link = automaton.link[link]
     return c4_kernel.Tables(
         flag_table(terminators),
+        _leads(),
         _zeros(),
         automaton.classes,
         automaton.next_states,
         found,
     )
+
+
+def _leads() -> np.ndarray:
+    """bool[256]: first bytes of the characters that end a line."""
+    leads = np.zeros(256, dtype=np.bool_)
+    for code in np.flatnonzero(flag_table() & BOUNDARY):
+        leads[chr(code).encode()[0]] = True
+    return leads
 
 
 @functools.cache

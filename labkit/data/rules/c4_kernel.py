@@ -1,8 +1,9 @@
 """C4's decisions on the lines of each text, and what is left of it, over UTF-8 bytes.
 
-A line is first copied to where it would stand in the result, without its citations, and judged
-there: what is refused is written over by the next. The result is never longer than the text.
-Compiled by `c4.py`.
+A line is copied to where it would stand in the result, without its citations, and judged there:
+what is refused is written over by the next. The result is never longer than the text. What a
+decision doesn't need is not looked at: words and phrases of lines without a terminator, sentences
+once there are enough. Compiled by `c4.py`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ NUM_COLUMNS = 9
 _EDIT = np.frombuffer(b"edit]", dtype=np.uint8)
 _CITATION_NEEDED = np.frombuffer(b"citation needed]", dtype=np.uint8)
 _OPEN, _CLOSE, _DOT, _NEWLINE, _RETURN = 91, 93, 46, 10, 13
+_K, ALL = np.uint8(107), 1 << 62
 
 
 class Tables(NamedTuple):
     flags: np.ndarray
     """uint16[code point], of `labkit.data.kernel.characters`."""
+    leads: np.ndarray
+    """bool[256]: bytes with which a character that ends a line may begin."""
     zeros: np.ndarray
     """int32: the code points of digit zero; each is followed by the other nine."""
     classes: np.ndarray
@@ -42,6 +46,8 @@ class Limits(NamedTuple):
     max_word: int
     min_words: int
     min_sentences: int
+    enough_sentences: int
+    """From here on a line counts as one."""
     removes_citations: bool
     needs_terminator: bool
     splits_sentences: bool
@@ -53,59 +59,114 @@ def rewrite(data, offsets, tables, limits, out, out_offsets, found):
     for row in range(len(offsets) - 1):
         start, at, counts = to, offsets[row], found[row]
         while at < offsets[row + 1] and counts[VERDICT] == KEPT:
-            first, last, words, longest, at = read_line(
-                data, at, offsets[row + 1], tables.flags, limits.alone
-            )
-            counts[LINES] += 1
-            if longest > limits.max_word:
-                counts[LONG_WORD] += 1
-                continue
+            first, last, at = next_line(data, at, offsets[row + 1], tables)
             line = to
             if counts[KEPT_LINE] > 0:
                 out[to] = _NEWLINE
                 line += 1
-            end = copy_line(data, first, last, tables.zeros, limits.removes_citations, out, line)
-            fate = judge_line(out, line, end, words, tables, limits, counts)
+            fate, end = judge_line(data, first, last, tables, limits, out, line, counts)
+            counts[LINES] += 1
             counts[fate] += 1
             if fate == KEPT_LINE:
-                if limits.splits_sentences:
+                if limits.splits_sentences and counts[SENTENCES] < limits.enough_sentences:
                     counts[SENTENCES] += count_sentences(out, line, end, tables.flags)
                 else:
                     counts[SENTENCES] += 1
                 to = end
         if counts[VERDICT] == KEPT and counts[SENTENCES] < limits.min_sentences:
             counts[VERDICT] = TOO_FEW_SENTENCES
-        to = strip(out, start, to, tables.flags) if counts[VERDICT] == KEPT else start
+        if counts[VERDICT] == KEPT:
+            first, last = strip(out, start, to, tables.flags)
+            to = start + last - first
+            for place in range(start, to if first > start else start):
+                out[place] = out[place + first - start]
+        else:
+            to = start
         out_offsets[row + 1] = to
 
 
-def read_line(data, at, stop, flags, alone):
-    """(first and last byte of the stripped line, words, characters of the longest, next line)."""
-    first = last = at
-    words = longest = length = 0
+def next_line(data, at, stop, tables):
+    """(first, end) of the line at `at`, stripped, and where the next one begins."""
+    start = at
     while at < stop:
-        code, end = character_at(data, at)
+        if not tables.leads[data[at]]:
+            at += 1
+            continue
+        code, after = character_at(data, at)
+        if tables.flags[code] & BOUNDARY:
+            first, last = strip(data, start, at, tables.flags)
+            if code == _RETURN and after < stop and data[after] == _NEWLINE:
+                after += 1
+            return first, last, after
+        at = after
+    first, last = strip(data, start, stop, tables.flags)
+    return first, last, stop
+
+
+def strip(data, first, last, flags):
+    """The same range without white space at its ends."""
+    while last > first:
+        start = before(data, last)
+        if not flags[character_at(data, start)[0]] & SPACE:
+            break
+        last = start
+    while first < last:
+        code, after = character_at(data, first)
+        if not flags[code] & SPACE:
+            break
+        first = after
+    return first, last
+
+
+def judge_line(data, first, last, tables, limits, out, line, counts):
+    """(column of `found`, end of the copy that begins at `line`); a phrase may settle the text."""
+    if last - first > limits.max_word:
+        _, longest = count_words(data, first, last, tables.flags, limits.alone, ALL)
+        if longest > limits.max_word:
+            return LONG_WORD, line
+    is_cited = last > first and data[last - 1] == _CLOSE
+    if (
+        limits.needs_terminator
+        and not is_cited
+        and not is_terminated(data, first, last, tables.flags)
+    ):
+        return NO_TERMINATOR, line
+    end, marks = copy_line(data, first, last, tables, limits.removes_citations, out, line)
+    if limits.needs_terminator and not is_terminated(out, line, end, tables.flags):
+        return NO_TERMINATOR, line
+    enough = limits.min_words
+    if count_words(data, first, last, tables.flags, limits.alone, enough)[0] < enough:
+        return FEW_WORDS, line
+    if marks & HAS_LOREM_IPSUM:
+        counts[VERDICT] = LOREM_IPSUM
+    elif marks & HAS_JAVASCRIPT:
+        return JAVASCRIPT, line
+    elif marks & HAS_BRACKET:
+        counts[VERDICT] = CURLY_BRACKET
+    elif marks & HAS_POLICY:
+        return POLICY, line
+    return KEPT_LINE, end
+
+
+def count_words(data, first, last, flags, alone, enough):
+    """(words, characters of the longest), until there are enough words."""
+    words = longest = length = 0
+    at = first
+    while at < last and words < enough:
+        code, at = character_at(data, at)
         kind = np.int64(flags[code])
-        if kind & BOUNDARY:
-            if code == _RETURN and end < stop and data[end] == _NEWLINE:
-                end += 1
-            return first, last, words, longest, end
+        is_alone = (kind & alone) != 0
         if kind & SPACE:
             length = 0
-        else:
-            if words == 0:
-                first = at
-            is_alone = (kind & alone) != 0
-            if length == 0 or is_alone:
-                words += 1
-                length = 0
-            length += 1
-            longest = max(longest, length)
-            if is_alone:
-                length = 0
-            last = end
-        at = end
-    return first, last, words, longest, stop
+            continue
+        if length == 0 or is_alone:
+            words += 1
+            length = 0
+        length += 1
+        longest = max(longest, length)
+        if is_alone:
+            length = 0
+    return words, longest
 
 
 def character_at(data, at):
@@ -121,19 +182,30 @@ def character_at(data, at):
     return (first & 7) << 18 | tail << 6 | np.int64(data[at + 3] & 63), at + 4
 
 
-def copy_line(data, first, last, zeros, removes_citations, out, to):
-    """Copy without [12], [edit], [citation needed]; where the copy ends."""
+def copy_line(data, first, last, tables, removes_citations, out, to):
+    """Copy without [12], [edit], [citation needed]; (end of the copy, `HAS_...` found in it).
+
+    Phrases are found in lower case as `str.lower` makes it: beyond ASCII one character becomes a
+    letter of ASCII, the sign of kelvin.
+    """
+    state = marks = 0
     at = first
     while at < last:
-        if data[at] == _OPEN and removes_citations:
-            end = citation_end(data, at, last, zeros)
+        byte = data[at]
+        if byte == _OPEN and removes_citations:
+            end = citation_end(data, at, last, tables.zeros)
             if end > at:
                 at = end
                 continue
-        out[to] = data[at]
+        out[to] = byte
+        if byte == 0xE2 and data[at + 1] == 0x84 and data[at + 2] == 0xAA:
+            out[to + 1], out[to + 2] = data[at + 1], data[at + 2]
+            to, at, byte = to + 2, at + 2, _K
+        state = tables.next_states[state, tables.classes[byte]]
+        marks |= np.int64(tables.marks[state])
         to += 1
         at += 1
-    return to
+    return to, marks
 
 
 def citation_end(data, start, last, zeros):
@@ -154,24 +226,6 @@ def citation_end(data, start, last, zeros):
     return start
 
 
-def judge_line(out, line, end, words, tables, limits, counts):
-    """What becomes of the line; in a kept one a phrase may have settled the text's verdict."""
-    if limits.needs_terminator and not is_terminated(out, line, end, tables.flags):
-        return NO_TERMINATOR
-    if words < limits.min_words:
-        return FEW_WORDS
-    marks = find_marks(out, line, end, tables)
-    if marks & HAS_LOREM_IPSUM:
-        counts[VERDICT] = LOREM_IPSUM
-        return KEPT_LINE
-    if marks & HAS_JAVASCRIPT:
-        return JAVASCRIPT
-    if marks & HAS_BRACKET:
-        counts[VERDICT] = CURLY_BRACKET
-        return KEPT_LINE
-    return POLICY if marks & HAS_POLICY else KEPT_LINE
-
-
 def is_terminated(out, line, end, flags):
     """Ends with a terminator, and not with three dots."""
     if end == line:
@@ -188,22 +242,6 @@ def before(data, end):
     while data[end] & 0xC0 == 0x80:
         end -= 1
     return end
-
-
-def find_marks(out, line, end, tables):
-    """Which phrases the line has, in lower case as `str.lower` makes it: K, the sign of kelvin,
-    is the one character beyond ASCII that becomes a letter of ASCII."""
-    state = marks = 0
-    at = line
-    while at < end:
-        byte = out[at]
-        if byte == 0xE2 and out[at + 1] == 0x84 and out[at + 2] == 0xAA:
-            byte = np.uint8(107)
-            at += 2
-        state = tables.next_states[state, tables.classes[byte]]
-        marks |= np.int64(tables.marks[state])
-        at += 1
-    return marks
 
 
 def count_sentences(out, line, end, flags):
@@ -232,27 +270,8 @@ def is_closing(code):
     return code == 0x2019 or code == 0x201D or code == 0x300D or code == 0x300F or code == 0xFF09
 
 
-def strip(out, start, end, flags):
-    """Move the text to where it begins without its white space; where it then ends."""
-    while end > start:
-        last = before(out, end)
-        if not flags[character_at(out, last)[0]] & SPACE:
-            break
-        end = last
-    first = start
-    while first < end:
-        code, after = character_at(out, first)
-        if not flags[code] & SPACE:
-            break
-        first = after
-    if first > start:
-        for at in range(first, end):
-            out[start + at - first] = out[at]
-    return start + end - first
-
-
 FUNCTIONS = (
-    *(character_at, before, is_closing, citation_end, copy_line, read_line, find_marks),
-    *(is_terminated, judge_line, count_sentences, strip, rewrite),
+    *(character_at, before, strip, next_line, count_words, is_terminated, citation_end, copy_line),
+    *(judge_line, is_closing, count_sentences, rewrite),
 )
 """In an order in which each comes after those that it calls."""

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from labkit.core.config import Config, ConfigError, field, validate
-from labkit.data.kernel.definitions import COLUMNS, Definitions
+from labkit.data.kernel.definitions import COLUMNS, GRAMS, Definitions
 from labkit.data.kernel.text_columns import count_columns
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 
@@ -141,7 +141,20 @@ class RuleSet(Config):
         )
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
-        return split_by(batch, self.verdicts(self.values(self.columns(batch.column("text")))))
+        return split_by(batch, self.decide(batch.column("text")))
+
+    def decide(self, texts: pa.Array) -> Verdicts:
+        """The verdicts; n-grams are counted only where no rule before those on them refuses."""
+        is_costly = [not GRAMS.keys().isdisjoint(rule.operands) for rule in self.rules]
+        num_cheap = is_costly.index(True) if any(is_costly) else len(self.rules)
+        values = np.repeat(self.thresholds[:, None], len(texts), axis=1)  # a threshold is kept
+        left = np.arange(len(texts))
+        for rules in (slice(0, num_cheap), slice(num_cheap, None)):
+            if self.rules[rules]:
+                part = RuleSet.model_construct(**self._fields() | {"rules": self.rules[rules]})
+                values[rules, left] = part.values(part.columns(texts.take(pa.array(left))))
+            left = np.flatnonzero(self.first_refusing(values) < 0)
+        return self.verdicts(values)
 
     def with_rules(self, *rules: Rule) -> RuleSet:
         """A copy with more rules at its end."""
