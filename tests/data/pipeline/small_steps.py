@@ -77,14 +77,13 @@ class ExactDuplicates:
         sketches: Iterable[list[tuple[int, str]]],
         texts: Callable[[Sequence[int]], list[str]],
     ) -> Copies:
-        first: dict[str, list[int]] = {}
-        copies = set()
+        starts: dict[str, list[int]] = {}
         for row, start in (pair for sketch in sketches for pair in sketch):
-            before = first.setdefault(start, [])
-            *others, text = texts([*before, row])
-            if text in others:
-                copies.add(row)
-            before.append(row)
+            starts.setdefault(start, []).append(row)
+        candidates = [row for rows in starts.values() if len(rows) > 1 for row in rows]
+        found = dict(zip(candidates, texts(candidates), strict=True))
+        first: dict[str, int] = {}
+        copies = {row for row in sorted(candidates) if first.setdefault(found[row], row) != row}
         return Copies(frozenset(copies))
 
 
