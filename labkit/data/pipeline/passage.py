@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,13 @@ class Passage:
         started = time.monotonic()
         fingerprint = self.corpus.fingerprint
         *before, last = range(len(self.stages))
-        sketches: list[Any] | None = None
+        sketches: deque[Any] | None = None
         for index in before:
             if self.folders[index].facts is not None:
                 continue
             opened = self._opened(index, sketches)
-            sketches = [done.sketch for done in self._pass(index, opened)]
+            sketches = deque(done.sketch for done in self._pass(index, opened))
         opened = self._opened(last, sketches)
-        sketches = None
         with artifacts.write_artifact(folder, config=config, inputs=inputs) as temporary:
             writer, parts = CurationWriter(temporary), list[Part]()
             for done in self._pass(last, opened):
@@ -66,7 +65,7 @@ class Passage:
         disk.write_json(timing_file(folder), timing)
         self.say(_summary(_given(stages[0]), writer.documents.amount, seconds))
 
-    def _opened(self, index: int, sketches: list[Any] | None) -> Stage:
+    def _opened(self, index: int, sketches: deque[Any] | None) -> Stage:
         """The stage, with the step that the survey before it settles to."""
         if index == 0:
             return self.stages[0]
@@ -75,10 +74,10 @@ class Passage:
         if sketches is None:  # held in memory by the run that was killed
             self.say(f"{before.survey.name}: gathered again from what is finished")
             tasks = (Task(p.number, folder.path, p.given, folder.path) for p in folder.parts)
-            sketches = [done.sketch for done in self.workers.work(before, tasks)]
+            sketches = deque(done.sketch for done in self.workers.work(before, tasks))
         started = time.monotonic()
         texts = Texts(folder.path, folder.parts)
-        settled = before.survey.settle((s for s in sketches if s is not None), texts)
+        settled = before.survey.settle(_let_go(sketches), texts)
         self.say(f"{before.survey.name}: settled in {time.monotonic() - started:,.1f} s")
         return self.stages[index].opened_by(settled)
 
@@ -157,6 +156,13 @@ class Passage:
             "processes": self.workers.processes,
             "cpu_seconds": {name: round(value, 3) for name, value in spent.items()},
         }
+
+
+def _let_go(sketches: deque[Any]) -> Iterator[Any]:
+    """Each once, and held no longer; a batch of which nothing was left has none."""
+    while sketches:
+        if (sketch := sketches.popleft()) is not None:
+            yield sketch
 
 
 def _given(parts: list[Part]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from the finished batches.
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ def run_pipeline(
     if artifacts.exists(folder) and not aside.exists():
         return _finished(folder, inputs)
     with lock.hold(folder.with_name(f"{folder.name}.lock"), f"the curation {folder.name}"):
+        _discard_others(aside, folder)
         if not artifacts.exists(folder):
             with Workers(processes, start_method) as workers:
                 passage = Passage(source, stages, aside, workers, say)
@@ -70,6 +72,13 @@ def run_pipeline(
 def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:
     name = disk.slug(Path(corpus).name if "/" in corpus else corpus)
     return artifacts.home() / "datasets" / f"{name}-curated-{hash_json(inputs)}"
+
+
+def _discard_others(aside: Path, folder: Path) -> None:
+    """Unfinished runs into the same folder, of other steps or other code: never gone on with."""
+    for path in folder.parent.glob(f"{glob.escape(folder.name)}.*.unfinished"):
+        if path != aside:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _finished(folder: Path, inputs: dict[str, str]) -> Curated:
