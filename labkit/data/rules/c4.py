@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from labkit.core.config import Config, field
-from labkit.data.kernel.characters import BOUNDARY, IDEOGRAPH, flag_table
+from labkit.data.kernel.characters import IDEOGRAPH, flag_table
 from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 from labkit.data.rules import c4_kernel
@@ -195,22 +195,14 @@ def _tables(terminators: str, marks: tuple[tuple[str, int], ...]) -> c4_kernel.T
     while link.any():
         found |= own[link]
         link = automaton.link[link]
+    num_classes = automaton.next_states.shape[1]
     return c4_kernel.Tables(
         flag_table(terminators),
-        _leads(),
         _zeros(),
         automaton.classes,
-        automaton.next_states,
-        found,
+        (automaton.next_states * num_classes).astype(np.uint32).ravel(),
+        np.repeat(found, num_classes),
     )
-
-
-def _leads() -> np.ndarray:
-    """bool[256]: first bytes of the characters that end a line."""
-    leads = np.zeros(256, dtype=np.bool_)
-    for code in np.flatnonzero(flag_table() & BOUNDARY):
-        leads[chr(code).encode()[0]] = True
-    return leads
 
 
 @functools.cache

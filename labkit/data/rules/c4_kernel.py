@@ -23,21 +23,22 @@ NUM_COLUMNS = 9
 
 _EDIT = np.frombuffer(b"edit]", dtype=np.uint8)
 _CITATION_NEEDED = np.frombuffer(b"citation needed]", dtype=np.uint8)
-_OPEN, _CLOSE, _DOT, _NEWLINE, _RETURN = 91, 93, 46, 10, 13
+_OPEN, _CLOSE, _DOT, _SPACE, _NEWLINE, _RETURN = 91, 93, 46, 32, 10, 13
 _K, ALL = np.uint8(107), 1 << 62
 
 
 class Tables(NamedTuple):
     flags: np.ndarray
     """uint16[code point], of `labkit.data.kernel.characters`."""
-    leads: np.ndarray
-    """bool[256]: bytes with which a character that ends a line may begin."""
     zeros: np.ndarray
     """int32: the code points of digit zero; each is followed by the other nine."""
     classes: np.ndarray
-    next_states: np.ndarray
+    """uint8[256], of `automaton.py`."""
+    steps: np.ndarray
+    """uint32[state + class]: the next state; a state is where its row begins, which saves the
+    multiplication between one look-up and the next."""
     marks: np.ndarray
-    """uint8[state]: which of `HAS_...` a state of the automaton has found."""
+    """uint8[state]: which of `HAS_...` has been found."""
 
 
 class Limits(NamedTuple):
@@ -89,7 +90,8 @@ def next_line(data, at, stop, tables):
     """(first, end) of the line at `at`, stripped, and where the next one begins."""
     start = at
     while at < stop:
-        if not tables.leads[data[at]]:
+        byte = data[np.uint64(at)]  # unsigned: no look for a negative index
+        if byte >= _SPACE and byte != 0xC2 and byte != 0xE2:  # as U+0085, U+2028, U+2029 begin
             at += 1
             continue
         code, after = character_at(data, at)
@@ -105,12 +107,15 @@ def next_line(data, at, stop, tables):
 
 def strip(data, first, last, flags):
     """The same range without white space at its ends."""
-    while last > first:
+    while last > first and not _SPACE < data[last - 1] < 0x7F:
         start = before(data, last)
         if not flags[character_at(data, start)[0]] & SPACE:
             break
         last = start
-    while first < last:
+    while first < last and not _SPACE < data[first] < 0x7F:
+        if data[first] == _SPACE:
+            first += 1
+            continue
         code, after = character_at(data, first)
         if not flags[code] & SPACE:
             break
@@ -188,8 +193,7 @@ def copy_line(data, first, last, tables, removes_citations, out, to):
     Phrases are found in lower case as `str.lower` makes it: beyond ASCII one character becomes a
     letter of ASCII, the sign of kelvin.
     """
-    state = marks = 0
-    at = first
+    state, marks, at = np.uint64(0), np.uint8(0), first
     while at < last:
         byte = data[at]
         if byte == _OPEN and removes_citations:
@@ -201,8 +205,8 @@ def copy_line(data, first, last, tables, removes_citations, out, to):
         if byte == 0xE2 and data[at + 1] == 0x84 and data[at + 2] == 0xAA:
             out[to + 1], out[to + 2] = data[at + 1], data[at + 2]
             to, at, byte = to + 2, at + 2, _K
-        state = tables.next_states[state, tables.classes[byte]]
-        marks |= np.int64(tables.marks[state])
+        state = np.uint64(tables.steps[state + np.uint64(tables.classes[byte])])
+        marks |= tables.marks[state]
         to += 1
         at += 1
     return to, marks
