@@ -6,7 +6,7 @@ Tables are pandas DataFrames, figures as plotly Figures, corpus text as escaped 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,19 +258,24 @@ def data_card(name: str) -> Html:
     return page + table(["source", "reference"], sources.items()) if sources else page
 
 
-def write_card(exploration: Exploration, **fields: Any) -> Path:
-    """The corpus with a card for the Hugging Face hub, in a folder below `cards/`.
+def write_card(dataset: Exploration | str | Path, **fields: Any) -> Path:
+    """A dataset with a card for the Hugging Face hub, in a folder below `cards/`.
 
     Args:
+        dataset: a corpus as explored, or the folder of a built or curated one.
         fields: of `CardConfig`; a registered corpus has its own already.
     """
     from labkit.core.config import validate
     from labkit.data.cards import card as rooms
     from labkit.data.corpora import CORPORA
 
-    corpus = exploration.config.corpus
-    known = rooms.card_of_corpus(corpus).model_dump() if corpus in CORPORA else {}
-    return rooms.write_card(exploration.folder, validate(rooms.CardConfig, {**known, **fields}))
+    known: dict[str, Any] = {}
+    if isinstance(dataset, str | Path):
+        folder = Path(dataset)
+    else:
+        folder, corpus = dataset.folder, dataset.config.corpus
+        known = rooms.card_of_corpus(corpus).model_dump() if corpus in CORPORA else {}
+    return rooms.write_card(folder, validate(rooms.CardConfig, {**known, **fields}))
 
 
 def check_card(folder: str | Path) -> Table:
@@ -290,6 +295,20 @@ def mixture_table(overrides: Mapping[str, Any] | None = None, **parameters: Any)
         {**parameters, "overrides": dict(overrides or {})}
     )
     return Table(weights.mixture_rows(mixture))
+
+
+def draw_documents(
+    exploration: Exploration,
+    weights: Mapping[str, float] | None = None,
+    scores: Sequence[float] | None = None,
+    **parameters: Any,
+) -> Table:
+    """Documents drawn by their sources' weights and, where given, their scores."""
+    from labkit.data.mixture import sampling
+    from labkit.plots.table import Table
+
+    config = sampling.SamplingConfig.from_parameters(parameters)
+    return Table(sampling.drawn_rows(exploration.columns, config, weights, scores))
 
 
 def composition_table(exploration: Exploration | None = None) -> Table:

@@ -2,7 +2,8 @@
 
 Everything that can be counted is counted from the data (`statistics.py`), everything else is said
 by who publishes it (`CardConfig`). The figures in the README stand between two markers: text
-around them is yours to write, they are checked. Bytes depend on data and config alone.
+around them is yours to write, they are checked. Bytes depend on data and config alone. What a
+pipeline dropped is counted by rule and never published: it may be somebody's personal data.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from labkit.data.cards.front_matter import (
     size_category,
     split_card,
 )
-from labkit.data.cards.statistics import DROPPED, KEPT, dataset_statistics
+from labkit.data.cards.statistics import dataset_statistics
 from labkit.data.corpora import find_corpus
+from labkit.data.pipeline.curated import DOCUMENTS
 
 README, STATISTICS = "README.md", "stats.json"
 PROGRAMMING = frozenset({"python", "java", "javascript", "typescript", "rust", "go", "cpp", "c"})
@@ -73,7 +75,7 @@ def card_files(folder: Path, card: CardConfig) -> dict[str, bytes]:
 
 
 def write_card(folder: Path, card: CardConfig) -> Path:
-    """A folder below `cards/` with the card and links to the data: what an upload takes."""
+    """A folder below `cards/` with the card and links to its data: what an upload takes."""
     folder = Path(folder).resolve()
     files = card_files(folder, card)
     name = f"{folder.name}-{hash_json({name: text.decode() for name, text in files.items()})}"
@@ -111,11 +113,6 @@ def check_card(folder: Path) -> list[str]:
 
 
 def _front_matter(card: CardConfig, figures: Mapping[str, Any]) -> dict[str, Any]:
-    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": KEPT}]}]
-    if "dropped" in figures:
-        configs.append(
-            {"config_name": "dropped", "data_files": [{"split": "train", "path": DROPPED}]}
-        )
     data: dict[str, Any] = {
         "pretty_name": card.pretty_name,
         "license": card.license,
@@ -123,7 +120,9 @@ def _front_matter(card: CardConfig, figures: Mapping[str, Any]) -> dict[str, Any
         "language": list(card.language) or _languages(figures),
         "task_categories": list(card.task_categories),
         "size_categories": [size_category(figures["documents"])],
-        "configs": configs,
+        "configs": [
+            {"config_name": "default", "data_files": [{"split": "train", "path": DOCUMENTS}]}
+        ],
     }
     return {name: value for name, value in data.items() if value}
 

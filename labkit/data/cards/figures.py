@@ -26,11 +26,17 @@ def figures_markdown(figures: Mapping[str, Any]) -> str:
             [[q, f"{size:,}"] for q, size in figures["bytes_of_a_document"].items()],
         ),
     ]
-    if dropped := figures.get("dropped"):
+    if steps := figures.get("steps"):
         parts.append(
-            f"Dropped before: {dropped['documents']:,} documents, {dropped['bytes']:,} bytes."
+            _rows(
+                ["step", "documents in", "kept", "bytes in", "out"],
+                [
+                    [_cell(name), *(f"{amount:,}" for amount in amounts.values())]
+                    for name, amounts in steps.items()
+                ],
+            )
         )
-        parts.append(_table("rule", dropped["rules"]))
+        parts.append(_table("dropped by step and rule", figures["rules"]))
     parts.append(
         _rows(
             ["file", "bytes", "SHA-256"],

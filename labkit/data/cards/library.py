@@ -19,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 import labkit
 from labkit.core.errors import LabError
 from labkit.data.cards.front_matter import check_front_matter, split_card
-from labkit.data.corpora import CORPORA
 
 SECTIONS = ("Size", "Licence", "Language", "Access", "Known problems")
 _HEADING = re.compile(r"^## +(.+?) *$", re.MULTILINE)
@@ -63,7 +62,7 @@ def load_cards() -> list[DataCard]:
     registered = sorted(folder.glob("*.md"))
     published = sorted((folder / "published").glob("*.md"))
     return [
-        *(read_card(path) for path in registered if path.stem in CORPORA),
+        *(read_card(path) for path in registered),
         *(read_card(path) for path in published),
     ]
 
@@ -164,7 +163,7 @@ def _row(card: DataCard) -> dict[str, Any]:
     problems = card.markdown.partition("## Known problems")[2].partition("\n## ")[0]
     return row | {
         "size": _counted(data),
-        "licence": data["license_name"],
+        "licence": data.get("license_name", data["license"]),
         "language": ", ".join(data["language"]),
         "access": f"labkit fetch {card.name}",
         "known problems": len(re.findall(r"^- ", problems, re.MULTILINE)),

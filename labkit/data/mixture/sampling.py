@@ -9,11 +9,15 @@ windows without replacement by `DataOrder`; this makes samples to look at, or te
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from labkit.core.config import Config, field
+from labkit.core.config import Config, field, validate
 from labkit.core.errors import LabError
+from labkit.data.mixture.weights import MixtureConfig
+from labkit.data.mixture.weights import shares as shares_of
 
 
 class SamplingConfig(Config):
@@ -66,6 +70,42 @@ def draw_documents(probabilities: np.ndarray, config: SamplingConfig) -> np.ndar
     return rng.choice(len(probabilities), size=config.num_documents, p=probabilities)
 
 
+def drawn_rows(
+    documents: pa.Table,
+    config: SamplingConfig,
+    weights: Mapping[str, float] | None = None,
+    scores: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:
+    """One row a document that was drawn, oftenest first; its length is its bytes.
+
+    Args:
+        documents: columns id, source and num_bytes, as a built dataset has them.
+        weights: source -> weight; its bytes where none are given.
+        scores: one a document, 0 and up; equal where none are given.
+    """
+    sources, sizes = documents["source"].to_pylist(), documents["num_bytes"].to_pylist()
+    held: dict[str, int] = {}
+    for source, size in zip(sources, sizes, strict=True):
+        held[source] = held.get(source, 0) + size
+    mixture = validate(MixtureConfig, {"num_tokens": held, "weights": weights or {}})
+    scores = [1.0] * len(sizes) if scores is None else scores
+    probabilities = document_probabilities(
+        sources, sizes, scores, shares_of(mixture), config.min_score
+    )
+    times = np.bincount(draw_documents(probabilities, config), minlength=len(sizes))
+    order = np.argsort(-times, kind="stable")[: np.count_nonzero(times)].tolist()
+    return [
+        {
+            "document": documents["id"][row].as_py(),
+            "source": sources[row],
+            "bytes": sizes[row],
+            "probability": float(probabilities[row]),
+            "times drawn": int(times[row]),
+        }
+        for row in order
+    ]
+
+
 def _check(
     names: np.ndarray, lengths: np.ndarray, values: np.ndarray, shares: Mapping[str, float]
 ) -> None:
@@ -78,6 +118,7 @@ def _check(
         raise LabError(
             f"score {values[wrong[0]]} of document {wrong[0]} should be a number from 0 up"
         )
-    empty = np.flatnonzero(lengths < 1)
-    if len(empty):
-        raise LabError(f"document {empty[0]} has {lengths[empty[0]]:g} tokens; leave it out")
+    for source in shares:
+        own = lengths[names == source]
+        if (own < 0).any() or not own.any():
+            raise LabError(f"source {source!r} has {own.sum():g} tokens; leave it out")

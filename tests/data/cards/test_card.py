@@ -13,6 +13,8 @@ from labkit.core.errors import LabError
 from labkit.data.build import build_documents
 from labkit.data.cards.card import CardConfig, card_files, card_of_corpus, check_card, write_card
 from labkit.data.cards.statistics import dataset_statistics
+from labkit.data.pipeline.run import run_pipeline
+from tests.data.pipeline.small_steps import STEPS, write_corpus
 
 TEXTS = ["a", "bb", "字", "dddd", "\x00e"]
 CARD = CardConfig(pretty_name="Five", license="mit", license_text="Ours.", description="Five.")
@@ -20,7 +22,6 @@ CARD = CardConfig(pretty_name="Five", license="mit", license_text="Ours.", descr
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five documents of two sources, and what a pipeline dropped."""
     folder = tmp_path / "five"
     folder.mkdir()
     columns = {
@@ -29,9 +30,6 @@ def folder(tmp_path: Path) -> Path:
         "language": ["en", "en", "zh", "python", "unknown"],
     }
     pq.write_table(pa.table(columns), folder / "documents.parquet")
-    dropped = {"text": ["no", "nono"], "rule": ["short", "short"], "value": [1.0, 2.0]}
-    pq.write_table(pa.table(dropped), folder / "dropped.parquet")
-    (folder / "funnel.json").write_text("{}")
     return folder
 
 
@@ -42,12 +40,7 @@ def test_figures_by_hand(folder: Path):
     assert figures["languages"]["zh"] == {"documents": 1, "bytes": 3}
     assert figures["bytes_of_a_document"]["0.5"] == 2
     assert figures["bytes_of_a_document"]["1"] == 4
-    assert figures["dropped"] == {
-        "documents": 2,
-        "bytes": 6,
-        "rules": {"short": {"documents": 2, "bytes": 6}},
-    }
-    assert list(figures["files"]) == ["documents.parquet", "dropped.parquet", "funnel.json"]
+    assert list(figures["files"]) == ["documents.parquet"]
 
 
 def test_the_hubs_libraries_read_the_card_and_the_data_by_it(folder: Path, tmp_path: Path):
@@ -60,11 +53,8 @@ def test_the_hubs_libraries_read_the_card_and_the_data_by_it(folder: Path, tmp_p
     assert data["license"] == "mit"
     assert data["language"] == ["code", "en", "zh"]
     assert data["size_categories"] == ["n<1K"]
-    for config, rows in (("default", TEXTS), ("dropped", ["no", "nono"])):
-        read = datasets.load_dataset(
-            str(written), config, split="train", cache_dir=str(tmp_path / "cache")
-        )
-        assert read["text"][:] == rows
+    read = datasets.load_dataset(str(written), split="train", cache_dir=str(tmp_path / "cache"))
+    assert read["text"][:] == TEXTS
 
 
 def test_bytes_depend_on_data_and_config_alone(folder: Path):
@@ -116,6 +106,26 @@ def test_a_registered_corpus_has_its_card_from_the_registry(lab_home: Path):
     head = yaml.safe_load((written / "README.md").read_text("utf-8").split("---")[1])
     assert (head["license"], head["license_name"]) == ("other", "psf-2.0")
     artifacts.read_manifest(folder)
+
+
+def test_a_curated_corpus_tells_its_steps_and_publishes_nothing_it_dropped(tmp_path: Path):
+    texts = ["short", "a b c d e f 1", "a b c d e f 1", "1234567890123", "long enough to stay"]
+    curated = run_pipeline(str(write_corpus(tmp_path / "c.jsonl", texts)), STEPS)
+    card = CARD.model_copy(update={"language": ("en",)})
+    written = write_card(curated.folder, card)
+    stats = json.loads((written / "stats.json").read_text("utf-8"))
+    lost = sum(rule["documents"] for rule in stats["rules"].values())
+    assert stats["documents"] + lost == len(texts)
+    assert lost == curated.dropped("rule").num_rows
+    [first, *_] = stats["steps"].values()
+    assert first["documents_in"] == len(texts)
+    names = {path.name for path in written.iterdir()} - {artifacts.MANIFEST}
+    assert names == {"README.md", "stats.json", "documents.parquet", "funnel.json"}
+    assert check_card(written) == []
+    (tmp_path / "funnel.json").write_text("{}")
+    (tmp_path / "documents.parquet").symlink_to(curated.folder / "documents.parquet")
+    with pytest.raises(LabError, match="funnel.json: not the funnel of a pipeline"):
+        card_files(tmp_path, card)
 
 
 def test_what_is_missing_is_asked_for(folder: Path, tmp_path: Path):

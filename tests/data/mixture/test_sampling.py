@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from labkit import lab
 from labkit.core.errors import LabError
 from labkit.data.mixture.sampling import SamplingConfig, document_probabilities, draw_documents
 
@@ -53,5 +57,20 @@ def test_refusals_say_what_is_wrong():
         document_probabilities(["a", "b"], [1, 1], [1, 1], {"a": 1.0})
     with pytest.raises(LabError, match="score nan of document 1 should be a number from 0 up"):
         document_probabilities(["a", "a"], [1, 1], [1, float("nan")], {"a": 1.0})
-    with pytest.raises(LabError, match="document 0 has 0 tokens; leave it out"):
+    with pytest.raises(LabError, match="source 'a' has 0 tokens; leave it out"):
         document_probabilities(["a"], [0], [1], {"a": 1.0})
+
+
+def test_a_notebook_sees_which_documents_were_drawn(tmp_path: Path):
+    path = tmp_path / "c.jsonl"
+    lines = [{"text": "ab " * n, "source": "web" if n % 3 else "books"} for n in range(60)]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    exploration = lab.explore(corpus=str(path))
+    drawn = lab.draw_documents(exploration, weights={"web": 1, "books": 1}, num_documents=20_000)
+    assert drawn["times drawn"].sum() == 20_000
+    read = (drawn["bytes"] * drawn["times drawn"]).groupby(drawn["source"]).sum()
+    assert read["web"] / read.sum() == pytest.approx(0.5, abs=0.03)
+    best = lab.draw_documents(exploration, scores=[0.0] * 59 + [1.0], num_documents=1000)
+    assert best.iloc[0]["document"] == "c-60"
+    with pytest.raises(LabError, match="no weight of 'web'; give one to each source"):
+        lab.draw_documents(exploration, weights={"books": 1})
