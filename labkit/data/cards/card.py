@@ -25,6 +25,7 @@ from labkit.data.cards.front_matter import (
     size_category,
     split_card,
 )
+from labkit.data.cards.library import find_card, known_problems
 from labkit.data.cards.statistics import dataset_statistics
 from labkit.data.corpora import find_corpus
 from labkit.data.pipeline.curated import DOCUMENTS
@@ -48,7 +49,7 @@ class CardConfig(Config):
 
 
 def card_of_corpus(name: str) -> CardConfig:
-    """What the registry knows of a corpus."""
+    """What the registry knows of a corpus, and its card in `data_cards/` of its problems."""
     corpus = find_corpus(name)
     return CardConfig(
         pretty_name=corpus.title,
@@ -56,6 +57,7 @@ def card_of_corpus(name: str) -> CardConfig:
         license_name=disk.slug(corpus.licence.lower()),
         license_text=corpus.licence,
         description=f"{corpus.title}; corpus `{corpus.name}` of labkit.",
+        known_problems=tuple(known_problems(find_card(name))),
     )
 
 
@@ -134,7 +136,7 @@ def _languages(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _markdown(card: CardConfig, figures: Mapping[str, Any]) -> str:
-    problems = [f"- {problem}" for problem in card.known_problems] or ["None is known."]
+    problems = [f"- {problem}" for problem in card.known_problems] or ["None was given."]
     return "\n".join(
         [
             f"# {card.pretty_name}",

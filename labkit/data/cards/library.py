@@ -113,7 +113,7 @@ def card_sentence(cards: Sequence[DataCard]) -> str:
     """How many published corpora have one licence, and how many problems are known."""
     published = [card for card in cards if card.kind == "published"]
     licensed = [card for card in published if card.front_matter["license"] != "other"]
-    num_problems = sum(len(card.facts["Known problems"]) for card in published)
+    num_problems = sum(len(known_problems(card)) for card in published)
     return (
         f"{len(licensed)} of {len(published)} published corpora have one licence for the whole, "
         f"which says nothing of the rights in their texts; {num_problems} problems are known, "
@@ -148,6 +148,14 @@ def _fact(path: Path, line: str, sources: Mapping[str, Any]) -> Fact:
     return Fact(match["text"], match["source"], match["place"] or "")
 
 
+def known_problems(card: DataCard) -> list[str]:
+    """The sentences under that heading."""
+    if card.kind == "published":
+        return [fact.text for fact in card.facts["Known problems"]]
+    body = card.markdown.partition("## Known problems")[2].partition("\n## ")[0]
+    return re.findall(r"^- (.+)$", body, re.MULTILINE)
+
+
 def _row(card: DataCard) -> dict[str, Any]:
     data = card.front_matter
     row = {"corpus": card.name, "title": card.title}
@@ -158,15 +166,14 @@ def _row(card: DataCard) -> dict[str, Any]:
             "licence": said["Licence"],
             "language": said["Language"],
             "access": said["Access"],
-            "known problems": len(card.facts["Known problems"]),
+            "known problems": len(known_problems(card)),
         }
-    problems = card.markdown.partition("## Known problems")[2].partition("\n## ")[0]
     return row | {
         "size": _counted(data),
         "licence": data.get("license_name", data["license"]),
         "language": ", ".join(data["language"]),
         "access": f"labkit fetch {card.name}",
-        "known problems": len(re.findall(r"^- ", problems, re.MULTILINE)),
+        "known problems": len(known_problems(card)),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from labkit.core.errors import LabError
 
 Basis = Literal["published weight", "tokens", "bytes"]
+OWN = "your corpus"
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,15 @@ def composition_rows(own: Mapping[str, int] | None = None) -> list[dict[str, Any
 def kind_rows(own: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
     """One row a kind of text, one column a model: what share of its training it was.
 
-    Models whose parts are languages stay out, but your own sources are listed by their names.
+    Your sources are kinds by their own names. Models that tell languages only are left out.
     """
     by_model: dict[str, dict[str, float]] = {}
     for row in composition_rows(own):
         kinds = by_model.setdefault(row["model"], {})
         kinds[row["kind"]] = kinds.get(row["kind"], 0.0) + row["share"]
-    by_model = {model: kinds for model, kinds in by_model.items() if "language" not in kinds}
+    by_model = {
+        model: kinds for model, kinds in by_model.items() if model == OWN or "language" not in kinds
+    }
     every = dict.fromkeys(kind for kinds in by_model.values() for kind in kinds)
     return [
         {"kind": kind} | {model: kinds.get(kind) for model, kinds in by_model.items()}
@@ -119,7 +122,7 @@ def _own_rows(own: Mapping[str, int]) -> list[dict[str, Any]]:
         raise LabError(f"bytes by source should be 0 and up, and not all 0: {dict(own)}")
     return [
         {
-            "model": "your corpus",
+            "model": OWN,
             "source": source,
             "kind": source,
             "share": num_bytes / total,

@@ -99,6 +99,7 @@ def test_a_registered_corpus_has_its_card_from_the_registry(lab_home: Path):
     folder = build_documents("python-docs")
     written = write_card(folder, card_of_corpus("python-docs"))
     assert check_card(written) == []
+    assert "Under half a megabyte" in (written / "README.md").read_text("utf-8")
     stats = json.loads((written / "stats.json").read_text("utf-8"))
     documents = pq.read_table(folder / "documents.parquet", columns=["num_bytes", "language"])
     assert stats["bytes"] == sum(documents["num_bytes"].to_pylist())
