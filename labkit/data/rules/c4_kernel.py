@@ -56,28 +56,32 @@ class Limits(NamedTuple):
 
 def rewrite(data, offsets, tables, limits, out, out_offsets, found):
     """Fill `out` with what is kept, text after text, and a row of `found` for each."""
+    # Taken out once: each look into a tuple counts references, which costs more than a line.
+    flags, zeros, classes, steps, marks = tables
     to = 0
     for row in range(len(offsets) - 1):
         start, at, counts = to, offsets[row], found[row]
         while at < offsets[row + 1] and counts[VERDICT] == KEPT:
-            first, last, at = next_line(data, at, offsets[row + 1], tables)
+            first, last, at = next_line(data, at, offsets[row + 1], flags)
             line = to
             if counts[KEPT_LINE] > 0:
                 out[to] = _NEWLINE
                 line += 1
-            fate, end = judge_line(data, first, last, tables, limits, out, line, counts)
+            fate, end = judge_line(
+                data, first, last, flags, zeros, classes, steps, marks, limits, out, line, counts
+            )
             counts[LINES] += 1
             counts[fate] += 1
             if fate == KEPT_LINE:
                 if limits.splits_sentences and counts[SENTENCES] < limits.enough_sentences:
-                    counts[SENTENCES] += count_sentences(out, line, end, tables.flags)
+                    counts[SENTENCES] += count_sentences(out, line, end, flags)
                 else:
                     counts[SENTENCES] += 1
                 to = end
         if counts[VERDICT] == KEPT and counts[SENTENCES] < limits.min_sentences:
             counts[VERDICT] = TOO_FEW_SENTENCES
         if counts[VERDICT] == KEPT:
-            first, last = strip(out, start, to, tables.flags)
+            first, last = strip(out, start, to, flags)
             to = start + last - first
             for place in range(start, to if first > start else start):
                 out[place] = out[place + first - start]
@@ -86,7 +90,7 @@ def rewrite(data, offsets, tables, limits, out, out_offsets, found):
         out_offsets[row + 1] = to
 
 
-def next_line(data, at, stop, tables):
+def next_line(data, at, stop, flags):
     """(first, end) of the line at `at`, stripped, and where the next one begins."""
     start = at
     while at < stop:
@@ -95,13 +99,13 @@ def next_line(data, at, stop, tables):
             at += 1
             continue
         code, after = character_at(data, at)
-        if tables.flags[code] & BOUNDARY:
-            first, last = strip(data, start, at, tables.flags)
+        if flags[code] & BOUNDARY:
+            first, last = strip(data, start, at, flags)
             if code == _RETURN and after < stop and data[after] == _NEWLINE:
                 after += 1
             return first, last, after
         at = after
-    first, last = strip(data, start, stop, tables.flags)
+    first, last = strip(data, start, stop, flags)
     return first, last, stop
 
 
@@ -123,32 +127,30 @@ def strip(data, first, last, flags):
     return first, last
 
 
-def judge_line(data, first, last, tables, limits, out, line, counts):
+def judge_line(data, first, last, flags, zeros, classes, steps, marks, limits, out, line, counts):
     """(column of `found`, end of the copy that begins at `line`); a phrase may settle the text."""
     if last - first > limits.max_word:
-        _, longest = count_words(data, first, last, tables.flags, limits.alone, ALL)
+        _, longest = count_words(data, first, last, flags, limits.alone, ALL)
         if longest > limits.max_word:
             return LONG_WORD, line
     is_cited = last > first and data[last - 1] == _CLOSE
-    if (
-        limits.needs_terminator
-        and not is_cited
-        and not is_terminated(data, first, last, tables.flags)
-    ):
+    if limits.needs_terminator and not is_cited and not is_terminated(data, first, last, flags):
         return NO_TERMINATOR, line
-    end, marks = copy_line(data, first, last, tables, limits.removes_citations, out, line)
-    if limits.needs_terminator and not is_terminated(out, line, end, tables.flags):
+    end, has = copy_line(
+        data, first, last, zeros, classes, steps, marks, limits.removes_citations, out, line
+    )
+    if limits.needs_terminator and not is_terminated(out, line, end, flags):
         return NO_TERMINATOR, line
     enough = limits.min_words
-    if count_words(data, first, last, tables.flags, limits.alone, enough)[0] < enough:
+    if count_words(data, first, last, flags, limits.alone, enough)[0] < enough:
         return FEW_WORDS, line
-    if marks & HAS_LOREM_IPSUM:
+    if has & HAS_LOREM_IPSUM:
         counts[VERDICT] = LOREM_IPSUM
-    elif marks & HAS_JAVASCRIPT:
+    elif has & HAS_JAVASCRIPT:
         return JAVASCRIPT, line
-    elif marks & HAS_BRACKET:
+    elif has & HAS_BRACKET:
         counts[VERDICT] = CURLY_BRACKET
-    elif marks & HAS_POLICY:
+    elif has & HAS_POLICY:
         return POLICY, line
     return KEPT_LINE, end
 
@@ -187,17 +189,17 @@ def character_at(data, at):
     return (first & 7) << 18 | tail << 6 | np.int64(data[at + 3] & 63), at + 4
 
 
-def copy_line(data, first, last, tables, removes_citations, out, to):
+def copy_line(data, first, last, zeros, classes, steps, marks, removes_citations, out, to):
     """Copy without [12], [edit], [citation needed]; (end of the copy, `HAS_...` found in it).
 
     Phrases are found in lower case as `str.lower` makes it: beyond ASCII one character becomes a
     letter of ASCII, the sign of kelvin.
     """
-    state, marks, at = np.uint64(0), np.uint8(0), first
+    state, has, at = np.uint64(0), np.uint8(0), first
     while at < last:
         byte = data[at]
         if byte == _OPEN and removes_citations:
-            end = citation_end(data, at, last, tables.zeros)
+            end = citation_end(data, at, last, zeros)
             if end > at:
                 at = end
                 continue
@@ -205,11 +207,11 @@ def copy_line(data, first, last, tables, removes_citations, out, to):
         if byte == 0xE2 and data[at + 1] == 0x84 and data[at + 2] == 0xAA:
             out[to + 1], out[to + 2] = data[at + 1], data[at + 2]
             to, at, byte = to + 2, at + 2, _K
-        state = np.uint64(tables.steps[state + np.uint64(tables.classes[byte])])
-        marks |= tables.marks[state]
+        state = np.uint64(steps[state + np.uint64(classes[byte])])
+        has |= marks[state]
         to += 1
         at += 1
-    return to, marks
+    return to, has
 
 
 def citation_end(data, start, last, zeros):
