@@ -22,11 +22,11 @@ def run(arguments: argparse.Namespace) -> int:
     for corpus in [find_corpus(name) for name in names]:
         already = is_here(corpus)
         folder = fetch(corpus)
-        print(f"{corpus.name:<14} {'was here' if already else 'fetched'}: {folder}")
+        print(f"{corpus.name:<16} {'was here' if already else 'fetched'}: {folder}")
     if not names:
         for corpus in CORPORA.values():
-            print(f"{corpus.name:<14} {_place(corpus):<19} {corpus.language:<7} {corpus.title}")
-            print(f"{'':<42} licence: {corpus.licence}")
+            print(f"{corpus.name:<16} {_place(corpus):<19} {corpus.language:<7} {corpus.title}")
+            print(f"{'':<44} licence: {corpus.licence}")
         print("\nlabkit fetch NAME... brings them here; data_cards/ describes them.")
     return 0
 

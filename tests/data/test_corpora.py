@@ -216,7 +216,7 @@ def test_a_download_is_as_large_as_announced(name, lab_home, capsys):
     [file] = (fetched(name).parent / "archives" / archive.sha256[:16]).iterdir()
     assert file.stat().st_size == archive.num_bytes
     assert main(["fetch"]) == 0
-    assert f"{name:<14} download of {archive.num_bytes / 1e6:.1f} MB" in capsys.readouterr().out
+    assert f"{name:<16} download of {archive.num_bytes / 1e6:.1f} MB" in capsys.readouterr().out
     link_corpus(name, lab_home)
     assert main(["fetch"]) == 0
     assert re.search(rf"^{name} +here, \d+\.\d MB", capsys.readouterr().out, re.MULTILINE)

@@ -64,7 +64,7 @@ class Portion(NamedTuple):
     kept: pa.RecordBatch
     """Columns of `SCHEMA`."""
     rejected: pa.RecordBatch
-    """Columns of `REJECTED`; `line` is null where the whole file is meant."""
+    """Columns of `REJECTED`; `line` counts lines, rows or records, null: the whole file."""
 
 
 class Origin(NamedTuple):

@@ -9,6 +9,7 @@ The split is `train`, where there are several. Remote code is never run.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,10 @@ def read_hub(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record 
     import datasets
 
     name = str(path)
-    hub = _HUB.fullmatch(name)
-    place, revision = (hub["name"], hub["revision"]) if hub else (name, None)
+    hub = None if path.is_dir() else _HUB.fullmatch(name)
+    if hub:
+        warnings.warn(f"{PREFIX}{name} is read over the network, from the hub", stacklevel=2)
+    place, revision = (hub["name"], hub["revision"]) if hub else (str(path.resolve()), None)
     try:
         loaded: Any = datasets.load_dataset(place, revision=revision, streaming=True)
         loaded = _split(loaded)

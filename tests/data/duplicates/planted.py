@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from labkit.data.duplicates.near import NearDuplicates
 from labkit.data.pipeline.step import Survey
 from labkit.data.readers import SCHEMA
 
@@ -54,8 +53,3 @@ def true_jaccard(one: str, other: str, num_units: int = 5) -> float:
         tokens = text.lower().split()
         sets.append({tuple(tokens[i : i + num_units]) for i in range(len(tokens) - num_units + 1)})
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
-
-
-def worked(survey: NearDuplicates, batch: pa.RecordBatch):
-    """For worker processes, which import it by name."""
-    return survey.sketch(batch)

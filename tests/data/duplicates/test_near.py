@@ -20,7 +20,6 @@ from tests.data.duplicates.planted import (
     settle,
     true_jaccard,
     words,
-    worked,
 )
 
 
@@ -131,10 +130,11 @@ def test_any_cut_and_any_processes_give_the_same_bytes():
         cuts = sorted(rng.sample(range(len(texts)), 7))
         assert pickle.dumps(settle(survey, texts, cuts)) == pickle.dumps(step)
     batches = [batch_of(texts[first : first + 20], first) for first in range(0, len(texts), 20)]
-    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
-        sketches = list(pool.map(worked, [survey] * len(batches), batches))
-    again = survey.settle(sketches, lambda rows: [texts[row] for row in rows])
-    assert pickle.dumps(again) == pickle.dumps(step)
+    for method, num_processes in (("fork", 3), ("spawn", 2)):
+        with ProcessPoolExecutor(num_processes, multiprocessing.get_context(method)) as pool:
+            sketches = list(pool.map(survey.sketch, batches))
+        again = survey.settle(sketches, lambda rows: [texts[row] for row in rows])
+        assert pickle.dumps(again) == pickle.dumps(step)
 
 
 def test_a_document_takes_at_most_the_bytes_predicted():

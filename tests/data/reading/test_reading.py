@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,8 @@ def test_plain_text_of_a_crawl_and_not_its_html(tmp_path: Path):
 def test_what_datasets_saved_and_what_it_can_stream(tmp_path: Path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    connections: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda *given: connections.append(given))
     saved = datasets.Dataset.from_dict({"text": TEXTS, "url": [f"u{n}" for n in range(5)]})
     saved.save_to_disk(tmp_path / "saved")
     kept, _ = rows(tmp_path / "saved")
@@ -187,8 +190,21 @@ def test_what_datasets_saved_and_what_it_can_stream(tmp_path: Path, monkeypatch)
     before = fingerprint(f"hf:{tmp_path / 'local'}")
     (tmp_path / "local" / "b.csv").write_text("text\nmore\n")
     assert fingerprint(f"hf:{tmp_path / 'local'}") != before
+    assert connections == []
     with pytest.raises(LabError, match="give hf:FOLDER or hf:OWNER/NAME@COMMIT"):
         find_parts("hf:owner/name")
+
+
+def test_a_dataset_of_the_hub_is_named_with_its_commit_and_said_to_need_a_network(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    corpus = "hf:owner/name@0123456789"
+    assert fingerprint(corpus) != fingerprint("hf:owner/name@9876543210")
+    with (
+        pytest.warns(UserWarning, match="owner/name@0123456789 is read over the network"),
+        pytest.raises(LabError, match="owner/name@0123456789: datasets cannot stream it"),
+    ):
+        rows(corpus)
 
 
 def test_a_file_that_is_gone_or_changes_while_it_is_read(tmp_path: Path):
