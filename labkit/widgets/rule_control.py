@@ -1,0 +1,103 @@
+"""One rule as a row of a form: a switch, its threshold as box and slider, its unit and side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from labkit.core import disk
+from labkit.core.display import fault
+from labkit.core.schema import FieldFace
+from labkit.data.rules.rule import Rule
+from labkit.widgets.controls import NumberControl
+from labkit.widgets.form import FAULT_CLASS
+from labkit.widgets.markup import html_widget, show_html
+
+LABEL_WIDTH = "210px"
+LONG_RANGE = 10_000
+"""From which the slider is logarithmic, over four decades below the rule's `highest`."""
+
+
+class RuleControl:
+    """`moved` is called with it after each change; `fault` is what is wrong with what was typed."""
+
+    def __init__(self, rule: Rule, moved: Callable[[RuleControl], None]):
+        self.rule, self.fault = rule, ""
+        self._tell, self._is_quiet = moved, False
+        self.switch = widgets.Checkbox(
+            value=True, indent=False, description="", tooltip=f"use the rule {rule.id}"
+        )
+        self.number = NumberControl(_face(rule), self._moved)
+        self.line = html_widget(fault(""), FAULT_CLASS)
+        self._lay_out()
+        self.number.show(rule.threshold)
+        self.switch.observe(lambda _: self._moved(), names="value")
+
+    @property
+    def threshold(self) -> float | None:
+        """None where the rule is switched off.
+
+        Raises:
+            ValueError: what was typed is no number.
+        """
+        return float(self.number.read()) if self.switch.value else None
+
+    def show(self, threshold: float | None) -> None:
+        """Without telling anyone."""
+        self._is_quiet = True
+        self.switch.value = threshold is not None
+        self.number.show(self.rule.threshold if threshold is None else threshold)
+        self._is_quiet = False
+        self.say("")
+
+    def say(self, text: str) -> None:
+        """Show a fault, or none."""
+        self.fault = text
+        for part in (self.number.main, self.number.slider):
+            part.disabled = not self.switch.value
+        if self.line.value != fault(text).markup:
+            show_html(self.line, fault(text))
+
+    def _moved(self) -> None:
+        if self._is_quiet:
+            return
+        try:
+            self.threshold  # noqa: B018
+        except ValueError as error:
+            self.say(f"{self.rule.id}={self.number.main.value!r}: {error}")
+            return
+        self.say("")
+        self._tell(self)
+
+    def _lay_out(self) -> None:
+        box, slider = self.number.main, self.number.slider
+        box.description = self.rule.id
+        box.style.description_width = LABEL_WIDTH
+        box.layout.width = "290px"
+        self.switch.layout.width = "22px"
+        side = "min" if self.rule.refuse == "below" else "max"
+        unit = widgets.Label(f"{side} {self.rule.unit or 'ratio'}", tooltip=self.number.face.help)
+        unit.layout.width = "105px"
+        slider.layout.width = "80px"
+        row = widgets.HBox([self.switch, box, slider, unit])
+        row.add_class(f"labkit-rule-{disk.slug(self.rule.id)}")
+        self.widget = widgets.VBox([row, self.line])
+        self.widget.layout.flex = "0 0 auto"
+
+
+def _face(rule: Rule) -> FieldFace:
+    """A slider from 0 to the rule's `highest`; a box that takes any number."""
+    is_long = rule.highest >= LONG_RANGE
+    source = f"; {rule.source}" if rule.source else ""
+    return FieldFace(
+        name="threshold",
+        kind="float",
+        default=rule.threshold,
+        description=f"drops documents whose {rule.value} is {rule.refuse} it{source}",
+        unit=rule.unit,
+        lower=rule.highest / LONG_RANGE if is_long else 0.0,
+        upper=rule.highest,
+        scale="log" if is_long else "linear",
+        step=None if is_long else 0.005 if rule.highest <= 1 else rule.highest / 200,
+    )

@@ -1,0 +1,208 @@
+"""Every rule's threshold as a control; what is kept, and what flips, follows at once.
+
+Documents are measured once (`labkit.data.rules.measured`), so that a moved control reads no text
+but that of the examples. `value` is a frozen `RuleSet`, the step that a pipeline takes. Without a
+person the panel is its tables and a static figure, and its value is the set it was given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import plotly.graph_objects as go
+
+from labkit.core import disk
+from labkit.core.config import ConfigError
+from labkit.core.display import Html, paragraph, table, text_samples
+from labkit.data.rules.measured import Flip, MeasuredDocuments, Verdict, with_changes
+from labkit.data.rules.rule import Rule, RuleSet
+from labkit.plots.curation import Kept, keep_rate_figure, show_keep_rates
+from labkit.widgets.exports import export_row
+from labkit.widgets.markup import html_widget, show_html
+from labkit.widgets.mode import is_interactive
+from labkit.widgets.rule_control import RuleControl
+
+NUM_FLIPS = 20
+PANES = {"width": "522px", "height": "440px", "overflow": "auto", "margin": "0 4px 8px 0"}
+FIGURE_WIDTH = 500
+"""Controls, figure, rules and examples: two by two, so that a move and what follows are seen."""
+
+
+class ThresholdPanel:
+    """Shown as the last value of a cell; `value` is the rule set on the page."""
+
+    def __init__(self, documents: MeasuredDocuments, seed: int = 0):
+        self.documents, self.seed = documents, seed
+        self.controls: dict[str, RuleControl] = {}
+        self._given = documents.rule_set
+        self._changes: dict[str, float | None] = {}
+        if is_interactive():
+            self._build()
+
+    @property
+    def value(self) -> RuleSet:
+        return with_changes(self._given, self._changes) if self._changes else self._given
+
+    @property
+    def changes(self) -> dict[str, float | None]:
+        """Rule id -> threshold where it is not the given one; None where a rule is off."""
+        return dict(self._changes)
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.documents.judge(self._changes)
+
+    def show(self, changes: dict[str, float | None]) -> None:
+        """Set controls and all that follows them; rules not named stand as given.
+
+        Raises:
+            ConfigError: no such rule, or none left.
+        """
+        with_changes(self._given, changes)
+        for name, control in self.controls.items():
+            control.show(changes.get(name, control.rule.threshold))
+        self._changes = dict(changes)
+        self._update()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the changed thresholds as the parameter `thresholds`, null for a rule that is off.
+
+        Raises:
+            ConfigError: while a box shows what is no number.
+        """
+        import yaml
+
+        self._refuse_faults()
+        text = yaml.safe_dump({"thresholds": self._changes}, sort_keys=False, allow_unicode=True)
+        return disk.write_file(Path(path), text.encode())
+
+    def save_rules(self, path: str | Path) -> Path:
+        """Write the whole set, every field of it; `RuleSet.model_validate` takes it.
+
+        Raises:
+            ConfigError: while a box shows what is no number.
+        """
+        self._refuse_faults()
+        return disk.write_json(Path(path), self.value.model_dump(mode="json"))
+
+    def rule_table(self, verdict: Verdict) -> Html:
+        """Per rule, in their order: documents that it is the first to refuse."""
+        before, now = self.documents.as_given.num_dropped, verdict.num_dropped
+        rows = [
+            (rule.id, _side(rule, threshold), int(dropped), _signed(dropped - given))
+            for rule, threshold, dropped, given in zip(
+                self._given.rules, verdict.thresholds.tolist(), now, before, strict=True
+            )
+        ]
+        columns = ["rule, in their order", "keeps", "drops first", "against preset"]
+        return table(columns, rows)
+
+    def sentence(self, verdict: Verdict) -> Html:
+        whole, kept = len(self.documents), int(verdict.is_kept.sum())
+        newly_kept, newly_dropped = self.documents.num_flips(verdict)
+        return paragraph(
+            f"{kept:,} of {whole:,} documents are kept ({kept / whole:.1%}), {whole - kept:,} "
+            f"dropped. Against {self._given.name}: {newly_kept:,} more kept, {newly_dropped:,} "
+            f"more dropped."
+        )
+
+    def flip_samples(self, verdict: Verdict) -> Html:
+        """Documents whose verdict changed, drawn by the seed: rule, value, threshold, beginning."""
+        flips = self.documents.flips(verdict, NUM_FLIPS, self.seed)
+        if not flips:
+            return paragraph("No document's verdict differs from the preset's: move a threshold.")
+        shown, whole = len(flips), sum(self.documents.num_flips(verdict))
+        heading = f"{shown} of {whole:,} documents whose verdict changed, drawn by seed {self.seed}"
+        return paragraph(heading) + text_samples([(_label(flip), flip.text) for flip in flips])
+
+    def static_figure(self) -> go.Figure:
+        return keep_rate_figure(self._rates(self.verdict), self._given.name)
+
+    def _build(self) -> None:
+        verdict = self.verdict
+        self.controls = {rule.id: RuleControl(rule, self._moved) for rule in self._given.rules}
+        self.readout = html_widget(self.sentence(verdict), "labkit-readout")
+        self.rules = html_widget(self.rule_table(verdict), "labkit-rules")
+        self.flips = html_widget(self.flip_samples(verdict), "labkit-flips")
+        self.figure: Any = go.FigureWidget(self.static_figure().update_layout(width=FIGURE_WIDTH))
+        back = widgets.Button(description="Back to the preset")
+        back.on_click(lambda _: self.show({}))
+        others = widgets.Button(description="Other examples", tooltip="draws by the next seed")
+        others.on_click(lambda _: self._draw_again())
+        panes = [
+            widgets.VBox([one.widget for one in self.controls.values()]),
+            widgets.VBox([self.figure]),
+            widgets.VBox([self.rules]),
+            widgets.VBox([self.flips]),
+        ]
+        for pane in panes:
+            pane.layout = widgets.Layout(**PANES)
+        grid = widgets.HBox(panes, layout={"flex_flow": "row wrap"})
+        exports = export_row({"params.yaml": self.save, "rules.json": self.save_rules})
+        self.widget = widgets.VBox([self.readout, grid, widgets.HBox([back, others]), exports])
+        self.widget.add_class("labkit-panel")
+
+    def _moved(self, control: RuleControl) -> None:
+        name, threshold = control.rule.id, control.threshold
+        changes = {key: value for key, value in self._changes.items() if key != name}
+        if threshold != control.rule.threshold:
+            changes[name] = threshold
+        try:
+            with_changes(self._given, changes)
+        except ConfigError as error:
+            control.show(self._changes.get(name, control.rule.threshold))
+            control.say(str(error))
+            return
+        self._changes = changes
+        self._update()
+
+    def _update(self) -> None:
+        if not self.controls:
+            return
+        verdict = self.verdict
+        show_keep_rates(self.figure, self._rates(verdict))
+        show_html(self.readout, self.sentence(verdict))
+        show_html(self.rules, self.rule_table(verdict))
+        show_html(self.flips, self.flip_samples(verdict))
+
+    def _draw_again(self) -> None:
+        self.seed += 1
+        show_html(self.flips, self.flip_samples(self.verdict))
+
+    def _rates(self, verdict: Verdict) -> list[Kept]:
+        return [Kept(*one) for one in self.documents.keep_rates(verdict)]
+
+    def _refuse_faults(self) -> None:
+        if faults := {name: one.fault for name, one in self.controls.items() if one.fault}:
+            raise ConfigError(faults)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if self.controls:
+            display(self.widget)
+            return
+        verdict = self.verdict
+        display(self.sentence(verdict))
+        display(self.static_figure())
+        display(self.rule_table(verdict))
+
+
+def _side(rule: Rule, threshold: float) -> str:
+    if abs(threshold) == float("inf"):
+        return "all: switched off"
+    least = "at least" if rule.refuse == "below" else "at most"
+    return f"{least} {threshold:,.6g} {rule.unit}".rstrip()
+
+
+def _signed(difference: int) -> str:
+    return f"{difference:+,}" if difference else "as before"
+
+
+def _label(flip: Flip) -> str:
+    where = " · ".join(part for part in (flip.source, flip.language, flip.id) if part)
+    verdict = "now KEPT, preset dropped it" if flip.is_kept else "now DROPPED"
+    numbers = f"{flip.value:,.4g} against {flip.threshold:,.4g}"
+    return f"{verdict}: {flip.rule}, {numbers} · {where}"

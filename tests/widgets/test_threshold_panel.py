@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import plotly.graph_objects as go
+import pyarrow as pa
+import pytest
+
+from labkit.core.config import ConfigError, load_parameters
+from labkit.data.pipeline.run import run_pipeline
+from labkit.data.readers import SCHEMA, read_documents
+from labkit.data.rules.measured import MeasuredDocuments, measure
+from labkit.data.rules.presets import english
+from labkit.data.rules.rule import Rule, RuleSet
+from labkit.widgets.threshold_panel import ThresholdPanel
+from tests.hostile import HOSTILE_TEXTS, active_elements
+
+NUM_TRIALS, NUM_TEXTS, MAX_CHARACTERS = 100, 240, 3000
+SHORT = Rule(
+    id="short",
+    value="num_words",
+    refuse="below",
+    threshold=2,
+    highest=10,
+    unit="words",
+    source="us",
+)
+SHOUTING = Rule(id="loud", value="num_uppercase / num_letters", refuse="above", threshold=0.5)
+RULES = RuleSet(name="two", rules=(SHORT, SHOUTING))
+TEXTS = ["one", "one two", "ONE TWO", "one two three", "one TWO", "ring bob@web.de at once"]
+
+
+def batch(texts: list[str], language: str = "en") -> pa.RecordBatch:
+    columns = {name: [""] * len(texts) for name in SCHEMA.names}
+    columns |= {"id": [str(n) for n in range(len(texts))], "text": texts}
+    columns |= {"source": [f"s{n % 2}" for n in range(len(texts))]}
+    columns |= {"language": [language] * len(texts)}
+    return pa.RecordBatch.from_pydict(columns, SCHEMA)
+
+
+def real_texts() -> pa.RecordBatch:
+    texts: list[str] = []
+    for given in read_documents("python-docs"):
+        for text in given.column("text").to_pylist():
+            texts += [
+                text[at : at + MAX_CHARACTERS] for at in range(0, len(text), 4 * MAX_CHARACTERS)
+            ]
+    return batch(texts[:NUM_TEXTS])
+
+
+@pytest.fixture
+def panel(monkeypatch: pytest.MonkeyPatch) -> ThresholdPanel:
+    monkeypatch.setenv("LABKIT_MODE", "interactive")
+    return ThresholdPanel(measure([batch(TEXTS)], RULES))
+
+
+def move(panel: ThresholdPanel, name: str, value: str) -> None:
+    panel.controls[name].number.main.value = value
+
+
+def random_changes(documents: MeasuredDocuments, rng: np.random.Generator) -> dict:
+    """Thresholds that some document has exactly, or between two of them; some rules off."""
+    changes = {}
+    for rule, values in zip(documents.rule_set.rules, documents.values, strict=True):
+        quantile = rng.beta(0.3, 3) if rule.refuse == "below" else rng.beta(3, 0.3)
+        method = str(rng.choice(["nearest", "midpoint"]))
+        drawn = float(np.quantile(values, quantile, method=method))
+        changes[rule.id] = None if rng.random() < 0.1 else drawn
+    return changes
+
+
+def test_counts_equal_a_pipelines_for_a_hundred_random_threshold_sets(monkeypatch):
+    monkeypatch.setenv("LABKIT_MODE", "interactive")
+    given = real_texts()
+    panel = ThresholdPanel(measure([given.slice(0, 100), given.slice(100)], english()))
+    rng = np.random.default_rng(0)
+    num_kept = set()
+    for _ in range(NUM_TRIALS):
+        panel.show(random_changes(panel.documents, rng))
+        kept, dropped = panel.value.apply(given)
+        verdict = panel.verdict
+        assert f"<p>{kept.num_rows:,} of {given.num_rows:,} documents are kept" in (
+            panel.readout.value
+        )
+        ours = dict(zip(panel.documents.rule_set.ids, verdict.num_dropped.tolist(), strict=True))
+        assert {name: n for name, n in ours.items() if n} == Counter(
+            dropped.column("rule").to_pylist()
+        )
+        assert panel.figure.data[0].x[0] == kept.num_rows / given.num_rows
+        num_kept.add(kept.num_rows)
+    assert len(num_kept) > 30
+
+
+def test_the_pipeline_drops_what_the_panel_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABKIT_MODE", "interactive")
+    corpus = tmp_path / "corpus.jsonl"
+    lines = [json.dumps({"text": text}) for text in real_texts().column("text").to_pylist()]
+    corpus.write_text("\n".join(lines))
+    panel = ThresholdPanel(measure(read_documents(str(corpus)), english()))
+    move(panel, "gopher_short_doc", "250")
+    panel.controls["char_dup_ratio"].switch.value = False
+    curated = run_pipeline(str(corpus), [panel.value])
+    rows = {row["rule"]: row["documents"] for row in curated.funnel.rules().to_pylist()}
+    counts = dict(zip(english().ids, panel.verdict.num_dropped.tolist(), strict=True))
+    assert rows == {name: n for name, n in counts.items() if n}
+    assert "char_dup_ratio" not in panel.value.ids
+
+
+def test_a_moved_control_moves_counts_figure_and_flips(panel):
+    figure = panel.figure
+    assert panel.readout.value.startswith("<p>4 of 6 documents are kept (66.7%), 2 dropped.")
+    move(panel, "short", "3")
+    assert panel.value == RULES.with_thresholds({"short": 3})
+    assert "0 more kept, 2 more dropped" in panel.readout.value
+    assert (panel.figure, panel.figure.data[0].x[0]) == (figure, 2 / 6)
+    assert panel.figure.data[1].text[0] == "33.3%, 2 of 6"
+    assert "2 of 2 documents whose verdict changed" in panel.flips.value
+    assert "now DROPPED: short, 2 against 3 · s1 · en · 1" in panel.flips.value
+    assert '>short</td><td style="text-align:left;white-space:nowrap">at least 3 words' in (
+        panel.rules.value
+    )
+
+
+def test_a_kept_flip_names_the_rule_that_dropped_it(panel):
+    panel.controls["loud"].switch.value = False
+    (flip,) = panel.documents.flips(panel.verdict, 20, seed=0)
+    assert flip[:7] == ("2", "s0", "en", True, "loud", 1.0, 0.5)
+    assert panel.value.ids == ["short"]
+    assert panel.changes == {"loud": None}
+
+
+def test_examples_hold_still_show_no_personal_data_and_are_drawn_anew(panel):
+    move(panel, "short", "10")
+    assert "&lt;EMAIL&gt;" in panel.flips.value
+    assert "bob@" not in panel.flips.value
+    first = [flip.id for flip in panel.documents.flips(panel.verdict, 2, seed=1)]
+    move(panel, "short", "9")
+    assert [flip.id for flip in panel.documents.flips(panel.verdict, 2, seed=1)] == first
+    drawn = {
+        tuple(flip.id for flip in panel.documents.flips(panel.verdict, 2, seed))
+        for seed in range(20)
+    }
+    assert len(drawn) > 3
+
+
+def test_what_cannot_be_read_is_said_and_changes_nothing(panel, tmp_path):
+    move(panel, "short", "many")
+    assert "short=&#x27;many&#x27;: should be a number" in panel.controls["short"].line.value
+    assert panel.value == RULES
+    with pytest.raises(ConfigError, match="short"):
+        panel.save(tmp_path / "params.yaml")
+    move(panel, "short", "2")
+    assert panel.controls["short"].line.value == ""
+
+
+def test_the_last_rule_stays_on(panel):
+    panel.controls["short"].switch.value = False
+    panel.controls["loud"].switch.value = False
+    assert panel.controls["loud"].switch.value
+    assert "every rule is switched off" in panel.controls["loud"].line.value
+    assert panel.value.ids == ["loud"]
+
+
+def test_what_is_saved_makes_the_same_rules(panel, tmp_path):
+    move(panel, "short", "4")
+    panel.controls["loud"].switch.value = False
+    changes = load_parameters(panel.save(tmp_path / "params.yaml"))["thresholds"]
+    assert changes == {"short": 4.0, "loud": None}
+    again = ThresholdPanel(panel.documents)
+    again.show(changes)
+    assert again.value == panel.value
+    rules = json.loads(panel.save_rules(tmp_path / "rules.json").read_text())
+    assert RuleSet.model_validate(rules) == panel.value
+
+
+def test_in_batch_it_is_static_and_its_value_what_was_given(monkeypatch):
+    monkeypatch.setenv("LABKIT_MODE", "batch")
+    shown: list = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    panel = ThresholdPanel(measure([batch(TEXTS)], RULES))
+    panel._ipython_display_()
+    assert panel.value is RULES
+    assert panel.controls == {}
+    assert type(shown[1]) is go.Figure
+    assert "drops first" in shown[2].markup
+
+
+def test_hostile_documents_and_rules_stay_text(monkeypatch):
+    monkeypatch.setenv("LABKIT_MODE", "interactive")
+    given = batch(HOSTILE_TEXTS)
+    for name in ("id", "source", "language"):
+        given = given.set_column(given.schema.get_field_index(name), name, pa.array(HOSTILE_TEXTS))
+    rules = [
+        Rule(id=text, value="num_words", refuse="below", threshold=0, unit=text, source=text)
+        for text in HOSTILE_TEXTS
+    ]
+    panel = ThresholdPanel(measure([given], RuleSet(name=HOSTILE_TEXTS[0], rules=tuple(rules))))
+    panel.show({HOSTILE_TEXTS[0]: 10**6})
+    assert panel.flips.value.count("<details") == len(HOSTILE_TEXTS)
+    for part in (panel.readout, panel.rules, panel.flips):
+        assert active_elements(part.value) == []
+    for trace in panel.figure.data:
+        labels = [*trace.y, *(trace.text or []), trace.name or "", trace.hovertemplate or ""]
+        assert active_elements(" ".join(map(str, labels)).replace("<extra></extra>", "")) == []
+
+
+def test_small_groups_are_counted_as_one():
+    texts = [f"word {n}" for n in range(40)]
+    given = batch(texts)
+    sources = pa.array([f"s{n}" for n in range(20)] * 2)
+    documents = measure(
+        [given.set_column(given.schema.get_field_index("source"), "source", sources)], RULES
+    )
+    rates = documents.keep_rates(documents.as_given)
+    assert [one.num_documents for one in rates] == [40, *[2] * 11, 18]
+    assert rates[-1].name == "others (9 groups)"
