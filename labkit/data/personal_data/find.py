@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from labkit.data.ngrams import utf8_bytes
 from labkit.data.personal_data.candidates import HINTS, classify, clip
 from labkit.data.personal_data.config import PersonalDataConfig
 from labkit.data.personal_data.patterns import PATTERNS, Pattern
@@ -36,7 +37,8 @@ def find_personal_data(texts: pa.Array, config: PersonalDataConfig) -> list[Item
     >>> find_personal_data(pa.array(["mail bob@web.de"]), PersonalDataConfig())
     [Item(document=0, start=5, end=15, kind='EMAIL', pattern='email')]
     """
-    data, bounds = utf8(texts)
+    raw, bounds = utf8_bytes(texts)
+    data = raw.tobytes()
     numbers = np.arange(len(texts))
     found: list[Item] = []
     while len(numbers):
@@ -55,16 +57,6 @@ def find_personal_data(texts: pa.Array, config: PersonalDataConfig) -> list[Item
         bounds = np.concatenate([[0], np.cumsum(np.diff(bounds)[again])])
         numbers = numbers[again]
     return sorted(found)
-
-
-def utf8(texts: pa.Array) -> tuple[bytes, np.ndarray]:
-    """(the texts' bytes end to end, num_texts + 1 offsets into them)."""
-    texts = texts.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    if not len(texts) or data is None:
-        return b"", np.zeros(len(texts) + 1, dtype=np.int64)
-    bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return memoryview(data)[bounds[0] : bounds[-1]].tobytes(), bounds - bounds[0]
 
 
 def _scan(data: bytearray, bounds: np.ndarray, config: PersonalDataConfig) -> Iterator[Item]:

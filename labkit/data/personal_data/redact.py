@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from labkit.data.ngrams import utf8_bytes
 from labkit.data.personal_data.config import KINDS, PLACEHOLDERS, PersonalDataConfig
-from labkit.data.personal_data.find import Item, find_personal_data, utf8
+from labkit.data.personal_data.find import Item, find_personal_data
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 
 RULE = "personal_data_per_kb"
@@ -35,7 +36,7 @@ class RedactPersonalData:
 
     def _verdicts(self, texts: pa.Array, items: Sequence[Item]) -> Verdicts:
         num_items = count_items(items, len(texts)).sum(axis=1)
-        density = 1000 * num_items / np.maximum(np.diff(utf8(texts)[1]), 1)
+        density = 1000 * num_items / np.maximum(np.diff(utf8_bytes(texts)[1]), 1)
         limit = self.config.max_items_per_kb
         is_kept = density <= (np.inf if limit is None else limit)
         thresholds = np.full(len(texts), np.nan if limit is None else limit)
@@ -55,7 +56,8 @@ def replace_items(texts: pa.Array, items: Sequence[Item], placeholder: str) -> p
     """
     if not items:
         return texts
-    data, bounds = utf8(texts)
+    raw, bounds = utf8_bytes(texts)
+    data = memoryview(raw.data)
     written = {kind: PLACEHOLDERS[placeholder].format(kind).encode() for kind in KINDS}
     pieces, place, growth = [], 0, np.zeros(len(texts), dtype=np.int64)
     for item in items:

@@ -1,0 +1,166 @@
+"""How likely is a text one of the good ones? Logistic regression on hashed words.
+
+Trained to tell texts the user calls good from raw ones, as GPT-3's filter was trained on WebText,
+books and Wikipedia against Common Crawl (Brown et al. 2020, appendix A). It learns whatever tells
+the two sides apart, source and topic as well as quality: look at what it removes (`removal.py`).
+The area under the ROC curve is measured on texts held out by their content, so that copies are on
+one side. Saved as numbers and JSON, loaded only when its manifest agrees.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from labkit.core import artifacts, disk
+from labkit.core.config import Config, field, hash_json
+from labkit.core.errors import LabError
+from labkit.data.quality.features import feature_matrix, mean_weights
+from labkit.data.readers import fingerprint, read_documents
+from labkit.statistics.bootstrap import Interval, bootstrap_interval
+
+WEIGHTS, FACTS = "weights.npz", "classifier.json"
+MIN_TEXTS = 10
+
+
+class ClassifierConfig(Config):
+    """How the classifier is trained."""
+
+    log2_num_features: int = field(18, "log2 of the number of hashed features", ge=8, le=24)
+    inverse_regularisation: float = field(
+        1.0, "C of scikit-learn's logistic regression, its default", gt=0, le=1e6, scale="log"
+    )
+    held_out_ratio: float = field(
+        0.2, "share of texts the area under the curve is measured on", gt=0, le=0.5
+    )
+    max_texts: int = field(
+        20_000, "first texts read of each side", unit="texts", ge=20, le=10**7, scale="log"
+    )
+    seed: int = field(0, "seed of the split and of the interval", ge=0, le=2**31 - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class QualityClassifier:
+    weights: np.ndarray
+    """float64, one per feature."""
+    bias: float
+
+    def score(self, texts: pa.Array) -> np.ndarray:
+        """0..1 per text, the probability of being good with sides of equal size."""
+        return 1 / (1 + np.exp(-(mean_weights(texts, self.weights) + self.bias)))
+
+
+class Training(NamedTuple):
+    classifier: QualityClassifier
+    auc: Interval
+    """Area under the ROC curve on held-out texts, with its bootstrap interval."""
+    num_good: int
+    num_raw: int
+    num_held_out: int
+
+
+def train_quality_classifier(
+    good: Sequence[str], raw: Sequence[str], config: ClassifierConfig
+) -> Training:
+    """A classifier of good texts against raw ones.
+
+    Raises:
+        LabError: a side has too few texts to train and to measure on.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    for name, side in (("good", good), ("raw", raw)):
+        if len(side) < MIN_TEXTS:
+            raise LabError(f"{len(side)} {name} texts; give {MIN_TEXTS} or more, or shorter ones")
+    texts = pa.array([*good, *raw])
+    is_good = np.arange(len(texts)) < len(good)
+    is_held_out = np.array([_is_held_out(text, config) for text in (*good, *raw)])
+    if min(np.sum(is_good & is_held_out), np.sum(~is_good & is_held_out)) < 1:
+        raise LabError("no text of one side is held out; give more texts or another seed")
+    matrix = feature_matrix(texts.filter(pa.array(~is_held_out)), 1 << config.log2_num_features)
+    model = LogisticRegression(
+        C=config.inverse_regularisation,
+        class_weight="balanced",
+        solver="newton-cg",  # 10 steps where the default takes 100
+        max_iter=1000,
+    ).fit(matrix, is_good[~is_held_out])
+    classifier = QualityClassifier(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+    scores = classifier.score(texts.filter(pa.array(is_held_out)))
+    pairs = np.column_stack([scores, is_good[is_held_out]])
+    auc = bootstrap_interval(pairs, area_under_curve, seed=config.seed, num_resamples=500)
+    return Training(classifier, auc, len(good), len(raw), int(is_held_out.sum()))
+
+
+def build_quality_classifier(good: str, raw: str, config: ClassifierConfig) -> Path:
+    """The artefact of a classifier of two corpora (paths or registered names), built once."""
+    inputs = {"good": fingerprint(good), "raw": fingerprint(raw)}
+    identity = hash_json([inputs, config.model_dump()])
+    folder = artifacts.home() / "quality" / f"classifier-{identity}"
+    if not artifacts.exists(folder):
+        sides = [_first_texts(corpus, config.max_texts) for corpus in (good, raw)]
+        training = train_quality_classifier(sides[0], sides[1], config)
+        save_classifier(training, folder, config, inputs)
+    return folder
+
+
+def save_classifier(
+    training: Training, folder: Path, config: ClassifierConfig, inputs: dict[str, str]
+) -> None:
+    with artifacts.write_artifact(
+        folder, config=config, inputs=inputs, seed=config.seed, packages=("scikit-learn",)
+    ) as temporary:
+        np.savez(temporary / WEIGHTS, weights=training.classifier.weights)
+        facts = training._asdict() | {"classifier": None, "bias": training.classifier.bias}
+        disk.write_json(temporary / FACTS, facts | {"auc": training.auc._asdict()})
+
+
+def load_classifier(folder: Path) -> Training:
+    """What was saved.
+
+    Raises:
+        LabError: the folder is damaged or holds something else.
+    """
+    manifest = artifacts.read_manifest(folder)
+    if not {WEIGHTS, FACTS} <= set(manifest.files):
+        raise LabError(f"{folder}: no quality classifier; build one with build_quality_classifier")
+    facts = disk.read_json(folder / FACTS)
+    with np.load(folder / WEIGHTS, allow_pickle=False) as arrays:
+        classifier = QualityClassifier(arrays["weights"], facts.pop("bias"))
+    return Training(**(facts | {"classifier": classifier, "auc": Interval(**facts["auc"])}))
+
+
+def area_under_curve(scores_and_labels: np.ndarray) -> float:
+    """Chance that a good text scores above a raw one, ties for half (Mann and Whitney 1947).
+
+    >>> area_under_curve(np.array([[0.9, 1], [0.2, 1], [0.2, 0], [0.1, 0]]))
+    0.875
+    """
+    from scipy.stats import rankdata
+
+    scores, is_good = scores_and_labels[:, 0], scores_and_labels[:, 1] > 0
+    num_good, num_raw = int(is_good.sum()), int((~is_good).sum())
+    if not num_good or not num_raw:
+        return 0.5  # a resample with one side only says nothing
+    ranks = rankdata(scores)[is_good].sum()
+    return float((ranks - num_good * (num_good + 1) / 2) / (num_good * num_raw))
+
+
+def _is_held_out(text: str, config: ClassifierConfig) -> bool:
+    key = config.seed.to_bytes(8, "little")
+    digest = hashlib.blake2b(text.encode(), digest_size=8, key=key).digest()
+    return int.from_bytes(digest, "little") < config.held_out_ratio * 2**64
+
+
+def _first_texts(corpus: str, max_texts: int) -> list[str]:
+    texts: list[str] = []
+    for batch in read_documents(corpus):
+        texts += batch.column("text").to_pylist()
+        if len(texts) >= max_texts:
+            break
+    return texts[:max_texts]
