@@ -28,6 +28,12 @@ check: $(READY)          ## style, types, layers, clean notebooks
 bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.encoding
 	$(BIN)/python -m benchmarks.corpus_statistics
+	$(BIN)/python -m benchmarks.readers
+	$(BIN)/python -m benchmarks.filters
+	$(BIN)/python -m benchmarks.c4
+	$(BIN)/python -m benchmarks.duplicates
+	$(BIN)/python -m benchmarks.personal_data
+	$(BIN)/python -m benchmarks.curation
 	$(BIN)/python -m benchmarks.trainer
 	$(BIN)/python -m benchmarks.sharding
 	$(BIN)/python -m benchmarks.imports
@@ -39,8 +45,9 @@ study: $(READY)          ## two studies, declared in their files: recipes, and p
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python -m benchmarks.architectures
 
-faults: $(READY)         ## kill shard builds and training runs at random moments, damage checkpoints
+faults: $(READY)         ## kill shard builds, curations and training runs at random moments, damage checkpoints
 	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python -m benchmarks.curation_faults
 	PYTHONPATH=. $(BIN)/python benchmarks/training_faults.py
 
 $(READY): pyproject.toml constraints.txt Makefile

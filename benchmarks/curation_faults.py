@@ -4,8 +4,8 @@
 
 One and two processes in turn, fork and spawn, SIGKILL to the whole group, or (every third) to the
 parent alone, whose workers must then end by themselves. Moments are drawn evenly over the time that
-an undisturbed run takes, and the run is killed once more on the way. One JSON line per trial;
-exits with 1 at the first that fails.
+an undisturbed run works, from its lock to its end; each trial is killed twice. One JSON line per
+trial; exits with 1 at the first that fails.
 """
 
 from __future__ import annotations
@@ -62,12 +62,19 @@ class Bench:
         command = [sys.executable, self.script, self.corpus, folder, processes, start_method]
         return subprocess.Popen([str(part) for part in command], start_new_session=True)
 
-    def seconds(self, folder: Path, processes: int, start_method: str) -> float:
-        started = time.monotonic()
+    def finish(self, folder: Path, processes: int, start_method: str) -> float:
+        """Seconds that the run worked."""
         process = self.start(folder, processes, start_method)
+        wait_for_lock(process, folder)
+        started = time.monotonic()
         if process.wait() != 0:
             raise SystemExit("a run that nobody killed failed")
         return time.monotonic() - started
+
+
+def wait_for_lock(process: subprocess.Popen[bytes], folder: Path) -> None:
+    while process.poll() is None and not folder.with_name(f"{folder.name}.lock").exists():
+        time.sleep(0.005)
 
 
 def kill(process: subprocess.Popen[bytes], *, parent_alone: bool) -> bool:
@@ -98,15 +105,17 @@ def content(folder: Path) -> dict[str, bytes]:
 def trial(bench: Bench, number: int, seconds: dict[tuple, float], rng: random.Random) -> Any:
     way = WAYS[number % len(WAYS)]
     folder = bench.root / f"trial-{number}"
-    moments, ended = [], []
+    moments, ended, finished_parts = [], [], []
     for _ in range(2):
         moments.append(rng.uniform(0, seconds[way]))
         process = bench.start(folder, *way)
+        wait_for_lock(process, folder)
         time.sleep(moments[-1])
         ended.append(kill(process, parent_alone=number // 3 % 3 == 2))
+        pattern = f"{folder.name}.*.unfinished/stage-*/part-*.json"
+        finished_parts.append(len(list(bench.root.glob(pattern))))
     half_is_visible = folder.exists() and not artifacts.exists(folder)
-    finished_parts = len(list(bench.root.glob(f"{folder.name}.*.unfinished/stage-*/part-*.json")))
-    bench.seconds(folder, *way)
+    bench.finish(folder, *way)
     left = [path.name for path in bench.root.rglob(".tmp-*")]
     left += [path.name for path in bench.root.glob("*.unfinished")]
     return {
@@ -132,7 +141,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.getcwd()
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(Path(temporary))
-        seconds = {way: bench.seconds(bench.root / "-".join(map(str, way)), *way) for way in WAYS}
+        seconds = {way: bench.finish(bench.root / "-".join(map(str, way)), *way) for way in WAYS}
         (bench.root / "1-fork").rename(bench.root / "whole")
         for way in WAYS[1:]:
             assert content(bench.root / "-".join(map(str, way))) == content(bench.root / "whole")

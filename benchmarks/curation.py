@@ -1,0 +1,213 @@
+"""The whole chain of curation: speed, two processes against one, growth, memory.
+
+    python -m benchmarks.curation [--megabytes 150] [--rounds 3]
+
+Read JSON lines, exact duplicates, Gopher's quality and repetition rules, FineWeb's, C4 (which
+rewrites), near-duplicates by MinHash with every pair verified, personal data; write documents with
+all statistics, dropped documents, funnel. Each run is a process of its own that has curated a small
+corpus before the clock starts, so that what is compiled once is not measured; CPU seconds are of
+the process and its workers. There is no peer that does the same: datatrove's steps are compared
+one by one in benchmarks/filters.py, c4.py and duplicates.py.
+
+- *two processes against one*: wall time, A B A B, forked from the warm process; equal bytes of
+  every file asserted first.
+- *growth*: CPU seconds at four sizes a decade apart, and the exponent fitted to them.
+- *memory*: peak resident memory above what the warm process held, at the two largest sizes, and
+  again with a document of 10 MB in the middle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+import numpy as np
+
+from benchmarks.result import Record, conditions, ratios, spread, write
+from benchmarks.texts import first_megabytes, gather, num_megabytes
+
+CHAIN = (
+    "read JSON lines, exact duplicates, Gopher quality and repetition, FineWeb, C4, "
+    "near-duplicates (MinHash, verified), personal data, statistics, write Parquet"
+)
+PLANTED_BYTES = 10_000_000
+
+
+def chain() -> list[Any]:
+    from labkit.data.duplicates.exact import ExactDuplicates
+    from labkit.data.duplicates.near import NearDuplicates
+    from labkit.data.personal_data.redact import RedactPersonalData
+    from labkit.data.rules.c4 import C4
+    from labkit.data.rules.presets import published
+
+    return [ExactDuplicates(), published(), C4(), NearDuplicates(), RedactPersonalData()]
+
+
+def child(corpus: Path, small: Path, folder: Path, processes: int) -> None:
+    """One measured run; prints its figures."""
+    from labkit.data.pipeline.run import run_pipeline
+
+    run_pipeline(str(small), chain(), folder=folder / "small")
+    reset_peak()
+    before_bytes, cpu, started = resident("VmRSS"), cpu_seconds(), time.perf_counter()
+    curated = run_pipeline(
+        str(corpus), chain(), folder=folder / "curated", processes=processes, start_method="fork"
+    )
+    figures = {
+        "seconds": time.perf_counter() - started,
+        "cpu_s": cpu_seconds() - cpu,
+        "peak_bytes_above_start": resident("VmHWM") - before_bytes,
+        "documents": curated.result["read"]["documents"],
+        "kept": curated.result["kept"]["documents"],
+        "bytes": curated.result["read"]["bytes"],
+        "content": content(curated.folder),
+        "cpu_s_by_step": curated.timing["cpu_seconds"],
+    }
+    print(json.dumps(figures))
+
+
+def content(folder: Path) -> str:
+    """SHA-256 over all files but the manifest, which holds the time."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name != "manifest.json":
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def reset_peak() -> None:
+    """proc(5): 5 sets the peak to what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+class Bench:
+    def __init__(self, root: Path, texts: list[str], megabytes: float):
+        self.root = root
+        self.sizes = [megabytes / 10**power for power in (3, 2, 1, 0)]
+        self.files = [self.write(f"{size:g}", first_megabytes(texts, size)) for size in self.sizes]
+        self.small = self.write("small", texts[-300:])
+        half = first_megabytes(texts, megabytes / 10)
+        self.planted = self.write("planted", [*half[: len(half) // 2], giant(texts), *half[1:]])
+        self.number = 0
+
+    def write(self, name: str, texts: list[str]) -> Path:
+        path = self.root / f"{name}.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            for number, text in enumerate(texts):
+                record = {"text": text, "source": f"s{number % 3}", "language": "unknown"}
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        return path
+
+    def run(self, corpus: Path, processes: int = 1) -> Record:
+        self.number += 1
+        folder = self.root / str(self.number)
+        command = [sys.executable, "-m", "benchmarks.curation", "--child", corpus, self.small]
+        done = subprocess.run(
+            [str(part) for part in [*command, folder, processes]],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+def giant(texts: list[str]) -> str:
+    """One document of 10 MB, of the corpus' own lines, so that the rules have their work."""
+    lines = dict.fromkeys(line for text in texts for line in text.splitlines())
+    size, chosen = 0, []
+    for line in lines:
+        chosen.append(line)
+        size += len(line.encode()) + 1
+        if size >= PLANTED_BYTES:
+            break
+    return "\n".join(chosen)
+
+
+def two_against_one(bench: Bench, rounds: int) -> Record:
+    one, two = [], []
+    for _ in range(rounds):
+        one.append(bench.run(bench.files[-1], 1))
+        two.append(bench.run(bench.files[-1], 2))
+        assert one[-1]["content"] == two[-1]["content"], "one and two processes differ: no figure"
+    megabytes = one[0]["bytes"] / 1e6
+    return {
+        "name": "curation by two processes against one",
+        "equal": "bytes of every file of the result",
+        "peer": "labkit, one process",
+        "ratio": ratios([r["seconds"] for r in two], [r["seconds"] for r in one], digits=2),
+        "unit": "wall seconds",
+        "seconds_one": spread([run["seconds"] for run in one]),
+        "seconds_two": spread([run["seconds"] for run in two]),
+        "mb_per_cpu_s_one": spread([megabytes / run["cpu_s"] for run in one], digits=2),
+        "mb_per_cpu_s_two": spread([megabytes / run["cpu_s"] for run in two], digits=2),
+        "cpu_s_by_step": one[-1]["cpu_s_by_step"],
+        "kept": one[0]["kept"],
+    }
+
+
+def growth_and_memory(bench: Bench) -> Record:
+    runs = [[bench.run(file) for _ in range(3)] for file in bench.files]
+    planted = bench.run(bench.planted)
+    cpu = [median(run["cpu_s"] for run in of_size) for of_size in runs]
+    sizes = [of_size[0]["bytes"] / 1e6 for of_size in runs]
+    peaks = [median(run["peak_bytes_above_start"] for run in of_size) / 1e6 for of_size in runs]
+    return {
+        "growth": {
+            "megabytes": [round(size, 3) for size in sizes],
+            "cpu_s": [round(value, 3) for value in cpu],
+            "exponent": round(float(np.polyfit(np.log(sizes), np.log(cpu), 1)[0]), 3),
+        },
+        "memory": {
+            "documents": [of_size[0]["documents"] for of_size in runs],
+            "peak_mb_above_start": [round(peak, 1) for peak in peaks],
+            "peak_mb_above_start_with_10_mb_document": round(
+                planted["peak_bytes_above_start"] / 1e6, 1
+            ),
+            "compared_with_mb": round(peaks[-2], 1),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--megabytes", type=float, default=150.0, help="of the largest corpus")
+    parser.add_argument("--rounds", type=int, default=3, help="of one and two processes in turn")
+    parser.add_argument("--child", nargs=4, metavar="ARGUMENT", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        corpus, small, folder, processes = arguments.child
+        child(Path(corpus), Path(small), Path(folder), int(processes))
+        return
+    facts = conditions("pyarrow", "numpy", "numba")
+    texts = gather(arguments.megabytes)
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(Path(temporary), texts, arguments.megabytes)
+        result = two_against_one(bench, arguments.rounds) | growth_and_memory(bench)
+    result |= {"chain": CHAIN, "megabytes": round(num_megabytes(texts), 1)} | facts
+    print(json.dumps(result, indent=1))
+    write("curation", result)
+
+
+if __name__ == "__main__":
+    main()
