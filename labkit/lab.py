@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labkit.core.display import Html
     from labkit.cost.config import CostConfig
     from labkit.cost.estimate import CostEstimate
+    from labkit.data.curation import Curation
     from labkit.data.exploration import Exploration
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
@@ -334,6 +335,96 @@ def _bytes_by_source(exploration: Exploration | None) -> dict[str, int] | None:
         [("num_bytes", "sum")]
     )
     return {row["source"]: row["num_bytes_sum"] for row in sizes.to_pylist()}
+
+
+# ---------------------------------------------------------------- curation
+
+
+def curate(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Curation:
+    """A corpus through the steps asked for; where it was cut off, it goes on."""
+    from labkit.data import curation
+
+    config = curation.CurationConfig.from_parameters(
+        {**parameters, "overrides": dict(overrides or {})}
+    )
+    return curation.curate(config, say=print)
+
+
+def funnel_table(curation: Curation) -> Table:
+    """What came to each step and what left it, in documents and bytes."""
+    return _curation_table("funnel_rows", curation)
+
+
+def funnel_figure(curation: Curation) -> go.Figure:
+    """What each step kept and dropped of what came to it."""
+    from labkit.data.curation_tables import funnel_rows
+    from labkit.plots import curation as plots
+
+    return plots.funnel_figure(
+        [
+            plots.Passed(row["step"].partition(" ")[2], row["documents in"], row["kept"])
+            for row in funnel_rows(curation)
+        ]
+    )
+
+
+def rule_table(curation: Curation) -> Table:
+    """The rules that dropped anything, those that cost most bytes first."""
+    return _curation_table("rule_rows", curation)
+
+
+def kept_table(curation: Curation) -> Table:
+    """What is left of each source and language."""
+    return _curation_table("kept_rows", curation)
+
+
+def preset_table(curation: Curation) -> Table:
+    """What the rules of each preset would keep of the raw text."""
+    return _curation_table("preset_rows", curation)
+
+
+def copy_table(curation: Curation) -> Table:
+    """The documents that stand for most copies."""
+    return _curation_table("copy_rows", curation)
+
+
+def personal_data_table(curation: Curation) -> Table:
+    """Items replaced in what was kept, by kind."""
+    return _curation_table("personal_data_rows", curation)
+
+
+def dropped_examples(curation: Curation) -> Html:
+    """Dropped documents to read, each with the rule, its value and its limit."""
+    from labkit.core.display import text_samples
+    from labkit.data import curation_tables
+
+    return text_samples(curation_tables.dropped_examples(curation))
+
+
+def epochs_table(curation: Curation, bytes_per_token: float = 4.0) -> Table:
+    """How often each kept source is read for the budget of tokens."""
+    return _curation_table("mixture_table_rows", curation, bytes_per_token)
+
+
+def curation_sentences(curation: Curation) -> dict[str, Html]:
+    """What was found, said in sentences made from the result: one for each section."""
+    from labkit.data import curation_sentences
+
+    return curation_sentences.curation_sentences(curation)
+
+
+def record_curation(curation: Curation) -> Path:
+    """Record the decision of notebook 11: the text a model should be trained on."""
+    from labkit.data import curation_decision
+
+    return curation_decision.record_curation(curation)
+
+
+def _curation_table(rows: str, *arguments: Any) -> Table:
+    from labkit.data import curation_tables
+    from labkit.plots.table import Table
+
+    return Table(getattr(curation_tables, rows)(*arguments))
 
 
 # ---------------------------------------------------------------- tokens

@@ -1,0 +1,196 @@
+"""Which steps a corpus goes through, in which order, with which values: one config, four faces.
+
+`steps` is a line of names from `STEPS`. What depends on the language (words, stop words,
+thresholds) is the preset's, and `thresholds` replaces some by rule. Usual order, after Rae et al.
+2021 and Penedo et al. 2023 (RefinedWeb): what is cheap and certain first, near-duplicates after the
+rules, personal data last, since it rewrites what stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import pyarrow as pa
+from pydantic import field_validator, model_validator
+
+from labkit.core.config import Config, field
+from labkit.data.benchmark_items import read_items
+from labkit.data.contamination import Contamination
+from labkit.data.duplicates.code import CodeDuplicates
+from labkit.data.duplicates.exact import ExactDuplicates
+from labkit.data.duplicates.lines import RepeatedLines
+from labkit.data.duplicates.near import NearDuplicates
+from labkit.data.personal_data.config import PersonalDataConfig
+from labkit.data.personal_data.redact import RedactPersonalData
+from labkit.data.pipeline.corpus import Corpus
+from labkit.data.pipeline.curated import Curated
+from labkit.data.pipeline.progress import Say, say_nothing
+from labkit.data.pipeline.run import run_pipeline
+from labkit.data.pipeline.step import Step, Survey
+from labkit.data.quality.acceptance import AcceptanceConfig, QualityFilter
+from labkit.data.quality.classifier import (
+    ClassifierConfig,
+    build_quality_classifier,
+    load_classifier,
+)
+from labkit.data.readers import ReadPolicy, check_corpus, fingerprint
+from labkit.data.rules.c4 import C4
+from labkit.data.rules.licence import LicenceList
+from labkit.data.rules.measured import with_changes
+from labkit.data.rules.presets import PRESETS
+from labkit.data.rules.rule import RuleSet
+from labkit.data.rules.word_list import WordList
+
+
+class CurationConfig(Config):
+    """From raw text to clean text."""
+
+    corpus: str = field("package-licences", "registered corpus or path: what is curated")
+    steps: str = field(
+        "exact_duplicates, rules, near_duplicates, personal_data",
+        "names of steps in their order, separated by commas",
+    )
+    preset: str = field(
+        "english",
+        "of the step `rules`: words, stop words and thresholds",
+        choices=lambda: tuple(PRESETS),
+    )
+    thresholds: dict[str, float | None] = field(
+        {}, "rule -> threshold where it is not the preset's; null switches a rule off"
+    )
+    languages: str = field("", "of the step `language`: codes to keep, such as en, zh")
+    licences: str = field(
+        "", "of the step `licence`: SPDX identifiers to keep; none: those that ask for a notice"
+    )
+    benchmarks: str = field("", "of the step `contamination`: a JSONL file or a folder of them")
+    on_error: Literal["stop", "skip"] = field(
+        "skip", "a record that can't be read: stop there, or count it and go on"
+    )
+    processes: int = field(1, "on this machine; the result is the same", ge=1, le=256)
+    token_budget: int = field(
+        1_000_000,
+        "tokens to train on, for the mixture",
+        unit="tokens",
+        ge=1,
+        le=10**15,
+        scale="log",
+    )
+    num_examples: int = field(6, "dropped documents to read", unit="documents", ge=0, le=100)
+    seed: int = field(0, "seed of the examples", ge=0, le=2**31 - 1)
+    good_corpus: str = field("", "of the step `quality`: a corpus of the text you want more of")
+    word_list: str = field("", "of the step `word_list`: a file of words, one a line")
+    classifier: ClassifierConfig = field(ClassifierConfig(), "how good text is told from the rest")
+    acceptance: AcceptanceConfig = field(AcceptanceConfig(), "which scores are kept")
+    near_duplicates: NearDuplicates = field(NearDuplicates(), "what a near-duplicate is")
+    repeated_lines: RepeatedLines = field(RepeatedLines(), "which lines are boilerplate")
+    code_duplicates: CodeDuplicates = field(CodeDuplicates(), "what a clone of a program is")
+    contamination: Contamination = field(Contamination(), "what a hit is, and what follows")
+    personal_data: PersonalDataConfig = field(PersonalDataConfig(), "what is replaced")
+
+    @field_validator("corpus")
+    @classmethod
+    def _is_readable(cls, corpus: str) -> str:
+        return check_corpus(corpus)
+
+    @field_validator("steps")
+    @classmethod
+    def _are_known(cls, steps: str) -> str:
+        unknown = [name for name in names(steps) if name not in STEPS]
+        if unknown or not names(steps):
+            given = f"unknown {', '.join(unknown)}" if unknown else "no step"
+            raise ValueError(f"{given}; steps: {', '.join(STEPS)}")
+        return ", ".join(names(steps))
+
+    @field_validator("preset")
+    @classmethod
+    def _is_a_preset(cls, preset: str) -> str:
+        if preset not in PRESETS:
+            raise ValueError(f"presets: {', '.join(PRESETS)}")
+        return preset
+
+    @model_validator(mode="after")
+    def _has_what_its_steps_need(self) -> Self:
+        for step, needed in NEEDS.items():
+            if step in names(self.steps) and not getattr(self, needed).strip():
+                raise ValueError(f"the step {step} needs {needed}: give it, or leave the step out")
+        assert self.rules  # refuses a threshold of no rule
+        return self
+
+    @property
+    def policy(self) -> ReadPolicy:
+        return ReadPolicy(on_error=self.on_error)
+
+    @property
+    def rules(self) -> RuleSet:
+        return with_changes(PRESETS[self.preset](), self.thresholds)
+
+    def make_steps(self) -> list[Step | Survey]:
+        return [STEPS[name](self) for name in names(self.steps)]
+
+    def inputs(self) -> dict[str, str]:
+        return {"corpus": fingerprint(self.corpus, self.policy)}
+
+
+def names(listing: str) -> list[str]:
+    return [name.strip() for name in listing.split(",") if name.strip()]
+
+
+def _licence_list(licences: str) -> LicenceList:
+    return LicenceList(allowed=tuple(names(licences))) if licences.strip() else LicenceList()
+
+
+def _quality_filter(config: CurationConfig) -> QualityFilter:
+    built = build_quality_classifier(config.good_corpus, config.corpus, config.classifier)
+    return QualityFilter(load_classifier(built).classifier, config.acceptance)
+
+
+NEEDS = {
+    "language": "languages",
+    "contamination": "benchmarks",
+    "word_list": "word_list",
+    "quality": "good_corpus",
+}
+STEPS: dict[str, Callable[[CurationConfig], Step | Survey]] = {
+    "exact_duplicates": lambda _: ExactDuplicates(),
+    "licence": lambda config: _licence_list(config.licences),
+    "word_list": lambda config: WordList.from_file(config.word_list),
+    "rules": lambda config: config.rules,
+    "c4": lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english"),
+    "repeated_lines": lambda config: config.repeated_lines,
+    "near_duplicates": lambda config: config.near_duplicates,
+    "code_duplicates": lambda config: config.code_duplicates,
+    "contamination": lambda config: config.contamination.against(read_items(config.benchmarks)),
+    "personal_data": lambda config: RedactPersonalData(config.personal_data),
+    "quality": lambda config: _quality_filter(config),
+}
+
+
+@dataclass(frozen=True)
+class Curation:
+    """A finished one: what was asked for and what came of it."""
+
+    config: CurationConfig
+    curated: Curated
+
+    def raw(self) -> Iterator[pa.RecordBatch]:
+        """The documents as they were before the first step, with `row`."""
+        return (batch for batch, _ in Corpus(self.config.corpus, self.config.policy).read())
+
+
+def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:
+    """The corpus through its steps; what is there already is used.
+
+    Raises:
+        LabError: as `run_pipeline`.
+    """
+    curated = run_pipeline(
+        config.corpus,
+        config.make_steps(),
+        processes=config.processes,
+        policy=config.policy,
+        config=config,
+        say=say,
+    )
+    return Curation(config, curated)

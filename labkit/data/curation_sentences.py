@@ -1,0 +1,101 @@
+"""One sentence for each section of notebook 11, made from the curation it speaks of."""
+
+from __future__ import annotations
+
+from labkit.core.display import Html, paragraph
+from labkit.data.curation import Curation
+from labkit.data.curation_tables import (
+    copy_rows,
+    funnel_rows,
+    kept_rows,
+    mixture,
+    personal_data_rows,
+    preset_rows,
+    rule_rows,
+)
+from labkit.data.mixture.weights import largest_budget
+
+
+def curation_sentences(curation: Curation, bytes_per_token: float = 4.0) -> dict[str, Html]:
+    """Section -> paragraph."""
+    texts = {
+        "funnel": _funnel(curation),
+        "rules": _rules(curation),
+        "presets": _presets(curation),
+        "copies": _copies(curation),
+        "personal_data": _personal_data(curation),
+        "mixture": _mixture(curation, bytes_per_token),
+    }
+    return {section: paragraph(text) for section, text in texts.items()}
+
+
+def _funnel(curation: Curation) -> str:
+    steps, rejected = funnel_rows(curation), curation.curated.result["rejected"]
+    first, last = steps[0], steps[-1]
+    unread = f" {rejected:,} records could not be read." if rejected else ""
+    return (
+        f"{last['kept']:,} of {first['documents in']:,} documents are kept "
+        f"({last['kept'] / first['documents in']:.1%}), {last['MB out']:.2f} of "
+        f"{first['MB in']:.2f} MB.{unread} Every document and every byte that came in is in "
+        f"one of two files: kept, or dropped with rule, value and threshold."
+    )
+
+
+def _rules(curation: Curation) -> str:
+    rows = rule_rows(curation)
+    if not rows:
+        return "No rule dropped anything."
+    first = rows[0]
+    worst = min(kept_rows(curation), key=lambda row: (row["share kept"], row["source"]))
+    return (
+        f"{first['rule']} costs most: {first['documents']:,} documents, {first['MB']:.2f} MB. "
+        f"Least is kept of {worst['source']} ({worst['language']}): {worst['share kept']:.1%} of "
+        f"{worst['documents']:,} documents."
+    )
+
+
+def _presets(curation: Curation) -> str:
+    shares = {row["preset"]: row["share kept"] for row in preset_rows(curation)}
+    used = curation.config.preset
+    others = ", ".join(f"{name} {share:.1%}" for name, share in shares.items() if name != used)
+    return (
+        f"On the same raw text the rules of {used} keep {shares[used]:.1%}; {others}. What is "
+        f"called a word, and for whose prose a threshold was set, decides more than any one number."
+    )
+
+
+def _copies(curation: Curation) -> str:
+    rows = [row for row in rule_rows(curation) if "duplicate" in row["rule"]]
+    if not rows:
+        return "No document was dropped as a copy of another."
+    parts = ", ".join(f"{row['documents']:,} by {row['rule']}" for row in rows)
+    largest = copy_rows(curation, most=1)
+    return (
+        f"Dropped as copies: {parts}, {sum(row['MB'] for row in rows):.2f} MB. "
+        f"The most copies stand behind {largest[0]['kept in their place']}."
+        if largest
+        else f"Dropped as copies: {parts}."
+    )
+
+
+def _personal_data(curation: Curation) -> str:
+    rows = personal_data_rows(curation)
+    if "personal_data" not in curation.config.steps:
+        return "Personal data was not looked for."
+    if not rows:
+        return "No personal data of the kinds looked for was found in what was kept."
+    found = ", ".join(f"{row['items']:,} {row['kind']}" for row in rows)
+    return f"Replaced by placeholders in what was kept: {found}. Names of persons are not found."
+
+
+def _mixture(curation: Curation, bytes_per_token: float) -> str:
+    mix = mixture(curation, bytes_per_token)
+    if not mix.num_tokens:
+        return "Nothing was kept, so there is nothing to mix."
+    whole = sum(mix.num_tokens.values())
+    limit = largest_budget(mix)
+    return (
+        f"About {whole:,} tokens at {bytes_per_token:g} bytes each: {mix.budget / whole:.2g} "
+        f"epochs for {mix.budget:,} tokens. At {mix.max_epochs:g} epochs of any source the text "
+        f"is used up after {limit.budget:,} tokens, {limit.source} first."
+    )

@@ -1,0 +1,180 @@
+"""What a curation did, as rows: the steps, their rules, copies, personal data, mixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labkit.data.curation import Curation
+from labkit.data.mixture.weights import MixtureConfig, mixture_rows
+from labkit.data.personal_data.config import KINDS, PLACEHOLDERS
+from labkit.data.rules.presets import PRESETS
+
+MEGABYTE = 1e6
+COPIES = ("exact_duplicate", "near_duplicate", "code_duplicate")
+"""Rules whose value is the row that was kept instead."""
+
+
+def funnel_rows(curation: Curation) -> list[dict[str, Any]]:
+    return [
+        {
+            "step": f"{row['step']} {row['name']}",
+            "documents in": row["documents_in"],
+            "dropped": row["documents_dropped"],
+            "kept": row["documents_kept"],
+            "share kept": row["share_kept"],
+            "MB in": row["bytes_in"] / MEGABYTE,
+            "MB out": row["bytes_out"] / MEGABYTE,
+            "bytes added by rewriting": row["bytes_rewritten"],
+        }
+        for row in curation.curated.funnel.table().to_pylist()
+    ]
+
+
+def rule_rows(curation: Curation) -> list[dict[str, Any]]:
+    """Rules that dropped anything, those that cost most bytes first."""
+    rows = [
+        {
+            "step": row["name"],
+            "rule": row["rule"],
+            "documents": row["documents"],
+            "MB": row["bytes"] / MEGABYTE,
+            "share of documents that came so far": row["share_of_documents"],
+        }
+        for row in curation.curated.funnel.rules().to_pylist()
+    ]
+    return sorted(rows, key=lambda row: (-row["MB"], row["rule"]))
+
+
+def kept_rows(curation: Curation) -> list[dict[str, Any]]:
+    """Per source and language: what came in at the first step and out at the last."""
+    flows = curation.curated.funnel.table("source", "language").to_pylist()
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in flows:
+        found.setdefault((row["source"], row["language"]), []).append(row)
+    last = len(curation.curated.funnel.names)
+    rows = []
+    for (source, language), steps in sorted(found.items()):
+        first, end = steps[0], steps[-1]
+        survives = end["step"] == last
+        kept, out = (end["documents_kept"], end["bytes_out"]) if survives else (0, 0)
+        rows.append(
+            {
+                "source": source,
+                "language": language,
+                "documents": first["documents_in"],
+                "kept": kept,
+                "share kept": kept / first["documents_in"],
+                "MB": first["bytes_in"] / MEGABYTE,
+                "MB out": out / MEGABYTE,
+            }
+        )
+    return rows
+
+
+def preset_rows(curation: Curation) -> list[dict[str, Any]]:
+    """Of the raw documents, how many the rules of each preset keep and which refuses most."""
+    sets = {preset: make() for preset, make in PRESETS.items()}
+    found = {
+        preset: np.zeros(len(rules.rules) + 1, dtype=np.int64) for preset, rules in sets.items()
+    }
+    for batch in curation.raw():
+        for preset, rules in sets.items():
+            first = rules.first_refusing(rules.values(rules.columns(batch.column("text"))))
+            found[preset] += np.bincount(first + 1, minlength=len(found[preset]))
+    rows = []
+    for preset, counts in found.items():
+        refused = counts[1:]
+        worst = sets[preset].ids[int(refused.argmax())] if refused.any() else "none"
+        share = counts[0] / max(counts.sum(), 1)
+        rows.append(
+            {
+                "preset": preset,
+                "kept": int(counts[0]),
+                "share kept": float(share),
+                "rule that drops most": worst,
+                "documents it drops": int(refused.max()),
+            }
+        )
+    return rows
+
+
+def dropped_examples(curation: Curation) -> list[tuple[str, str]]:
+    """(label, text) of dropped documents by the seed, of as many different rules as there are."""
+    dropped = curation.curated.dropped("id", "source", "rule", "value", "threshold", "text")
+    order = np.random.default_rng(curation.config.seed).permutation(dropped.num_rows)
+    rules = np.array(dropped["rule"].to_pylist(), dtype=object)[order]
+    turn = np.zeros(len(rules), dtype=np.int64)
+    for rule in dict.fromkeys(rules.tolist()):
+        turn[rules == rule] = np.arange((rules == rule).sum())
+    chosen = order[np.argsort(turn, kind="stable")][: curation.config.num_examples]
+    rows = dropped.take(pa.array(chosen)).to_pylist()
+    ids = _ids_of_rows(curation)
+    return [(f"{_why(row, ids)} · {row['id']} · {row['source']}", row["text"]) for row in rows]
+
+
+def _why(row: dict[str, Any], ids: dict[int, str]) -> str:
+    if row["rule"] in COPIES:
+        return f"{row['rule']}: of {ids[int(row['value'])]}"
+    return f"{row['rule']}: {row['value']:,.4g} (limit {row['threshold']:,.4g})"
+
+
+def _ids_of_rows(curation: Curation) -> dict[int, str]:
+    sides = (curation.curated.documents("row", "id"), curation.curated.dropped("row", "id"))
+    return {
+        row: name
+        for side in sides
+        for row, name in zip(side["row"].to_pylist(), side["id"].to_pylist(), strict=True)
+    }
+
+
+def copy_rows(curation: Curation, most: int = 20) -> list[dict[str, Any]]:
+    """Documents that stand for most copies: how many of each kind were dropped for them."""
+    dropped = curation.curated.dropped("rule", "value", "id")
+    ids = _ids_of_rows(curation)
+    found: dict[int, list[tuple[str, str]]] = {}
+    for row in dropped.to_pylist():
+        if row["rule"] in COPIES:
+            found.setdefault(int(row["value"]), []).append((row["rule"], row["id"]))
+    largest = sorted(found, key=lambda row: (-len(found[row]), row))[:most]
+    return [
+        {
+            "kept in their place": ids[row],
+            **{f"{rule}s": sum(one == rule for one, _ in found[row]) for rule in COPIES},
+            "for example": found[row][0][1],
+        }
+        for row in largest
+    ]
+
+
+def personal_data_rows(curation: Curation) -> list[dict[str, Any]]:
+    """Placeholders in what was kept, by kind."""
+    texts = curation.curated.documents("text")["text"]
+    written = PLACEHOLDERS[curation.config.personal_data.placeholder]
+    rows = []
+    for kind in KINDS:
+        counts = pc.call_function(
+            "count_substring", [texts], pc.MatchSubstringOptions(written.format(kind))
+        ).to_numpy()
+        if counts.any():
+            rows.append(
+                {"kind": kind, "items": int(counts.sum()), "documents": int((counts > 0).sum())}
+            )
+    return rows
+
+
+def mixture(curation: Curation, bytes_per_token: float) -> MixtureConfig:
+    """The kept sources by their sizes, for the config's budget of tokens."""
+    sizes = {
+        row["source"]: max(1, round(row["MB out"] * MEGABYTE / bytes_per_token))
+        for row in kept_rows(curation)
+        if row["kept"]
+    }
+    return MixtureConfig(num_tokens=sizes, budget=curation.config.token_budget)
+
+
+def mixture_table_rows(curation: Curation, bytes_per_token: float) -> list[dict[str, Any]]:
+    return mixture_rows(mixture(curation, bytes_per_token))
