@@ -25,7 +25,6 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 MAGIC = {
     b"\x1f\x8b": ".gz",
     b"\x28\xb5\x2f\xfd": ".zst",
-    b"PAR1": ".parquet",
     b"PK\x03\x04": ".zip",
 }
 UTF_16_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -172,7 +171,11 @@ def _check_magic(file: BinaryIO, suffix: str, size: int) -> None:
         advice = "convert it with iconv -f utf-16 -t utf8"
         raise Fault("read_encoding", f"UTF-16 or UTF-32, not UTF-8; {advice}")
     found = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), "")
-    if found != suffix and (found or size):
-        promised = f"{found} data, not {suffix or 'text'}" if found else f"not {suffix} data"
-        rename = f"name it so that it ends in {found}" if found else "take the suffix away"
-        raise Fault("read_suffix", f"{promised}; {rename}")
+    if found == suffix or not size:
+        return
+    if found == ".zip":
+        raise Fault("read_suffix", "a zip archive; unpack it")
+    if found:
+        advice = f"name it so that it ends in {found}"
+        raise Fault("read_suffix", f"{found} data, not {suffix or 'text'}; {advice}")
+    raise Fault("read_suffix", f"not {suffix} data; take the suffix away")
