@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 from labkit.core.errors import LabError
 
-COMMANDS = ("cost", "fetch", "doctor", "batch", "run", "train", "study", "slurm", "consolidate")
+COMMANDS = (
+    *("cost", "fetch", "doctor", "curate", "batch", "run", "train", "study", "slurm"),
+    "consolidate",
+)
 
 DESCRIPTION = """\
 Decide before you spend GPU hours: data, tokenizer, architecture, size, GPUs, cost.
@@ -22,6 +25,11 @@ look around
 ask
   labkit cost llama-2-7b --gpu "H100 SXM" --tokens 2e12
                                     GPU hours, money and memory of a training run
+
+clean a corpus; started again, it goes on where it stopped
+  labkit curate my_texts.jsonl --processes 2
+                                    rules, duplicates, personal data; what was dropped, by which
+                                    rule, and a corpus for all that follows
 
 run the notebooks without a person, with HTML reports
   labkit run                        all of them, with an index

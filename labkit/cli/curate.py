@@ -1,0 +1,45 @@
+"""Curate a corpus: filter, deduplicate, redact. Started again, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from labkit.cli.flags import add_config_flags, config_from_flags
+from labkit.core.errors import LabError
+from labkit.data.curation import CurationConfig, curate
+from labkit.data.pipeline.curated import Curated
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="CORPUS", help="the same as --corpus")
+    add_config_flags(parser, CurationConfig)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.name and arguments.corpus:
+        raise LabError(f"two corpora: {arguments.name} and --corpus {arguments.corpus}; give one")
+    arguments.corpus = arguments.corpus or arguments.name
+    config = config_from_flags(arguments, CurationConfig)
+    curated = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True)).curated
+    print(describe(curated))
+    print(curated.corpus)
+    return 0
+
+
+def describe(curated: Curated) -> str:
+    """The funnel as lines of text: a step, then what its rules dropped."""
+    lines = [f"{'step':<28} {'documents in':>13} {'dropped':>9} {'MB in':>10} {'MB out':>10}"]
+    rules = curated.funnel.rules().to_pylist()
+    for row in curated.funnel.table().to_pylist():
+        lines.append(
+            f"{row['step']} {row['name']:<26} {row['documents_in']:>13,} "
+            f"{row['documents_dropped']:>9,} {row['bytes_in'] / 1e6:>10,.2f} "
+            f"{row['bytes_out'] / 1e6:>10,.2f}"
+        )
+        lines += [
+            f"    {rule['rule']:<38} {rule['documents']:>9,}"
+            for rule in rules
+            if rule["step"] == row["step"]
+        ]
+    return "\n".join(lines)

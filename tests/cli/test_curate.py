@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import main
+from labkit.data.curation import CurationConfig, curate
+from labkit.data.readers import read_documents
+
+GOOD = "The reader of this page has come to the end of the line, and with that to its stop.\n" * 2
+
+
+def write(folder: Path) -> Path:
+    folder.mkdir()
+    texts = [GOOD + f"Letter {n} is from the office of number {n * n}, to you." for n in range(8)]
+    for number, text in enumerate(
+        [*texts, texts[0], "", "call ann@example.org, she said. " + GOOD]
+    ):
+        (folder / f"{number:02d}.txt").write_text(text)
+    return folder
+
+
+def test_the_command_line_does_what_the_config_says(tmp_path: Path, capsys):
+    corpus = write(tmp_path / "letters")
+    steps = "exact_duplicates, personal_data"
+    assert main(["curate", str(corpus), "--steps", steps, "--processes", "1"]) == 0
+    out, said = capsys.readouterr()
+    *funnel, path = out.splitlines()
+    same = curate(CurationConfig(corpus=str(corpus), steps=steps)).curated
+    assert path == same.corpus
+    assert [line.split()[:4] for line in funnel[1:]] == [
+        ["1", "exact_duplicate", "11", "1"],
+        ["exact_duplicate", "1"],
+        ["2", "personal_data", "10", "0"],
+    ]
+    assert said.splitlines()[0].startswith("needs about")
+    texts = [t for batch in read_documents(path) for t in batch.column("text").to_pylist()]
+    assert len(texts) == 10
+    assert texts[-1].startswith("call <EMAIL>, she said.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shakespear"], "neither a registered corpus"),
+        (["shakespeare", "--corpus", "milton"], "two corpora: shakespeare and --corpus milton"),
+        (["--steps", "polish"], "unknown polish; steps: exact_duplicates"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(capsys, arguments, message):
+    assert main(["curate", *arguments]) == 2
+    line = capsys.readouterr().err
+    assert message in line
+    assert len(line.splitlines()) == 1
