@@ -79,7 +79,7 @@ def count_words(data, kinds, ends, alone, stop_bytes, stop_ends, by_start, by_le
         at, stop = start, ends[row]
         while at < stop:
             kind = np.int64(kinds[at])
-            if kind & SPACE:
+            if kind & (SPACE | CONTINUATION):
                 at += 1
                 continue
             first, characters, some, all_, is_alone = at, 1, kind, kind, kind & alone

@@ -63,7 +63,7 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters):
     bounds[0] = characters[0] = 0
     at, ends_word = start, SPACE | alone
     while at < stop and word + 1 < len(bounds):
-        if kinds[at] & SPACE:
+        if kinds[at] & (SPACE | CONTINUATION):
             at += 1
             continue
         is_alone = kinds[at] & alone

@@ -133,7 +133,9 @@ def _pass(group: dict[str, str], definitions: Definitions) -> Callable[..., None
     return next(count for columns, count in passes if columns is group)
 
 
-def _stop_words(stop_words: tuple[str, ...]) -> tuple[np.ndarray, ...]:
+def _stop_words(
+    stop_words: tuple[str, ...],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Their bytes and ends; and as bits, which begin with a byte and which have a length."""
     words = [word.encode() for word in stop_words]
     by_start = np.zeros(256, dtype=np.int64)

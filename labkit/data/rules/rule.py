@@ -151,14 +151,14 @@ class RuleSet(Config):
         left = np.arange(len(texts))
         for rules in (slice(0, num_cheap), slice(num_cheap, None)):
             if self.rules[rules]:
-                part = RuleSet.model_construct(**self._fields() | {"rules": self.rules[rules]})
+                part = self.model_copy(update={"rules": self.rules[rules]})
                 values[rules, left] = part.values(part.columns(texts.take(pa.array(left))))
             left = np.flatnonzero(self.first_refusing(values) < 0)
         return self.verdicts(values)
 
     def with_rules(self, *rules: Rule) -> RuleSet:
         """A copy with more rules at its end."""
-        return validate(RuleSet, self._fields() | {"rules": (*self.rules, *rules)})
+        return self._with((*self.rules, *rules))
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> RuleSet:
         """A copy with thresholds by rule id.
@@ -176,7 +176,8 @@ class RuleSet(Config):
             else rule
             for rule in self.rules
         ]
-        return validate(RuleSet, self._fields() | {"rules": tuple(rules)})
+        return self._with(tuple(rules))
 
-    def _fields(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in type(self).model_fields}
+    def _with(self, rules: tuple[Rule, ...]) -> RuleSet:
+        fields = {"name": self.name, "definitions": self.definitions, "rules": rules}
+        return validate(RuleSet, fields)
