@@ -1,0 +1,138 @@
+"""Six documents of which each step has something to do, and what a config refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from labkit.core.config import ConfigError
+from labkit.core.records.decision import current_decision
+from labkit.data.curation import CurationConfig, curate
+from labkit.data.curation_decision import record_curation
+from labkit.data.curation_sentences import curation_sentences
+from labkit.data.curation_tables import (
+    copy_rows,
+    dropped_examples,
+    funnel_rows,
+    kept_rows,
+    mixture_table_rows,
+    personal_data_rows,
+    preset_rows,
+    rule_rows,
+)
+
+PROSE = (
+    "The ship that carried the mail to the islands left the harbour before the sun was up. "
+    "Nobody on the pier had slept, and the captain knew that the storm of the night before "
+    "would have reached the outer rocks by then. He spoke to the pilot, a man with a grey beard "
+    "who had been to sea since he was nine, and they agreed to wait for the tide of the evening. "
+)
+OTHER = (
+    "A baker who opens his shop at five has been awake since two. The dough wants six hours and "
+    "does not care that people would rather sleep. With the first loaves out of the oven he "
+    "sweeps the floor, counts the coins and writes the orders of the day in a book to be read "
+    "by his daughter, who will have the shop when he is too old to lift the sacks. "
+)
+HARBOUR = (
+    "Copper was the first metal that people learned to melt, and the smiths of that time have "
+    "left us little more than slag. Where they dug, the hills are still bare. To tell one mine "
+    "from the next the chemist compares the traces of lead that each ore has, and with them the "
+    "way of a blade from the mountains to the grave in which it was found. "
+)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    texts = [
+        ("a", "books", PROSE),
+        ("b", "books", PROSE),
+        ("c", "books", OTHER + "Write to bob.baker@example.org or to 138 0013 8000."),
+        ("d", "web", "Buy now"),
+        ("e", "web", HARBOUR),
+        ("f", "web", HARBOUR + "And so on."),
+    ]
+    path = tmp_path / "mine.jsonl"
+    rows = [{"id": i, "source": source, "text": text} for i, source, text in texts]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "not JSON\n")
+    return str(path)
+
+
+def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
+    curation = curate(CurationConfig(corpus=corpus, num_examples=9, token_budget=1000))
+    assert [(row["documents in"], row["kept"]) for row in funnel_rows(curation)] == [
+        *((6, 5), (5, 4), (4, 3), (3, 3)),
+    ]
+    assert {row["rule"]: row["documents"] for row in rule_rows(curation)} == {
+        "exact_duplicate": 1,
+        "gopher_short_doc": 1,
+        "near_duplicate": 1,
+    }
+    by_source = {row["source"]: (row["documents"], row["kept"]) for row in kept_rows(curation)}
+    assert by_source == {"books": (3, 2), "web": (3, 1)}
+    assert {row["kept in their place"]: row["for example"] for row in copy_rows(curation)} == {
+        "a": "b",
+        "e": "f",
+    }
+    assert {row["kind"]: row["items"] for row in personal_data_rows(curation)} == {
+        "EMAIL": 1,
+        "PHONE": 1,
+    }
+    kept = curation.curated.documents("id", "text").to_pylist()
+    assert [row["id"] for row in kept] == ["a", "c", "e"]
+    assert kept[1]["text"] == OTHER + "Write to <EMAIL> or to <PHONE>."
+    assert curation.curated.result["rejected"] == 1
+    labels = [label for label, _ in dropped_examples(curation)]
+    assert sorted(label.partition(" · ")[0] for label in labels) == [
+        "exact_duplicate: of a",
+        "gopher_short_doc: 2 (limit 50)",
+        "near_duplicate: of e",
+    ]
+    tokens = {row["source"]: row["tokens"] for row in mixture_table_rows(curation, 4.0)}
+    assert tokens["web"] == round(len(HARBOUR) / 4)
+
+
+def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):
+    config = CurationConfig(corpus=corpus)
+    curation = curate(config)
+    assert re.search(
+        r"3 of 6 documents .* 1 records could not", curation_sentences(curation)["funnel"].markup
+    )
+    presets = {row["preset"]: row["kept"] for row in preset_rows(curation)}
+    assert presets["chinese"] == 0
+    assert presets["english"] == 5  # all but "Buy now"
+    folder = record_curation(curation)
+    decision, there = current_decision("11_data_curation", config.inputs()["corpus"])
+    assert there == folder
+    assert decision.choice.startswith("3 of 6 documents")
+    again = record_curation(curate(config.with_overrides({"processes": 2})))
+    assert (again / "result.json").read_bytes() == (folder / "result.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": "rules, polish"}, "unknown polish; steps: exact_duplicates, "),
+        ({"steps": " "}, "no step; steps: "),
+        ({"steps": "quality"}, "the step quality needs good_corpus"),
+        ({"steps": "contamination"}, "the step contamination needs benchmarks"),
+        ({"preset": "german"}, "presets: published, english"),
+        ({"thresholds": {"gopher_shot_doc": 3}}, "no rule 'gopher_shot_doc'; rules: gopher_sh"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_what_can(given, said, corpus):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        CurationConfig.from_parameters({"corpus": corpus, **given})
+
+
+def test_thresholds_move_and_switch_off_rules(corpus, lab_home):
+    config = CurationConfig.from_parameters(
+        {"corpus": corpus, "steps": "rules", "thresholds": {"gopher_short_doc": 1}}
+    )
+    [first] = [rule for rule in config.rules.rules if rule.id == "gopher_short_doc"]
+    assert first.threshold == 1
+    off = config.with_overrides({"thresholds": {"gopher_short_doc": None}})
+    assert "gopher_short_doc" not in off.rules.ids
+    assert config.from_parameters(config.to_parameters()) == config
