@@ -12,9 +12,13 @@ import functools
 import hashlib
 import sys
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+
+from labkit.data.compiled import compiled
+from labkit.data.ngrams import utf8_bytes
 
 CLASSES = (
     "latin",
@@ -32,6 +36,9 @@ CLASSES = (
     "control",
 )
 SCRIPTS = CLASSES[:8]
+SPACE = CLASSES.index("space")
+LINE_BOUNDARIES = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
+_BOUNDARY = 16
 _FIRST_WORDS = {
     "LATIN": "latin",
     "CJK": "han",
@@ -46,10 +53,30 @@ _CATEGORIES = {"N": "digits", "Z": "space", "P": "punctuation", "S": "symbols", 
 
 
 def add_statistics(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with its statistics columns; one pass over each text."""
-    rows = [_statistics(text) for text in batch.column("text").to_pylist()]
-    for name in rows[0]:
-        batch = batch.append_column(name, pa.array([row[name] for row in rows]))
+    """The batch with its statistics columns; one compiled pass over the bytes of the texts."""
+    data, offsets = utf8_bytes(batch.column("text"))
+    counts = np.zeros((batch.num_rows, len(CLASSES)), dtype=np.int64)
+    words, lines = (np.zeros(batch.num_rows, dtype=np.int64) for _ in range(2))
+    _count(data, offsets, _flag_table(), counts, words, lines)
+    characters = counts.sum(axis=1)
+    letters = counts[:, : len(SCRIPTS)]
+    named = np.where(letters.any(axis=1), letters.argmax(axis=1), len(SCRIPTS))
+    columns = {
+        "content_hash": [
+            hashlib.sha256(data.data[start:stop]).hexdigest()
+            for start, stop in pairwise(offsets.tolist())
+        ],
+        "num_bytes": np.diff(offsets),
+        "num_characters": characters,
+        "num_words": words,
+        "num_lines": lines,
+        "mean_word_length": (characters - counts[:, SPACE]) / np.maximum(words, 1),
+        "script": [(*SCRIPTS, "none")[number] for number in named.tolist()],
+    }
+    for number, name in enumerate(CLASSES):
+        columns[f"num_{name.replace(' ', '_')}"] = counts[:, number]
+    for name, column in columns.items():
+        batch = batch.append_column(name, pa.array(column))
     return batch
 
 
@@ -85,21 +112,46 @@ def _class_name(character: str, category: str) -> str:
     return _CATEGORIES[category[0]]
 
 
-def _statistics(text: str) -> dict[str, int | float | str]:
-    raw = text.encode()
-    counts = count_classes(text)
-    letters = counts[: len(SCRIPTS)]
-    num_words = len(text.split())
-    num_spaces = int(counts[CLASSES.index("space")])
-    return {
-        "content_hash": hashlib.sha256(raw).hexdigest(),
-        "num_bytes": len(raw),
-        "num_characters": len(text),
-        "num_words": num_words,
-        "num_lines": len(text.splitlines()),
-        "mean_word_length": (len(text) - num_spaces) / num_words if num_words else 0.0,
-        "script": SCRIPTS[int(letters.argmax())] if letters.any() else "none",
-        **{
-            f"num_{name.replace(' ', '_')}": int(n) for name, n in zip(CLASSES, counts, strict=True)
-        },
-    }
+@functools.cache
+def _flag_table() -> np.ndarray:
+    """`class_table` with `_BOUNDARY` where `str.splitlines` ends a line."""
+    table = class_table().copy()
+    table[[ord(character) for character in LINE_BOUNDARIES]] |= _BOUNDARY
+    return table
+
+
+@compiled
+def _count(data, offsets, table, counts, words, lines):
+    for text in range(len(words)):
+        at, stop = offsets[text], offsets[text + 1]
+        is_inside, is_open, after_return = False, False, False
+        while at < stop:
+            code = np.int64(data[at])
+            if code < 128:
+                at += 1
+            elif code < 224:
+                code = (code & 31) << 6 | (data[at + 1] & 63)
+                at += 2
+            elif code < 240:
+                code = (code & 15) << 12 | np.int64(data[at + 1] & 63) << 6 | (data[at + 2] & 63)
+                at += 3
+            else:
+                code = (code & 7) << 18 | np.int64(data[at + 1] & 63) << 12
+                code |= np.int64(data[at + 2] & 63) << 6 | (data[at + 3] & 63)
+                at += 4
+            flags = table[code]
+            kind = flags & (_BOUNDARY - 1)
+            counts[text, kind] += 1
+            if kind == SPACE:
+                is_inside = False
+            elif not is_inside:
+                is_inside = True
+                words[text] += 1
+            if flags >= _BOUNDARY:
+                if not (after_return and code == 10):
+                    lines[text] += 1
+                is_open = False
+            else:
+                is_open = True
+            after_return = code == 13
+        lines[text] += is_open

@@ -45,3 +45,32 @@ def test_empty_text():
     found = statistics("")
     assert (found["num_bytes"], found["num_words"], found["script"]) == (0, 0, "none")
     assert found["content_hash"] == hashlib.sha256(b"").hexdigest()
+
+
+def test_equal_to_what_python_says_of_each_text():
+    """Words as `str.split`, lines as `str.splitlines`, on texts of all that makes them hard."""
+    rng = random.Random(1)
+    pieces = [
+        *"\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029\u00a0\u3000 \t\0",
+        "\r\n",
+        "a",
+        "第",
+        "é",
+        "🙂",
+        "ж",
+    ]
+    texts = ["".join(rng.choices(pieces, k=rng.randrange(12))) for _ in range(400)]
+    rows = [
+        {"id": "a", "text": text, "source": "s", "group": "g", "language": "en"} for text in texts
+    ]
+    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA).slice(3)
+    for text, found in zip(texts[3:], add_statistics(batch).to_pylist(), strict=True):
+        assert found["num_words"] == len(text.split()), repr(text)
+        assert found["num_lines"] == len(text.splitlines()), repr(text)
+        assert found["num_characters"] == len(text)
+        assert found["content_hash"] == hashlib.sha256(text.encode()).hexdigest()
+        assert [found[f"num_{name.replace(' ', '_')}"] for name in CLASSES] == count_classes(
+            text
+        ).tolist()
+        letters = "".join(character for character in text if character.isalpha())
+        assert (found["script"] == "none") == (not letters)
