@@ -79,6 +79,12 @@ def real_documents(count: int) -> list[str]:
     return [*chinese, *others[: count - len(chinese)]]
 
 
+def is_chinese(text: str) -> bool:
+    """A third of its first characters are Han."""
+    start = text[:2000]
+    return len(re.findall(r"[\u4e00-\u9fff]", start)) * 3 > len(start)
+
+
 def fuzzed_documents(count: int, real: list[str]) -> list[str]:
     """Pieces that the rules look for, every second time between lines of a real document."""
     rng = random.Random(0)
@@ -180,6 +186,7 @@ def main() -> None:
     facts = conditions("datatrove", "spacy", "numpy", "numba", "pyarrow")
     real = real_documents(arguments.documents)
     fuzzed = fuzzed_documents(arguments.fuzzed, real)
+    facts["num_chinese_documents"] = sum(is_chinese(text) for text in real)
     results = [measure(kind, real, fuzzed) | facts for kind in ("regex", "datatrove")]
     print(json.dumps(results, indent=1, ensure_ascii=False))
     write("c4", results)

@@ -143,19 +143,24 @@ def _rewrite(texts: pa.Array, config: C4, counts_all: bool = False) -> tuple[pa.
     buffers = [None, pa.py_buffer(out_offsets.astype(kind)), pa.py_buffer(out)]
     rewritten = pa.Array.from_buffers(texts.type, len(texts), buffers)
     if config.sentences == "datatrove":
-        _count_as_datatrove(rewritten, found, config.min_sentences)
+        enough = c4_kernel.ALL if counts_all else config.min_sentences
+        _count_as_datatrove(rewritten, found, config.min_sentences, enough)
     return rewritten, found
 
 
-def _count_as_datatrove(rewritten: pa.Array, found: np.ndarray, min_sentences: int) -> None:
-    """Counts anew where it matters: a kept line has one sentence at least."""
+def _count_as_datatrove(
+    rewritten: pa.Array, found: np.ndarray, min_sentences: int, enough: int
+) -> None:
+    """Counts anew until there are enough: a kept line has one sentence at least."""
     from datatrove.utils.text import split_into_sentences
 
-    verdicts, lines = found[:, c4_kernel.VERDICT], found[:, c4_kernel.KEPT_LINE]
-    for row in np.flatnonzero((verdicts == c4_kernel.KEPT) & (lines < min_sentences)):
-        text = rewritten[int(row)].as_py()
-        own = text.split("\n") if text else []
-        sentences = sum(len(split_into_sentences(line)) for line in own) + lines[row] - len(own)
+    verdicts, num_lines = found[:, c4_kernel.VERDICT], found[:, c4_kernel.KEPT_LINE]
+    for row in np.flatnonzero((verdicts == c4_kernel.KEPT) & (num_lines < enough)):
+        sentences, text = int(num_lines[row]), rewritten[int(row)].as_py()
+        for line in text.split("\n") if text else []:
+            if sentences >= enough:
+                break
+            sentences += len(split_into_sentences(line)) - 1
         found[row, c4_kernel.SENTENCES] = sentences
         if sentences < min_sentences:
             found[row, c4_kernel.VERDICT] = c4_kernel.TOO_FEW_SENTENCES
