@@ -79,6 +79,9 @@ def _matches(
     pattern: Pattern, window: bytearray, config: PersonalDataConfig
 ) -> Iterator[tuple[int, int]]:
     """Accepted matches from the left, each masked before the next is looked for."""
+    lowered = window.lower() if pattern.needles else window
+    if pattern.needles and not any(needle in lowered for needle in pattern.needles):
+        return
     position, group = 0, "item" if "item" in pattern.regex.groupindex else 0
     while match := pattern.regex.search(window, position):
         item = pattern.trim(match[group].decode("utf-8", "replace"))

@@ -50,6 +50,8 @@ class Pattern(NamedTuple):
     regex: re.Pattern[bytes]
     """The item is the group `item` where there is one, else the whole match."""
     accepts: Callable[[str, PersonalDataConfig], bool]
+    needles: tuple[bytes, ...] = ()
+    """One of them is in every match, in small letters; none: not known."""
     trim: Callable[[str], str] = str
     """The beginning of a match that is the item, where its length follows from itself."""
 
@@ -136,6 +138,8 @@ _TOKEN = (
     rb"|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{20,64}|AIza[A-Za-z0-9_-]{35}"
     rb"|xox[abeoprs]-[A-Za-z0-9-]{12,250}|sk-[A-Za-z0-9_-]{20,250})(?![A-Za-z0-9])"
 )
+_IN_TOKENS = tuple(b"akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- aiza xox sk-".split())
+_IN_NAMES = (b"key", b"secret", b"token", b"passw", b"credential")
 _ASSIGNED = (
     rb"(?i:api_?key|access_?key|secret|token|passw(?:or)?d|private_?key|credentials?)"
     rb"[A-Za-z0-9_]{0,20}[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3}[\"']?"
@@ -182,10 +186,10 @@ def _number(body: bytes) -> re.Pattern[bytes]:
 
 PATTERNS = (
     Pattern("private_key", "KEY", "private_keys", re.compile(_PRIVATE_KEY), _always),
-    Pattern("token", "KEY", "long_runs", re.compile(_TOKEN), _always),
-    Pattern("assigned_key", "KEY", "long_runs", re.compile(_ASSIGNED), _is_random),
+    Pattern("token", "KEY", "long_runs", re.compile(_TOKEN), _always, _IN_TOKENS),
+    Pattern("assigned_key", "KEY", "long_runs", re.compile(_ASSIGNED), _is_random, _IN_NAMES),
     Pattern("email", "EMAIL", "at_signs", re.compile(_EMAIL), _is_email),
-    Pattern("iban", "BANK_ACCOUNT", "numbers", _number(_IBAN), _is_iban, _trim_iban),
+    Pattern("iban", "BANK_ACCOUNT", "numbers", _number(_IBAN), _is_iban, trim=_trim_iban),
     Pattern("resident_id", "ID_NUMBER", "numbers", _number(rb"[0-9]{17}[0-9Xx]"), _is_resident_id),
     Pattern("card_of_19_digits", "CARD", "numbers", _number(_LONG_CARD), _is_card),
     Pattern("card", "CARD", "numbers", _number(_CARD), _is_card),
