@@ -41,8 +41,8 @@ OURS_ALONE = {"no_filled_lines": "empty"}
 Thresholds = Mapping[str, float]
 
 
-def rule_set(family: str, definitions: Definitions = Definitions()) -> RuleSet:
-    return RuleSet(name=family, rules=RULES[family](), definitions=definitions)
+def rule_set(family: str, definitions: Definitions | None = None) -> RuleSet:
+    return RuleSet(name=family, rules=RULES[family](), definitions=definitions or Definitions())
 
 
 def gopher_quality(limits: Thresholds, definitions: Definitions) -> Any:
@@ -121,7 +121,7 @@ def found_reasons(rules: RuleSet, texts: Sequence[str]) -> list[str | None]:
 
 
 def random_thresholds(rules: RuleSet, rng: random.Random) -> RuleSet:
-    """Near what short texts have, so that every rule is some text's first; never 0, which is off."""
+    """So that every rule is some short text's first; never 0, which is off in datatrove."""
     moved = {
         rule.id: max(rule.threshold * rng.choice([0.02, 0.1, 0.5, 1, 2, 4]), 1e-3)
         for rule in rules.rules
