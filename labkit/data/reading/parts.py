@@ -48,8 +48,18 @@ class Part(NamedTuple):
         root = Path(self.root)
         is_below = path != root and path.is_relative_to(root)
         name = path.relative_to(root).as_posix() if is_below else path.name
-        source = name.split("/")[0] if "/" in name else self.source
+        name = as_text(name)
+        source = name.split("/")[0] if "/" in name else as_text(self.source)
         return Origin(name, source, self.licence, name.removesuffix(record_suffix(name)))
+
+
+def as_text(path: str) -> str:
+    r"""A path as text also where its bytes are no UTF-8, as file names may be.
+
+    >>> print(as_text(os.fsdecode(b"caf\xe9.txt")))
+    caf\xe9.txt
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def record_suffix(name: str) -> str:

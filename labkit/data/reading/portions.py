@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from labkit.core.errors import LabError
 from labkit.data.reading.formats import FORMATS
-from labkit.data.reading.parts import Part
+from labkit.data.reading.parts import Part, as_text
 from labkit.data.reading.policy import ReadPolicy
 from labkit.data.reading.record import REJECTED, SCHEMA, Fault, Portion, Record
 from labkit.data.reading.streams import check_regular
@@ -35,8 +35,9 @@ def read_part(part: Part, policy: ReadPolicy) -> Iterator[Portion]:
     kept: list[Record] = []
     rejected: list[tuple[str, int | None, str, str]] = []
     num_characters = 0
-    for file in part.files:
-        for found in _records(Path(file), part, policy):
+    for name in part.files:
+        file = as_text(name)
+        for found in _records(Path(name), part, policy):
             if isinstance(found, Fault):
                 if policy.on_error == "stop":
                     raise LabError(f"{_place(file, found, part.kind)}: {found.reason}") from found
@@ -65,7 +66,7 @@ def _records(path: Path, part: Part, policy: ReadPolicy) -> Iterator[Record | Fa
         except FileNotFoundError:
             return  # what was open could be read to its end
         if (facts.st_size, facts.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
-            raise LabError(f"{path}: changed while it was read; try again")
+            raise LabError(f"{as_text(str(path))}: changed while it was read; try again")
 
 
 def _portion(kept: list[Record], rejected: list[tuple[str, int | None, str, str]]) -> Portion:

@@ -8,16 +8,17 @@ no documents and not counted. The id is the record's, `url` the address that was
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from labkit.data.reading.policy import ReadPolicy
-from labkit.data.reading.record import Fault, Origin, Record
+from labkit.data.reading.record import Fault, Origin, Record, from_fields
 from labkit.data.reading.streams import read_blocks
 
 DOCUMENT_TYPES = ("conversion", "resource", "response")
-LANGUAGE_HEADER = "WARC-Identified-Content-Language"
+CHARSETS = ("utf-8 utf-16 ascii iso8859 cp125 koi8 gb big5 euc shift_jis iso2022 cp949").split()
 
 
 def read_warc(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record | Fault]:
@@ -55,14 +56,26 @@ def _document(record: Any, number: int, origin: Origin, policy: ReadPolicy) -> R
         reason = f"{len(raw):,} bytes where its header says {record.content_length:,}"
         raise Fault("read_damaged", reason, number)
     charset = (record.http_charset if record.is_http else None) or "utf-8"
+    fields = {
+        "text": None,
+        "id": record.headers.get("WARC-Record-ID"),
+        "language": record.headers.get("WARC-Identified-Content-Language"),
+        "url": record.headers.get("WARC-Target-URI"),
+    }
     try:
-        text = raw.decode(charset)
-    except (UnicodeError, LookupError) as error:
+        fields["text"] = _decode(raw, charset)
+        return from_fields(fields, number, origin)
+    except Fault as fault:
+        return fault
+    except (ValueError, LookupError) as error:
         return Fault("read_encoding", f"not the {charset} it declares ({error})", number)
-    name = record.record_id or f"{origin.stem}-{number}"
-    language = record.headers.get(LANGUAGE_HEADER) or "unknown"
-    url = record.headers.get("WARC-Target-URI") or ""
-    return Record(name, text, origin.source, name, language, origin.licence, url)
+
+
+def _decode(raw: bytes, charset: str) -> str:
+    """Text in a charset of the web; codecs that make something else of bytes are none."""
+    if not codecs.lookup(charset).name.startswith(tuple(CHARSETS)):
+        raise LookupError("no charset of text")
+    return raw.decode(charset)
 
 
 def _type(record: Any) -> str:

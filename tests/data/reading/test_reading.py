@@ -135,6 +135,21 @@ def test_parts_read_apart_are_the_corpus(tmp_path: Path, monkeypatch):
     assert fingerprint(str(tmp_path), named) != fingerprint(str(tmp_path))
 
 
+def test_file_names_that_are_no_utf8(tmp_path: Path):
+    folder = os.fsencode(tmp_path)
+    try:
+        Path(os.fsdecode(folder + b"/caf\xe9.txt")).write_text("good")
+    except OSError:
+        pytest.skip("no such names here")
+    Path(os.fsdecode(folder + b"/z\xff.jsonl")).write_text('{"text": "a"}\nbad\n')
+    kept, rejected = rows(tmp_path, SKIP)
+    assert [row["id"] for row in kept] == [r"caf\xe9.txt", r"z\xff-1"]
+    assert [(row["file"], row["line"]) for row in rejected] == [(rf"{tmp_path}/z\xff.jsonl", 2)]
+    assert fingerprint(str(tmp_path))
+    with pytest.raises(LabError, match=r"z\\xff.jsonl:2: not JSON"):
+        rows(tmp_path)
+
+
 def test_portions_are_bounded_also_where_all_is_rejected(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(portions, "PORTION_RECORDS", 10)
     (tmp_path / "a.jsonl").write_bytes(b"bad\n" * 25)
@@ -169,6 +184,26 @@ def test_plain_text_of_a_crawl_and_not_its_html(tmp_path: Path):
     ]
     with pytest.raises(LabError, match=r"a\.warc\.gz: record 4: text/html is not read"):
         rows(tmp_path / "a.warc.gz")
+
+
+@pytest.mark.parametrize(
+    ("charset", "rule"),
+    [
+        ("gb2312", None),
+        ("unicode_escape", "read_encoding"),
+        ("utf-7", "read_encoding"),
+        ("zlib", "read_encoding"),
+        ("../../x", "read_encoding"),
+        ("\x00", "read_encoding"),
+    ],
+)
+def test_a_declared_charset_is_one_of_text(tmp_path: Path, charset, rule):
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode()
+    http = "WARC-Target-URI: http://\xff/\r\nContent-Type: application/http; msgtype=response\r\n"
+    (tmp_path / "a.warc").write_bytes(record("response", head + b"\\ud800 +2AA-", http) * 2)
+    kept, rejected = rows(tmp_path / "a.warc", SKIP)
+    assert [row["rule"] for row in rejected] == ([rule] * 2 if rule else [])
+    assert [row["text"] for row in kept] == ([] if rule else ["\\ud800 +2AA-"] * 2)
 
 
 def test_what_datasets_saved_and_what_it_can_stream(tmp_path: Path, monkeypatch):
