@@ -31,7 +31,7 @@ def candidate_pairs(signatures: np.ndarray, bands: Bands, threshold: float) -> I
     A document without shingles has none.
     """
     minimum = fewest_equal(signatures.shape[1], threshold)
-    has_shingles = np.flatnonzero((signatures != NOTHING).any(axis=1))
+    has_shingles = np.flatnonzero(signatures.min(axis=1, initial=NOTHING) != NOTHING)
     was_large = np.zeros(len(signatures), dtype=np.uint64)
     for band in range(bands.num_bands):
         keys = _band_keys(signatures, bands, band)[has_shingles]

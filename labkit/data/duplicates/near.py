@@ -123,16 +123,15 @@ def near_duplicate_clusters(texts: Sequence[str], threshold: float) -> list[int]
 
 
 def join_sketches(sketches: Iterable[Sketch]) -> Sketch:
-    """One sketch of the corpus; each piece is let go once it is copied."""
-    pieces, waiting = [], []
+    """One sketch of the corpus; each piece is copied as it comes, and let go."""
+    pieces, whole, num = [], np.zeros((0, 1), dtype=np.uint32), 0
     for claims, signatures in sketches:
         pieces.append(claims)
-        waiting.append(signatures)
-    width = waiting[0].shape[1] if waiting else 1
-    whole = np.empty((sum(map(len, waiting)), width), dtype=np.uint32)
-    stop = len(whole)
-    while waiting:
-        piece = waiting.pop()
-        whole[stop - len(piece) : stop] = piece
-        stop -= len(piece)
+        if num + len(signatures) > len(whole):
+            # In place: a second copy of all signatures would double the memory.
+            capacity = (num + len(signatures)) * 9 // 8
+            whole.resize((capacity, signatures.shape[1]), refcheck=False)
+        whole[num : num + len(signatures)] = signatures
+        num += len(signatures)
+    whole.resize((num, whole.shape[1]), refcheck=False)
     return Sketch(join_claims(pieces), whole)
