@@ -16,11 +16,11 @@ from __future__ import annotations
 import functools
 import sys
 import unicodedata
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from labkit.core.config import Config, field
 from labkit.data.kernel.characters import IDEOGRAPH, flag_table
@@ -58,7 +58,13 @@ PRESETS: dict[str, dict[str, object]] = {"english": {}, "chinese": CHINESE}
 
 
 class C4(Config):
-    """A `Step` that rewrites text: what comes after it sees the kept lines alone."""
+    """A `Step` that rewrites text: what comes after it sees the kept lines alone.
+
+    >>> text = "Contents\\nCall me Ishmael.[1] Some years ago I went to sea.\\nTo be continued..."
+    >>> batch = pa.RecordBatch.from_pydict({"text": [text]})
+    >>> C4(min_sentences=2).apply(batch).kept.to_pylist()
+    [{'text': 'Call me Ishmael. Some years ago I went to sea.'}]
+    """
 
     preset_field: ClassVar[str | None] = "preset"
 
@@ -90,6 +96,19 @@ class C4(Config):
         POLICY_PHRASES, "refuse lines with one of these, case of ASCII letters ignored; may be none"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, data: Any) -> Any:
+        start = PRESETS.get(data.get("preset", ""), {}) if isinstance(data, dict) else None
+        return data if start is None else start | data
+
+    @field_validator("preset")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+        return name
+
     @field_validator("terminators")
     @classmethod
     def _has_some(cls, terminators: str) -> str:
@@ -107,9 +126,7 @@ class C4(Config):
 
     @classmethod
     def from_preset(cls, name: str) -> Self:
-        if name not in PRESETS:
-            raise ValueError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
-        return cls.model_validate({"preset": name, **PRESETS[name]})
+        return cls.model_validate({"preset": name})
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         texts, found = _rewrite(batch.column("text"), self)

@@ -173,7 +173,18 @@ def test_rules_that_are_off_are_off_in_datatrove_too(monkeypatch: pytest.MonkeyP
         assert decide(step, texts) == [decide_as(peer, text) for text in texts], ours
 
 
+def test_a_preset_is_a_start_that_fields_change():
+    chinese = C4.from_preset("chinese")
+    assert C4.model_validate({"preset": "chinese"}) == chinese
+    assert C4.from_parameters(chinese.to_parameters()) == chinese
+    changed = C4.model_validate({"preset": "chinese", "min_words_per_line": 9})
+    assert (changed.min_words_per_line, changed.words) == (9, "characters")
+    assert C4.from_preset("english") == C4()
+
+
 def test_refused_configs():
+    with pytest.raises(ConfigError, match="unknown preset 'klingon'; known: english, chinese"):
+        C4.from_parameters({"preset": "klingon"})
     with pytest.raises(ConfigError, match="'Privacy': a phrase is one line in lower case"):
         C4().with_overrides({"policy_phrases": ("Privacy",)})
     with pytest.raises(ConfigError, match="give one character or more, none of them white space"):
