@@ -32,7 +32,7 @@ from labkit.data.duplicates.keep import (
 )
 from labkit.data.duplicates.near import Sketch, join_sketches
 from labkit.data.duplicates.signatures import permutations, sign
-from labkit.data.duplicates.verify import connect
+from labkit.data.duplicates.verify import BLOCK_BYTES, COPIES_PER_BLOCK, connect
 from labkit.data.ngrams import roll
 
 
@@ -40,7 +40,11 @@ class CodeDuplicates(Config):
     """A `Survey`: drops all but one of each cluster of programs that are almost the same."""
 
     threshold: float = field(
-        0.9, "similarity of token sequences from which two are clones", ge=0.5, le=1.0, step=0.05
+        0.9,
+        "similarity of token sequences from which two are clones (labkit's choice)",
+        ge=0.5,
+        le=1.0,
+        step=0.05,
     )
     candidate_jaccard: float = field(
         0.5, "Jaccard of token n-grams from which a pair is compared", ge=0.2, le=1.0, step=0.05
@@ -60,7 +64,9 @@ class CodeDuplicates(Config):
         return "code_duplicate"
 
     def predicted_bytes(self, num_documents: int, num_bytes: int = 0) -> int:
-        return (5 * self.num_permutations + 150) * num_documents
+        """Tables, and for a corpus of so many bytes the block of programs that is verified."""
+        tables = (5 * self.num_permutations + 150) * num_documents
+        return tables + COPIES_PER_BLOCK * min(num_bytes, BLOCK_BYTES)
 
     def sketch(self, batch: pa.RecordBatch) -> Sketch:
         tokens = [normal_tokens(text) for text in batch.column("text").to_pylist()]

@@ -33,7 +33,13 @@ from labkit.data.duplicates.keep import (
     stake_claims,
 )
 from labkit.data.duplicates.signatures import permutations, sign
-from labkit.data.duplicates.verify import connect, jaccard, shingle_sets
+from labkit.data.duplicates.verify import (
+    BLOCK_BYTES,
+    COPIES_PER_BLOCK,
+    connect,
+    jaccard,
+    shingle_sets,
+)
 from labkit.data.ngrams import batch_ngrams
 
 Texts = Callable[[Sequence[int]], list[str]]
@@ -49,9 +55,13 @@ class NearDuplicates(Config):
     """A `Survey`: drops all but one of each cluster of near-duplicates."""
 
     threshold: float = field(
-        0.8, "Jaccard of n-gram sets from which two are duplicates", ge=0.3, le=1.0, step=0.05
+        0.8,
+        "Jaccard of n-gram sets from which two are duplicates (Lee et al. 2022: 0.8)",
+        ge=0.3,
+        le=1.0,
+        step=0.05,
     )
-    num_units: int = field(5, "units in an n-gram", unit="words", ge=1, le=20)
+    num_units: int = field(5, "units in an n-gram (Lee et al.: 5)", unit="words", ge=1, le=20)
     num_permutations: int = field(
         128, "minima in a signature; 160 keep a document under 1 kB", ge=16, le=160, step=16
     )
@@ -76,8 +86,9 @@ class NearDuplicates(Config):
         return choose_bands(self.threshold, self.num_permutations, self.min_recall)
 
     def predicted_bytes(self, num_documents: int, num_bytes: int = 0) -> int:
-        """Peak of tables; one block of texts that is verified comes on top."""
-        return (5 * self.num_permutations + 150) * num_documents
+        """Tables, and for a corpus of so many bytes the block of texts that is verified."""
+        tables = (5 * self.num_permutations + 150) * num_documents
+        return tables + COPIES_PER_BLOCK * min(num_bytes, BLOCK_BYTES)
 
     def sketch(self, batch: pa.RecordBatch) -> Sketch:
         grams, ends = batch_ngrams(batch.column("text"), self.num_units)

@@ -1,8 +1,8 @@
 """Exact Jaccard of candidate pairs, from texts read again, a bounded part of them at a time.
 
 Shingles are distinct n-grams of units, as 64-bit hashes. A pair whose documents hang together
-already is not compared. Memory: `block_bytes` of text and up to five times that in hashes, or one
-pair if it is larger.
+already is not compared. Memory: a block of texts and up to five times that in hashes, or one pair
+if it is larger.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from labkit.data.duplicates.components import find, join, roots
 from labkit.data.ngrams import batch_ngrams
 
 BLOCK_BYTES = 16_000_000
+"""Text that is read at once."""
+COPIES_PER_BLOCK = 6
 
 
 class Similarity(Protocol):
