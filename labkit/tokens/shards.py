@@ -292,10 +292,16 @@ class Shards:
 
     def document(self, number: int) -> np.ndarray:
         """Ids of one document, its end of text included."""
+        start, stop = self.span(number)
+        return self.tokens(start, stop - start)
+
+    def span(self, number: int) -> tuple[int, int]:
+        """Positions, among all shards in a row, of a document's first id and behind its last."""
         shard = int(np.searchsorted(self._first_documents, number, side="right")) - 1
         inside = number - int(self._first_documents[shard])
         start = int(self._ends[shard][inside - 1]) if inside else 0
-        return self._tokens[shard][start : int(self._ends[shard][inside])]
+        first = int(self._starts[shard])
+        return first + start, first + int(self._ends[shard][inside])
 
     def num_windows(self, sequence_length: int) -> int:
         """Windows of `sequence_length` inputs and as many targets, which overlap by one id."""

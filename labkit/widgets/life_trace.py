@@ -1,0 +1,220 @@
+"""The life of one document, to read: origin, rules, copies, personal data, rewriting, training.
+
+Give a row or an id, or draw one; in batch the panel is the trace of its document, static.
+"""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+import numpy as np
+
+from labkit.core.display import Html, fault, paragraph, table, text_samples
+from labkit.core.errors import LabError
+from labkit.data.life_trace import LifeTrace, Lives
+from labkit.data.replay import Check
+from labkit.widgets.markup import html_widget, show_html
+from labkit.widgets.mode import is_interactive
+
+MAX_ROWS = 30
+MAX_TEXT, MAX_PIECE = 2000, 60
+
+
+class LifeTracePanel:
+    """Shown as the last value of a cell; `value` is the trace on the page.
+
+    Args:
+        row: of the first document; a kept one drawn by the seed where none is given.
+
+    Raises:
+        LabError: no such row.
+    """
+
+    def __init__(self, lives: Lives, row: int | None = None, seed: int = 0):
+        self._lives, self._rng = lives, np.random.default_rng(seed)
+        rows = lives.kept_rows if len(lives.kept_rows) else lives.dropped_rows
+        self.value = lives.trace(self._draw(rows) if row is None else row)
+        if is_interactive():
+            self._build()
+
+    def find(self, wanted: str) -> None:
+        """Show the document of a row, or the first one with an id; says what is wrong with it."""
+        try:
+            self._show(self._row(wanted.strip()))
+        except LabError as error:
+            show_html(self.said, fault(str(error)))
+
+    def _row(self, wanted: str) -> int:
+        rows = self._lives.rows_of(wanted)
+        if wanted.isdecimal() and not rows:
+            return int(wanted)
+        if not rows:
+            raise LabError(f"no document has the row or id {wanted!r}; ids are those of the corpus")
+        return rows[0]
+
+    def _show(self, row: int) -> None:
+        show_html(self.said, paragraph(f"reading up to row {row:,} of the corpus"))
+        self.value = self._lives.trace(row)
+        same = len(self._lives.rows_of(self.value.origin["id"]))
+        note = f"{same} documents have this id; give a row for another." if same > 1 else ""
+        show_html(self.said, paragraph(note) if note else fault(""))
+        show_html(self.readout, show_trace(self.value))
+
+    def _draw(self, rows: np.ndarray) -> int:
+        return int(self._rng.choice(rows))
+
+    def _build(self) -> None:
+        self.box = widgets.Text(
+            description="row or id", continuous_update=False, placeholder="such as 12"
+        )
+        self.box.observe(lambda change: self.find(change["new"]), names="value")
+        self.said = html_widget(fault(""), "labkit-fault")
+        self.readout = html_widget(show_trace(self.value), "labkit-readout")
+        sides = {"kept": self._lives.kept_rows, "dropped": self._lives.dropped_rows}
+        buttons = [self._button(name, rows) for name, rows in sides.items()]
+        controls = widgets.HBox([self.box, *buttons])
+        self.widget = widgets.VBox([controls, self.said, self.readout])
+        self.widget.add_class("labkit-panel")
+
+    def _button(self, side: str, rows: np.ndarray) -> widgets.Button:
+        button = widgets.Button(description=f"Draw a {side} one", disabled=not len(rows))
+        button.add_class(f"labkit-draw-{side}")
+        button.on_click(lambda _: self._show(self._draw(rows)))
+        return button
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.widget if is_interactive() else show_trace(self.value))
+
+
+def show_trace(trace: LifeTrace) -> Html:
+    """Everything that is known, in the order in which it happened."""
+    origin = {name: value for name, value in trace.origin.items() if value}
+    where = table(["came from", ""], [("row", str(trace.row)), *origin.items()])
+    heading = paragraph(f"Row {trace.row:,}: {trace.fate}.")
+    parts = [_checks(trace), _copies(trace), _personal_data(trace), _rewritings(trace)]
+    parts += [_training(trace), _text(trace)]
+    shown = heading + where
+    for part in parts:
+        shown += part
+    return shown
+
+
+def _checks(trace: LifeTrace) -> Html:
+    rows = [
+        (check.step, check.rule, _value(check.value), _keeps(check), check.verdict)
+        for check in trace.checks
+    ]
+    note = (
+        "" if trace.is_exact else " Behind a step that took lines out: of the text as it ended."
+    )
+    columns = ["step", "rule", "value", "keeps", "verdict"]
+    return table(columns, rows, "Every rule, in the order in which it was met." + note)
+
+
+def _keeps(check: Check) -> str:
+    if check.threshold is None:
+        return ""
+    least = {"below": "at least ", "above": "at most "}.get(check.side, "threshold ")
+    return f"{least}{check.threshold:,.6g}"
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:,.6g}"
+
+
+def _copies(trace: LifeTrace) -> Html:
+    if not trace.copies:
+        return paragraph("Copies: it was joined with no other document.")
+    shown = Html("")
+    for found in trace.copies:
+        rows = [
+            (str(one.row), one.id, "this document" if one.row == trace.row else "", one.fate)
+            for one in found.members
+        ]
+        more = f", {len(rows)} of them here" if found.num_members > len(rows) else ""
+        caption = (
+            f"Copies by {found.rule}: {found.num_members:,} documents{more}; row "
+            f"{found.kept_row:,} stays in place of the others"
+        )
+        shown += table(["row", "id", "", "what became of it"], rows, caption)
+    return shown
+
+
+def _personal_data(trace: LifeTrace) -> Html:
+    if not trace.personal_data:
+        return paragraph("Personal data: none found.")
+    items = ", ".join(f"{number} {kind}" for kind, number in sorted(trace.personal_data.items()))
+    what = "replaced by placeholders" if trace.is_redacted else "not replaced by these steps"
+    return paragraph(f"Personal data: {items}; {what}. Here it is masked by asterisks.")
+
+
+def _rewritings(trace: LifeTrace) -> Html:
+    if not trace.rewritings:
+        return paragraph("Rewriting: no step changed a byte of it.")
+    shown = Html("")
+    for one in trace.rewritings:
+        rows = [
+            (change.start, _piece(change.removed), _piece(change.added))
+            for change in one.changes[:MAX_ROWS]
+        ]
+        more = f", the first {MAX_ROWS} here" if len(one.changes) > MAX_ROWS else ""
+        caption = (
+            f"Rewritten by {one.step}: {one.num_bytes_before:,} bytes in, {one.num_bytes_after:,} "
+            f"out, {len(one.changes):,} changes{more}"
+        )
+        shown += table(["at byte", "removed", "put in its place"], rows, caption)
+    return shown
+
+
+def _training(trace: LifeTrace) -> Html:
+    shown = Html("")
+    if trace.share is not None:
+        shown += paragraph(
+            f"Mixture: its source is {trace.share:.1%} of the tokens read, in {trace.epochs:.2f} "
+            f"epochs: what it is read on average."
+        )
+    if trace.windows is None:
+        return shown + paragraph("Training windows: no shards were given that hold it.")
+    found = trace.windows
+    data = trace.shown.encode()
+    rows = [
+        (
+            str(window.number),
+            window.num_tokens,
+            f"{window.start:,} to {window.stop:,}",
+            _listed(window.steps),
+            _piece(data[window.start : window.stop]),
+        )
+        for window in found.windows[:MAX_ROWS]
+    ]
+    equal = "equal to" if found.equals_text else "NOT equal to"
+    more = f", the first {MAX_ROWS} here" if len(found.windows) > MAX_ROWS else ""
+    left = f"; {found.num_tokens_left:,} tokens in none" if found.num_tokens_left else ""
+    caption = (
+        f"Training windows: {len(found.windows):,}{more}; their tokens decoded are {equal} the "
+        f"bytes that were kept{left}"
+    )
+    return shown + table(["window", "tokens of it", "bytes", "at steps", "text"], rows, caption)
+
+
+def _listed(steps: tuple[int, ...]) -> str:
+    shown = ", ".join(f"{step:,}" for step in steps[:8])
+    return f"{shown}, … ({len(steps):,})" if len(steps) > 8 else shown
+
+
+def _text(trace: LifeTrace) -> Html:
+    state = "as it was kept" if trace.is_kept else "as it reached the step that dropped it"
+    label = f"The text {state}: {len(trace.text):,} bytes, personal data masked"
+    return text_samples([(label, trace.shown)], MAX_TEXT)
+
+
+def _piece(content: bytes) -> str:
+    """Beginning and end, on one line; white space alone is told by its number."""
+    text = content.decode("utf-8", "replace")
+    if not text.strip():
+        return f"{len(content)} bytes of white space" if content else "nothing"
+    line = " ".join(text.split())
+    if len(line) <= MAX_PIECE:
+        return line
+    return f"{line[: MAX_PIECE // 2]} … {line[-MAX_PIECE // 2 :]} ({len(content):,} bytes)"
