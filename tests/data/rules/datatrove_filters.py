@@ -87,14 +87,23 @@ FILTERS = {
 }
 
 
+class Gram(tuple):
+    """Equal for equal words, as long as they are side by side."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self))
+
+
+def grams_of_characters(words: list[str], n: int) -> list[Gram]:
+    return [Gram(words[at : at + n]) for at in range(len(words) - n + 1)]
+
+
 @contextmanager
 def words_as(definition: str) -> Iterator[None]:
-    """datatrove splits so; n-grams of characters are joined without spaces."""
-    split, separator = WORDS[definition], " " if definition == "whitespace" else ""
-
-    def get_n_grams(words: list[str], n: int) -> list[str]:
-        return [separator.join(words[at : at + n]) for at in range(len(words) - n + 1)]
-
+    """datatrove splits so; n-grams of characters have no spaces between them."""
+    split, get_n_grams = WORDS[definition], gopher_repetition_filter.get_n_grams
+    if definition == "characters":
+        get_n_grams = grams_of_characters
     with patch.object(gopher_repetition_filter, "get_n_grams", get_n_grams):
         before = [module.split_into_words for module in MODULES]
         for module in MODULES:
