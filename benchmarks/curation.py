@@ -9,11 +9,14 @@ corpus before the clock starts, so that what is compiled once is not measured; C
 the process and its workers. There is no peer that does the same: datatrove's steps are compared
 one by one in benchmarks/filters.py, c4.py and duplicates.py.
 
+Two chains: with the published thresholds, which drop much of what a machine has for text and so
+spare later steps work; and with thresholds that refuse nothing, the most that the chain can cost.
+
 - *two processes against one*: wall time, A B A B, forked from the warm process; equal bytes of
   every file asserted first.
 - *growth*: CPU seconds at four sizes a decade apart, and the exponent fitted to them.
-- *memory*: peak resident memory above what the warm process held, at the two largest sizes, and
-  again with a document of 10 MB in the middle.
+- *memory*: peak resident memory above what the warm process held, at each size, and at
+  the second largest with a document of 10 MB in its middle.
 """
 
 from __future__ import annotations
@@ -42,27 +45,40 @@ CHAIN = (
     "near-duplicates (MinHash, verified), personal data, statistics, write Parquet"
 )
 PLANTED_BYTES = 10_000_000
+C4_DROPS = ("drops_lorem_ipsum", "drops_curly_brackets")
+THRESHOLDS = {
+    "published": "published thresholds",
+    "none": "thresholds that refuse nothing: every document goes through every step",
+}
 
 
-def chain() -> list[Any]:
+def chain(thresholds: str) -> list[Any]:
+    """With `published` thresholds, or with `none`: every document goes through every step."""
     from labkit.data.duplicates.exact import ExactDuplicates
     from labkit.data.duplicates.near import NearDuplicates
     from labkit.data.personal_data.redact import RedactPersonalData
     from labkit.data.rules.c4 import C4
     from labkit.data.rules.presets import published
 
-    return [ExactDuplicates(), published(), C4(), NearDuplicates(), RedactPersonalData()]
+    rules, c4 = published(), C4()
+    if thresholds == "none":
+        never = {rule.id: 1e18 if rule.refuse == "above" else -1e18 for rule in rules.rules}
+        rules = rules.with_thresholds(never)
+        c4 = C4(requires_terminator=False, min_words_per_line=0, max_word_characters=10**9)
+        c4 = c4.with_overrides({"min_sentences": 0} | dict.fromkeys(C4_DROPS, False))
+    return [ExactDuplicates(), rules, c4, NearDuplicates(), RedactPersonalData()]
 
 
-def child(corpus: Path, small: Path, folder: Path, processes: int) -> None:
+def child(corpus: Path, small: Path, folder: Path, processes: int, thresholds: str) -> None:
     """One measured run; prints its figures."""
     from labkit.data.pipeline.run import run_pipeline
 
-    run_pipeline(str(small), chain(), folder=folder / "small")
+    steps = chain(thresholds)
+    run_pipeline(str(small), steps, folder=folder / "small")
     reset_peak()
     before_bytes, cpu, started = resident("VmRSS"), cpu_seconds(), time.perf_counter()
     curated = run_pipeline(
-        str(corpus), chain(), folder=folder / "curated", processes=processes, start_method="fork"
+        str(corpus), steps, folder=folder / "curated", processes=processes, start_method="fork"
     )
     figures = {
         "seconds": time.perf_counter() - started,
@@ -108,7 +124,8 @@ class Bench:
         self.files = [self.write(f"{size:g}", first_megabytes(texts, size)) for size in self.sizes]
         self.small = self.write("small", texts[-300:])
         half = first_megabytes(texts, megabytes / 10)
-        self.planted = self.write("planted", [*half[: len(half) // 2], giant(texts), *half[1:]])
+        middle = len(half) // 2
+        self.planted = self.write("planted", [*half[:middle], giant(texts), *half[middle:]])
         self.number = 0
 
     def write(self, name: str, texts: list[str]) -> Path:
@@ -119,12 +136,12 @@ class Bench:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         return path
 
-    def run(self, corpus: Path, processes: int = 1) -> Record:
+    def run(self, corpus: Path, processes: int = 1, thresholds: str = "none") -> Record:
         self.number += 1
         folder = self.root / str(self.number)
         command = [sys.executable, "-m", "benchmarks.curation", "--child", corpus, self.small]
         done = subprocess.run(
-            [str(part) for part in [*command, folder, processes]],
+            [str(part) for part in [*command, folder, processes, thresholds]],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -144,15 +161,15 @@ def giant(texts: list[str]) -> str:
     return "\n".join(chosen)
 
 
-def two_against_one(bench: Bench, rounds: int) -> Record:
+def two_against_one(bench: Bench, rounds: int, thresholds: str) -> Record:
     one, two = [], []
     for _ in range(rounds):
-        one.append(bench.run(bench.files[-1], 1))
-        two.append(bench.run(bench.files[-1], 2))
+        one.append(bench.run(bench.files[-1], 1, thresholds))
+        two.append(bench.run(bench.files[-1], 2, thresholds))
         assert one[-1]["content"] == two[-1]["content"], "one and two processes differ: no figure"
     megabytes = one[0]["bytes"] / 1e6
     return {
-        "name": "curation by two processes against one",
+        "name": f"curation by two processes against one, {THRESHOLDS[thresholds]}",
         "equal": "bytes of every file of the result",
         "peer": "labkit, one process",
         "ratio": ratios([r["seconds"] for r in two], [r["seconds"] for r in one], digits=2),
@@ -193,20 +210,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--megabytes", type=float, default=150.0, help="of the largest corpus")
     parser.add_argument("--rounds", type=int, default=3, help="of one and two processes in turn")
-    parser.add_argument("--child", nargs=4, metavar="ARGUMENT", help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=5, metavar="ARGUMENT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        corpus, small, folder, processes = arguments.child
-        child(Path(corpus), Path(small), Path(folder), int(processes))
+        corpus, small, folder, processes, thresholds = arguments.child
+        child(Path(corpus), Path(small), Path(folder), int(processes), thresholds)
         return
     facts = conditions("pyarrow", "numpy", "numba")
     texts = gather(arguments.megabytes)
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(Path(temporary), texts, arguments.megabytes)
-        result = two_against_one(bench, arguments.rounds) | growth_and_memory(bench)
-    result |= {"chain": CHAIN, "megabytes": round(num_megabytes(texts), 1)} | facts
-    print(json.dumps(result, indent=1))
-    write("curation", result)
+        results = [two_against_one(bench, arguments.rounds, name) for name in THRESHOLDS]
+        results[-1] |= growth_and_memory(bench)
+    common = {"chain": CHAIN, "megabytes": round(num_megabytes(texts), 1)} | facts
+    results = [result | common for result in results]
+    print(json.dumps(results, indent=1))
+    write("curation", results)
 
 
 if __name__ == "__main__":

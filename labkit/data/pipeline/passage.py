@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ class Passage:
                 self._write(writer, done.part)
                 parts.append(done.part)
             if self.corpus.fingerprint != fingerprint:
+                shutil.rmtree(self.aside)
                 raise LabError(f"{self.corpus.name}: changed while it was read; try again")
             stages = [*(self.folders[index].parts for index in before), parts]
             facts = {"corpus": self.corpus.label, "steps": described}

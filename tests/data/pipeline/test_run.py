@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from labkit.data.build import build_documents, load_columns
 from labkit.data.pipeline.curated import Curated
 from labkit.data.pipeline.run import run_pipeline
 from labkit.data.pipeline.step import Outcome
+from labkit.data.readers import ReadPolicy
 from labkit.data.reading import portions
 from tests.data.pipeline.small_steps import (
     STEPS,
@@ -162,6 +165,30 @@ def test_memory_is_estimated_first_and_refused_with_advice(tmp_path: Path):
     greedy = (ExactDuplicates(bytes_per_document=10**12),)
     with pytest.raises(LabError, match=r"needs about .* are free; take fewer processes"):
         run_pipeline(corpus, greedy)
+
+
+def test_what_cannot_be_read_is_counted_and_kept_beside(tmp_path: Path):
+    corpus = write_corpus(tmp_path / "c.jsonl")
+    lines = corpus.read_text().splitlines()
+    corpus.write_text("\n".join([*lines[:20], '{"text": 3}', "not JSON", *lines[20:]]))
+    with pytest.raises(LabError, match=r"c\.jsonl:21: "):
+        run_pipeline(str(corpus), STEPS)
+    curated = run_pipeline(str(corpus), STEPS, policy=ReadPolicy(on_error="skip"))
+    rejected = (curated.folder / "rejected.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in rejected] == [21, 22]
+    assert curated.result["rejected"] == 2
+    assert curated.result["read"]["documents"] == len(TEXTS)
+
+
+def test_a_corpus_that_changes_while_it_is_read_gives_nothing(tmp_path: Path, lab_home: Path):
+    corpus = write_corpus(tmp_path / "c.jsonl")
+
+    def touch(line: str) -> None:
+        os.utime(corpus, ns=(1, 1))
+
+    with pytest.raises(LabError, match="changed while it was read"):
+        run_pipeline(str(corpus), STEPS, say=touch)
+    assert not list((lab_home / "datasets").iterdir())
 
 
 def test_an_empty_corpus_and_one_that_is_not_there(tmp_path: Path):
