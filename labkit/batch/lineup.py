@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from labkit.data.corpora import find_corpus
 from labkit.data.fetch import fetch
 
 CORPORA = ("shakespeare", "sanguo")
+RAW_CORPORA = ("spam-assassin", "package-licences")
+"""What notebook 11 has most to do with; of these the first that can be had."""
 BUILT_IN_CORPUS, BUILT_IN_CODE = "python-docs", "python-stdlib"
 
 
@@ -25,11 +27,12 @@ def lineup(notebooks: Path) -> Iterator[list[Job]]:
     """
     if not notebooks.is_dir():
         raise LabError(f"{notebooks}: no such folder; run this where notebooks/ is, or --notebooks")
-    corpora = available_corpora()
+    corpora, raw = available_corpora(), available_corpora(RAW_CORPORA)[0]
     others = ", ".join(name for name in (*corpora[1:], BUILT_IN_CODE) if name != corpora[0])
     stages: list[list[tuple[str, dict[str, Any]]]] = [
         [
             *(("10_data_exploration", {"corpus": corpus}) for corpus in corpora),
+            ("11_data_curation", {"corpus": raw}),
             ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),
             ("40_cost_and_scaling", {}),
         ],
@@ -42,10 +45,10 @@ def lineup(notebooks: Path) -> Iterator[list[Job]]:
         yield [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in stage]
 
 
-def available_corpora() -> list[str]:
+def available_corpora(names: Sequence[str] = CORPORA) -> list[str]:
     """The real corpora, fetched where needed; without a network, what is here, and a line on it."""
     here = []
-    for name in CORPORA:
+    for name in names:
         try:
             fetch(find_corpus(name))
             here.append(name)

@@ -92,7 +92,7 @@ def _flag(name: str) -> str:
 
 
 def _metavar(face: FieldFace) -> str:
-    return {"bool": "true|false", "int": "N", "float": "X", "mapping": "JSON"}.get(
+    return {"bool": "true|false", "int": "N", "float": "X", "mapping": "JSON", "list": "JSON"}.get(
         face.kind, "NAME"
     )
 

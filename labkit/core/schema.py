@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le
 
 from labkit.core.config import Config
 
-Kind = Literal["bool", "int", "float", "choice", "text", "mapping"]
+Kind = Literal["bool", "int", "float", "choice", "text", "mapping", "list"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _leaf_face(name: str, annotation: Any, optional: bool, info: Any) -> FieldFa
 
 def _kind(annotation: Any) -> Kind:
     kinds: dict[Any, Kind] = {bool: "bool", int: "int", float: "float", str: "text"}
-    kind = kinds.get(annotation) or ("mapping" if get_origin(annotation) is dict else None)
+    groups: dict[Any, Kind] = {dict: "mapping", tuple: "list"}
+    kind = kinds.get(annotation) or groups.get(get_origin(annotation))
     assert kind, f"no face for a field of type {annotation!r}"
     return kind
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import pyarrow as pa
 from pydantic import field_validator, model_validator
@@ -37,6 +37,7 @@ from labkit.data.quality.classifier import (
 )
 from labkit.data.readers import ReadPolicy, check_corpus, fingerprint
 from labkit.data.rules.c4 import C4
+from labkit.data.rules.language import LanguageList
 from labkit.data.rules.licence import LicenceList
 from labkit.data.rules.measured import with_changes
 from labkit.data.rules.presets import PRESETS
@@ -60,14 +61,9 @@ class CurationConfig(Config):
     thresholds: dict[str, float | None] = field(
         {}, "rule -> threshold where it is not the preset's; null switches a rule off"
     )
-    languages: str = field("", "of the step `language`: codes to keep, such as en, zh")
-    licences: str = field(
-        "", "of the step `licence`: SPDX identifiers to keep; none: those that ask for a notice"
-    )
     benchmarks: str = field("", "of the step `contamination`: a JSONL file or a folder of them")
-    on_error: Literal["stop", "skip"] = field(
-        "skip", "a record that can't be read: stop there, or count it and go on"
-    )
+    good_corpus: str = field("", "of the step `quality`: a corpus of the text you want more of")
+    word_list: str = field("", "of the step `word_list`: a file of words, one a line")
     processes: int = field(1, "on this machine; the result is the same", ge=1, le=256)
     token_budget: int = field(
         1_000_000,
@@ -79,8 +75,9 @@ class CurationConfig(Config):
     )
     num_examples: int = field(6, "dropped documents to read", unit="documents", ge=0, le=100)
     seed: int = field(0, "seed of the examples", ge=0, le=2**31 - 1)
-    good_corpus: str = field("", "of the step `quality`: a corpus of the text you want more of")
-    word_list: str = field("", "of the step `word_list`: a file of words, one a line")
+    reading: ReadPolicy = field(ReadPolicy(on_error="skip"), "what is done with broken records")
+    language: LanguageList = field(LanguageList(), "which languages are kept")
+    licence: LicenceList = field(LicenceList(), "which licences are kept")
     classifier: ClassifierConfig = field(ClassifierConfig(), "how good text is told from the rest")
     acceptance: AcceptanceConfig = field(AcceptanceConfig(), "which scores are kept")
     near_duplicates: NearDuplicates = field(NearDuplicates(), "what a near-duplicate is")
@@ -119,10 +116,6 @@ class CurationConfig(Config):
         return self
 
     @property
-    def policy(self) -> ReadPolicy:
-        return ReadPolicy(on_error=self.on_error)
-
-    @property
     def rules(self) -> RuleSet:
         return with_changes(PRESETS[self.preset](), self.thresholds)
 
@@ -130,15 +123,11 @@ class CurationConfig(Config):
         return [STEPS[name](self) for name in names(self.steps)]
 
     def inputs(self) -> dict[str, str]:
-        return {"corpus": fingerprint(self.corpus, self.policy)}
+        return {"corpus": fingerprint(self.corpus, self.reading)}
 
 
 def names(listing: str) -> list[str]:
     return [name.strip() for name in listing.split(",") if name.strip()]
-
-
-def _licence_list(licences: str) -> LicenceList:
-    return LicenceList(allowed=tuple(names(licences))) if licences.strip() else LicenceList()
 
 
 def _quality_filter(config: CurationConfig) -> QualityFilter:
@@ -147,14 +136,14 @@ def _quality_filter(config: CurationConfig) -> QualityFilter:
 
 
 NEEDS = {
-    "language": "languages",
     "contamination": "benchmarks",
     "word_list": "word_list",
     "quality": "good_corpus",
 }
 STEPS: dict[str, Callable[[CurationConfig], Step | Survey]] = {
     "exact_duplicates": lambda _: ExactDuplicates(),
-    "licence": lambda config: _licence_list(config.licences),
+    "language": lambda config: config.language,
+    "licence": lambda config: config.licence,
     "word_list": lambda config: WordList.from_file(config.word_list),
     "rules": lambda config: config.rules,
     "c4": lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english"),
@@ -176,7 +165,7 @@ class Curation:
 
     def raw(self) -> Iterator[pa.RecordBatch]:
         """The documents as they were before the first step, with `row`."""
-        return (batch for batch, _ in Corpus(self.config.corpus, self.config.policy).read())
+        return (batch for batch, _ in Corpus(self.config.corpus, self.config.reading).read())
 
 
 def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:
@@ -189,7 +178,7 @@ def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:
         config.corpus,
         config.make_steps(),
         processes=config.processes,
-        policy=config.policy,
+        policy=config.reading,
         config=config,
         say=say,
     )

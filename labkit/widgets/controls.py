@@ -1,7 +1,7 @@
 """One field of a config as controls: what it shows, what it reads, and when it was moved.
 
 Which control a field gets follows from its kind: bool a checkbox, choice a dropdown, a number a
-box to type in and, where its range is known, a slider beside it; text a box, a mapping its JSON.
+box to type in and, where its range is known, a slider beside it; text a box, a mapping or a list its JSON.
 A control holds any value of its field exactly. Descriptions are shown as text and as tooltips,
 never as markup.
 """
@@ -94,8 +94,8 @@ class TextControl(Control):
         return str(value)
 
 
-class MappingControl(TextControl):
-    """A dictionary as one line of JSON."""
+class JsonControl(TextControl):
+    """A dictionary or a list as one line of JSON."""
 
     def __init__(self, face: FieldFace, moved: Moved):
         super().__init__(face, moved, widgets.Textarea(continuous_update=False, rows=2))
@@ -178,8 +178,8 @@ def make_control(face: FieldFace, value: Any, moved: Moved) -> Control:
         control = Control(face, widgets.Dropdown(options=_options(face, value)), moved)
     elif face.kind in ("int", "float"):
         control = NumberControl(face, moved)
-    elif face.kind == "mapping":
-        control = MappingControl(face, moved)
+    elif face.kind in ("mapping", "list"):
+        control = JsonControl(face, moved)
     else:
         control = TextControl(face, moved)
     control.show(value)

@@ -22,7 +22,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_network_every_notebook_has_a_corpus_and_a_line_says_which_are_missing(capsys):
     jobs = [job for stage in lineup.lineup(NOTEBOOKS) for job in stage]
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == len(lineup.CORPORA)
+    assert len(said) == len(lineup.CORPORA + lineup.RAW_CORPORA)
     assert all(line.startswith("going on without: ") for line in said)
     assert {job.name for job in jobs} == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
     assert jobs[0].parameters == {"corpus": lineup.BUILT_IN_CORPUS}
