@@ -69,12 +69,9 @@ def count_pieces(data, kinds, first, stop, least):
         row = np.int64((code ^ code >> _32) * _MIX >> _32) & (size - 1)
         while table[row] >= 0:
             start = first + starts[table[row]]
-            same = first + stops[table[row]] - start == end - begin
-            at = begin
-            while same and at < end:
-                same = data[start + at - begin] == data[at]
-                at += 1
-            if same:
+            if first + stops[table[row]] - start == end - begin and is_equal(
+                data, start, begin, end - begin
+            ):
                 break
             row = (row + 1) & (size - 1)
         if table[row] >= 0:
@@ -86,3 +83,10 @@ def count_pieces(data, kinds, first, stop, least):
         pieces += 1
         begin = after
     return pieces, duplicates, characters, filled_characters
+
+
+def is_equal(data, one, other, length):
+    same = 0
+    while same < length and data[one + same] == data[other + same]:
+        same += 1
+    return same == length

@@ -33,15 +33,18 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         room = min((ends[row] - start) // 2 + 1, max_words)  # of each two bytes one ends a word
         letters = np.empty(ends[row] - start, np.uint8)
         bounds, characters = np.empty(room + 1, np.int32), np.empty(room + 1, np.int32)
-        num_words = join_words(data, kinds, start, ends[row], alone, letters, bounds, characters)
+        hashes = np.empty(room, np.uint64)
+        num_words = join_words(
+            data, kinds, start, ends[row], alone, letters, bounds, characters, hashes
+        )
         bounds, characters = bounds[: num_words + 1], characters[: num_words + 1]
+        hashes = hashes[:num_words]
         bits = 2
         while 1 << bits < 2 * num_words:
             bits += 1
         table, shift = np.empty(1 << bits, np.uint64), np.uint64(64 - bits)
-        hashes, prefixes = np.empty(num_words, np.uint64), np.empty(num_words + 1, np.uint64)
-        hash_letters(letters, bounds, powers, hashes, prefixes)
-        words = np.empty(num_words, np.int32)
+        prefixes, words = np.empty(num_words + 1, np.uint64), np.empty(num_words, np.int32)
+        hash_prefixes(bounds, powers, hashes, prefixes)
         name_words(letters, bounds, hashes, table, shift, words)
         before, names = words.copy(), np.empty(num_words, np.int32)
         times = np.empty(num_words, np.int32)
@@ -57,8 +60,8 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         start = ends[row]
 
 
-def join_words(data, kinds, start, stop, alone, letters, bounds, characters):
-    """The words without what is between them; where each ends, in bytes and in characters."""
+def join_words(data, kinds, start, stop, alone, letters, bounds, characters, hashes):
+    """The words side by side; where each ends, in bytes and in characters; polynomials of each."""
     word = num_bytes = num_characters = 0
     bounds[0] = characters[0] = 0
     at, ends_word = start, SPACE | alone
@@ -66,9 +69,10 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters):
         if kinds[at] & (SPACE | CONTINUATION):
             at += 1
             continue
-        is_alone = kinds[at] & alone
+        is_alone, code = kinds[at] & alone, np.uint64(0)
         while True:
             letters[num_bytes] = data[at]
+            code = code * _BASE + np.uint64(data[at]) + _1
             num_bytes, num_characters = num_bytes + 1, num_characters + 1
             num_characters -= kinds[at] >> CONTINUATION_BIT
             at += 1
@@ -76,18 +80,14 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters):
                 break
             if is_alone and not kinds[at] & CONTINUATION:
                 break
+        hashes[word] = code
         word += 1
         bounds[word], characters[word] = num_bytes, num_characters
     return word
 
 
-def hash_letters(letters, bounds, powers, hashes, prefixes):
-    """Polynomials modulo 2^64: of each word, and of all words before it."""
-    for word in range(len(hashes)):
-        code = np.uint64(0)
-        for at in range(bounds[word], bounds[word + 1]):
-            code = code * _BASE + np.uint64(letters[at]) + _1
-        hashes[word] = code
+def hash_prefixes(bounds, powers, hashes, prefixes):
+    """Polynomials of all words before each, modulo 2^64."""
     total = np.uint64(0)
     prefixes[0] = total
     for word in range(len(hashes)):

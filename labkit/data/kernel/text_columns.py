@@ -36,9 +36,9 @@ _COMPILED = {
         *("classify", "count_characters", "stop_word", "count_words", "count_lines"),
         "count_filled_lines",
     ),
-    duplicates: ("count_pieces", "count_duplicates"),
+    duplicates: ("is_equal", "count_pieces", "count_duplicates"),
     grams: (
-        *("join_words", "long_power", "hash_letters", "is_equal", "is_same", "name_words"),
+        *("join_words", "long_power", "hash_prefixes", "is_equal", "is_same", "name_words"),
         *("top_gram", "duplicate_grams", "count_grams"),
     ),
 }
