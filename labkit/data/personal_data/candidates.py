@@ -87,8 +87,9 @@ def colons(text: Bytes) -> Windows:
     positions = _positions(text, b":")
     gaps = np.diff(positions)
     pairs = positions[:-1][gaps == 1]
-    around = _at(text, pairs - 1) | _at(text, pairs + 2)
-    pairs = pairs[around & _WORD_ONLY == 0]
+    before = np.where(np.isin(pairs, text.bounds), 0, _at(text, pairs - 1))
+    after = np.where(np.isin(pairs + 2, text.bounds), 0, _at(text, pairs + 2))
+    pairs = pairs[(before | after) & _WORD_ONLY == 0]
     near = np.concatenate([[0], np.cumsum(gaps <= 5)])
     sevens = positions[: max(len(positions) - 6, 0)][near[6:] - near[:-6] == 6]
     places = np.union1d(pairs, sevens)
@@ -98,8 +99,7 @@ def colons(text: Bytes) -> Windows:
 def long_runs(text: Bytes) -> Windows:
     """16 characters of keys in a row hold an aligned block of 8, and 8 more beside it.
 
-    A key without any digit is looked for only where 8 capitals stand in a block: of 36 random
-    letters and digits, 1 in 600 has none.
+    Every key has a digit, or 20 characters that are all capitals, of which 8 fill a block.
     """
     size = len(text.classes) // _BLOCK * _BLOCK
     blocks = text.classes[:size].view(np.uint64)
@@ -109,8 +109,9 @@ def long_runs(text: Bytes) -> Windows:
         return Windows(full, full)
     is_first = np.concatenate([[True], np.diff(full) > 1])
     first, last = full[is_first], full[np.append(is_first[1:], True)]
-    has_digit = np.concatenate([[False], blocks & _EACH > 0, [True]])  # the rest is in no block
-    is_likely = has_digit[full] | has_digit[full + 1] | has_digit[full + 2]
+    around = np.clip(full[:, None] + np.array([-1, 0, 1]), 0, len(blocks) - 1)
+    is_likely = (blocks[around] & _EACH).any(axis=1)
+    is_likely |= full == len(blocks) - 1  # what follows is in no block
     is_likely |= blocks[full] & (_CAPITAL * _EACH) == _CAPITAL * _EACH
     is_likely = np.logical_or.reduceat(is_likely, np.flatnonzero(is_first))
     starts, ends = first[is_likely] * _BLOCK, (last[is_likely] + 1) * _BLOCK

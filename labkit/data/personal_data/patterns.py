@@ -101,6 +101,8 @@ def _is_social_security_number(item: str, config: PersonalDataConfig) -> bool:
 
 
 def _is_ip(item: str, config: PersonalDataConfig) -> bool:
+    if item == "::":
+        return False
     if ":" not in item and max(map(int, item.split("."))) < config.min_largest_octet:
         return False
     return is_ip_address(item, global_only=config.ip_ranges == "global")
@@ -113,6 +115,11 @@ def _is_international(item: str, config: PersonalDataConfig) -> bool:
 
 def _is_north_american(item: str, config: PersonalDataConfig) -> bool:
     return is_north_american_number(_digits(item)[-10:])
+
+
+def _is_token(item: str, config: PersonalDataConfig) -> bool:
+    """With a digit, but for AWS: 1 in 500 of 36 random letters and digits has none."""
+    return item.isupper() or any(character.isdigit() for character in item)
 
 
 def _is_random(item: str, config: PersonalDataConfig) -> bool:
@@ -186,7 +193,7 @@ def _number(body: bytes) -> re.Pattern[bytes]:
 
 PATTERNS = (
     Pattern("private_key", "KEY", "private_keys", re.compile(_PRIVATE_KEY), _always),
-    Pattern("token", "KEY", "long_runs", re.compile(_TOKEN), _always, _IN_TOKENS),
+    Pattern("token", "KEY", "long_runs", re.compile(_TOKEN), _is_token, _IN_TOKENS),
     Pattern("assigned_key", "KEY", "long_runs", re.compile(_ASSIGNED), _is_random, _IN_NAMES),
     Pattern("email", "EMAIL", "at_signs", re.compile(_EMAIL), _is_email),
     Pattern("iban", "BANK_ACCOUNT", "numbers", _number(_IBAN), _is_iban, trim=_trim_iban),

@@ -68,13 +68,17 @@ def test_precision_and_recall_on_planted_items_in_three_languages():
         assert right[language] / planted[language] >= 0.98, language
 
 
-def test_windows_hold_every_match(monkeypatch):
-    """The patterns over whole documents find the same: planted, fuzzed, and real ones."""
+def fuzzed(count: int) -> list[str]:
     rng = random.Random(1)
     alphabet = "a@b.de|+49 |138|4111| |-|.|:|::|ü|中|1|x|key=|\n|8.8.8.8|2001:4860::1".split("|")
     alphabet += ["GB82WEST12345698765432", "ghp_" + "a1B2" * 9]
-    fuzzed = ["".join(rng.choices(alphabet, k=40)) for _ in range(400)]
-    texts = [document.text for document in planted_documents(60, seed=2)] + fuzzed
+    alphabet += ["gho_" + "aBcDEFGHIJKL" * 3, "AKIA" + "ABCD" * 4]
+    return ["".join(rng.choices(alphabet, k=40)) for _ in range(count)]
+
+
+def test_windows_hold_every_match(monkeypatch):
+    """The patterns over whole documents find the same: planted, fuzzed, and real ones."""
+    texts = [document.text for document in planted_documents(60, seed=2)] + fuzzed(400)
     texts += [text[:20_000] for text in _real_texts()]
     found = find_personal_data(pa.array(texts), CONFIG)
 
@@ -86,13 +90,18 @@ def test_windows_hold_every_match(monkeypatch):
     assert len(found) > 400
 
 
-def test_batches_and_slices_do_not_matter():
-    texts = pa.array(["", *(document.text for document in planted_documents(40, seed=3)), "a@b.de"])
-    whole = find_personal_data(texts, CONFIG)
-    for start in range(0, len(texts), 7):
-        part = find_personal_data(texts.slice(start, 7), CONFIG)
-        expected = [item for item in whole if start <= item.document < start + 7]
-        assert [item._replace(document=item.document + start) for item in part] == expected
+def test_batches_and_neighbours_do_not_matter():
+    config = PersonalDataConfig(ip_ranges="all", min_largest_octet=0)
+    planted = [document.text for document in planted_documents(40, seed=3)]
+    texts = pa.array(["", "x", "::1", *planted, *fuzzed(300), "a@b.de"])
+    whole = find_personal_data(texts, config)
+    alone = [
+        item._replace(document=number)
+        for number in range(len(texts))
+        for item in find_personal_data(texts.slice(number, 1), config)
+    ]
+    assert alone == whole
+    assert whole[0] == (2, 0, 3, "IP_ADDRESS", "ipv6")
 
 
 ATTACKS = {
