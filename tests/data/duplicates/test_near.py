@@ -23,7 +23,7 @@ from tests.data.duplicates.planted import (
 )
 
 
-def test_the_best_permutations_by_hand():
+def test_minima_by_hand():
     """Two documents of one shingle each, two permutations: the minima are the values themselves."""
     hashes = np.array([3 << 32, 10 << 32], dtype=np.uint64)
     permutation = np.array([[1, 5], [0, 2**32 - 20]], dtype=np.uint32)
