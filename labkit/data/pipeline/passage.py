@@ -35,6 +35,7 @@ class Passage:
         self.corpus, self.stages, self.workers, self.say = corpus, stages, workers, say
         self.aside = aside
         self.folders = [StageFolder(aside / f"stage-{n + 1}") for n in range(len(stages))]
+        self._has_said_memory = False
         self.names = [step.name for stage in stages for step in stage.own_steps]
 
     def run(
@@ -95,7 +96,7 @@ class Passage:
             total = sum(part.kept.bytes for part in parts)
             documents = sum(part.kept.documents for part in parts)
             largest = max(part.kept.bytes for part in parts)
-            self._check_memory(stage, documents, total, largest)
+            self._check_memory(documents, total, largest)
         progress = Progress(f"stage {index + 1} of {len(self.stages)}", total, self.say)
         num_parts = 0
         for done in self.workers.work(stage, tasks):
@@ -121,10 +122,10 @@ class Passage:
                 if number == 0:
                     size = self.corpus.num_bytes() or given.bytes
                     documents = round(size * given.documents / max(given.bytes, 1))
-                    self._check_memory(self.stages[0], documents, size, given.bytes)
+                    self._check_memory(documents, size, given.bytes)
                 yield Task(number, batch, given, folder)
 
-    def _check_memory(self, stage: Stage, documents: int, num_bytes: int, largest: int) -> None:
+    def _check_memory(self, documents: int, num_bytes: int, largest: int) -> None:
         estimate = estimate_memory(
             [step for one in self.stages for step in one.own_steps],
             num_documents=documents,
@@ -132,8 +133,9 @@ class Passage:
             batch_bytes=largest,
             processes=self.workers.processes,
         )
-        if stage.first_step == 1:
+        if not self._has_said_memory:
             self.say(f"needs {estimate}")
+            self._has_said_memory = True
         check_memory(estimate)
 
     def _write(self, writer: CurationWriter, part: Part) -> None:
