@@ -38,7 +38,7 @@ def corpus() -> pa.RecordBatch:
 
 
 def settled(models, config: PerplexityConfig, size: int):
-    survey = PerplexitySurvey(models, config)
+    survey = pickle.loads(pickle.dumps(PerplexitySurvey(models, config)))
     assert isinstance(survey, Survey)
     batch = corpus()
     parts = [batch.slice(start, size) for start in range(0, batch.num_rows, size)]
