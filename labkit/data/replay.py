@@ -41,7 +41,7 @@ class Check(NamedTuple):
     side: str
     """`below` or `above`: what the rule refuses; empty where it is no threshold."""
     verdict: str
-    """passed, refused, or dropped by it: the first that refuses."""
+    """passed, rewritten, refused, or dropped by it: the first that refuses."""
 
 
 class Rewriting(NamedTuple):
@@ -110,6 +110,7 @@ class Replay:
         ]
         sizes = len(before.encode()), len(text.encode())
         self.rewritings.append(Rewriting(step, *sizes, changes))
+        self.checks[-1] = self.checks[-1]._replace(verdict="rewritten")
         at = self.batch.schema.get_field_index("text")
         self.batch = self.batch.set_column(
             at, self.batch.schema.field("text"), pa.array([text], self.batch.schema.types[at])

@@ -77,6 +77,7 @@ class LifeTracePanel:
 
     def _button(self, side: str, rows: np.ndarray) -> widgets.Button:
         button = widgets.Button(description=f"Draw a {side} one", disabled=not len(rows))
+        button.layout.width = "auto"
         button.add_class(f"labkit-draw-{side}")
         button.on_click(lambda _: self._show(self._draw(rows)))
         return button
@@ -88,39 +89,48 @@ class LifeTracePanel:
 
 
 def show_trace(trace: LifeTrace) -> Html:
-    """Everything that is known, in the order in which it happened."""
+    """Everything that is known of it; what is short comes first."""
     origin = {name: value for name, value in trace.origin.items() if value}
-    where = table(["came from", ""], [("row", str(trace.row)), *origin.items()])
-    heading = paragraph(f"Row {trace.row:,}: {trace.fate}.")
-    parts = [_checks(trace), _copies(trace), _personal_data(trace), _rewritings(trace)]
-    parts += [_training(trace), _text(trace)]
-    shown = heading + where
-    for part in parts:
-        shown += part
+    shown = paragraph(_fate(trace))
+    shown += table(["came from", ""], [("row", str(trace.row)), *origin.items()])
+    for part in (_copies, _personal_data, _rewritings, _training, _checks, _text):
+        shown += part(trace)
     return shown
+
+
+def _fate(trace: LifeTrace) -> str:
+    refusal = next((check for check in trace.checks if "dropped" in check.verdict), None)
+    if refusal is None or refusal.value is None:
+        return f"Row {trace.row:,}: {trace.fate}."
+    limits = f"its value is {_number(refusal.value)}, the rule keeps {_keeps(refusal)}"
+    return f"Row {trace.row:,}: {trace.fate}; {limits}."
 
 
 def _checks(trace: LifeTrace) -> Html:
     rows = [
-        (check.step, check.rule, _value(check.value), _keeps(check), check.verdict)
+        (check.step, check.rule, _number(check.value), _keeps(check), check.verdict)
         for check in trace.checks
     ]
-    note = (
-        "" if trace.is_exact else " Behind a step that took lines out: of the text as it ended."
-    )
+    note = "" if trace.is_exact else " Behind a step that took lines out: of the text as it ended."
     columns = ["step", "rule", "value", "keeps", "verdict"]
-    return table(columns, rows, "Every rule, in the order in which it was met." + note)
+    return table(columns, rows, "What each step said, in their order; of rules each one." + note)
 
 
 def _keeps(check: Check) -> str:
     if check.threshold is None:
         return ""
-    least = {"below": "at least ", "above": "at most "}.get(check.side, "threshold ")
-    return f"{least}{check.threshold:,.6g}"
+    least = {"below": "at least ", "above": "at most "}.get(check.side, "by threshold ")
+    return least + _number(check.threshold)
 
 
-def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:,.6g}"
+def _number(value: float | None) -> str:
+    """
+    >>> _number(1e6), _number(0.0181704), _number(None)
+    ('1,000,000', '0.01817', '')
+    """
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
 
 
 def _copies(trace: LifeTrace) -> Html:
@@ -169,10 +179,12 @@ def _rewritings(trace: LifeTrace) -> Html:
 
 def _training(trace: LifeTrace) -> Html:
     shown = Html("")
+    if not trace.is_kept:
+        return paragraph("Training: a dropped document is in no mixture and no window.")
     if trace.share is not None:
         shown += paragraph(
             f"Mixture: its source is {trace.share:.1%} of the tokens read, in {trace.epochs:.2f} "
-            f"epochs: what it is read on average."
+            f"epochs, so often it is read on average."
         )
     if trace.windows is None:
         return shown + paragraph("Training windows: no shards were given that hold it.")
