@@ -28,9 +28,17 @@ from datatrove.executor import LocalPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
+from labkit.data.personal_data.redact import RedactPersonalData
 from labkit.data.pipeline.executors import datatrove_blocks
+from labkit.data.rules.c4 import C4
+from labkit.data.rules.presets import english
 
 PER_DOCUMENT = (MinLength(12), Mask())
+THE_LABS_OWN = (
+    english().with_thresholds({"gopher_short_doc": 3, "gopher_enough_stop_words": 0}),
+    C4(requires_terminator=False, min_sentences=1),
+    RedactPersonalData(),
+)
 
 
 @pytest.fixture
@@ -57,11 +65,14 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_local_executor_keeps_and_drops_what_the_pipeline_does(tmp_path: Path, corpus: Path):
-    LocalPipelineExecutor(
-        blocks(corpus, tmp_path), tasks=2, workers=1, logging_dir=str(tmp_path / "logs")
-    ).run()
-    ours = run_pipeline(str(corpus), PER_DOCUMENT)
+@pytest.mark.parametrize("steps", [PER_DOCUMENT, THE_LABS_OWN])
+def test_a_local_executor_keeps_and_drops_what_the_pipeline_does(
+    tmp_path: Path, corpus: Path, steps
+):
+    logs = str(tmp_path / "logs")
+    pipeline = blocks(corpus, tmp_path, steps)
+    LocalPipelineExecutor(pipeline, tasks=2, workers=1, logging_dir=logs).run()
+    ours = run_pipeline(str(corpus), steps)
     kept = rows(tmp_path / "kept")
     assert [row["text"] for row in kept] == ours.documents("text")["text"].to_pylist()
     sources = ours.documents("source")["source"].to_pylist()
@@ -71,6 +82,8 @@ def test_a_local_executor_keeps_and_drops_what_the_pipeline_does(tmp_path: Path,
         for row in rows(tmp_path / "dropped")
     )
     lost = ours.dropped("rule", "value", "text").to_pylist()
+    assert kept
+    assert dropped
     # datatrove's reader leaves out empty texts, before any filter sees them
     assert dropped == sorted(tuple(row.values()) for row in lost if row["text"])
 
