@@ -70,6 +70,7 @@ GRAMS = {
     f"counted twice, in the first {MAX_GRAM_WORDS:,} words"
     for n in range(5, 11)
 }
+GRAMS["num_bytes_beyond_grams"] = f"bytes of text after its first {MAX_GRAM_WORDS:,} words"
 GROUPS = (
     CHARACTERS,
     WORDS,

@@ -19,11 +19,13 @@ from labkit.data.kernel.characters import CONTINUATION, CONTINUATION_BIT, SPACE
 
 _BASE, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 _1, _29, _32, _LOW = np.uint64(1), np.uint64(29), np.uint64(32), np.uint64(0xFFFFFFFF)
+_ONE_STAMP, _STAMP, _PLACE = np.uint64(1 << 28), np.uint64(15 << 28), np.uint64((1 << 28) - 1)
+"""A row of the table: 32 bits of hash, 4 of n, which makes rows of another n free, 28 of place."""
 MAX_POWERS = 1024
 
 
 def count_grams(data, kinds, ends, alone, separator, max_words, counts):
-    """Top 2- to 4-grams, then duplicate 5- to 10-grams; `separator` characters between words."""
+    """Top 2- to 4-grams, duplicate 5- to 10-grams, bytes beyond; `separator` between words."""
     powers = np.empty(MAX_POWERS, dtype=np.uint64)
     powers[0] = _1
     for length in range(1, MAX_POWERS):
@@ -34,15 +36,16 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         letters = np.empty(ends[row] - start, np.uint8)
         bounds, characters = np.empty(room + 1, np.int32), np.empty(room + 1, np.int32)
         hashes = np.empty(room, np.uint64)
-        num_words = join_words(
+        num_words, end = join_words(
             data, kinds, start, ends[row], alone, letters, bounds, characters, hashes
         )
         bounds, characters = bounds[: num_words + 1], characters[: num_words + 1]
         hashes = hashes[:num_words]
+        counts[row, 9] = ends[row] - end
         bits = 2
         while 1 << bits < 2 * num_words:
             bits += 1
-        table, shift = np.empty(1 << bits, np.uint64), np.uint64(64 - bits)
+        table, shift = np.zeros(1 << bits, np.uint64), np.uint64(64 - bits)
         prefixes, words = np.empty(num_words + 1, np.uint64), np.empty(num_words, np.int32)
         hash_prefixes(bounds, powers, hashes, prefixes)
         name_words(letters, bounds, hashes, table, shift, words)
@@ -61,7 +64,10 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
 
 
 def join_words(data, kinds, start, stop, alone, letters, bounds, characters, hashes):
-    """The words side by side; where each ends, in bytes and in characters; polynomials of each."""
+    """The words side by side; where each ends, in bytes and in characters; polynomials of each.
+
+    Returns how many, and where in the text the last one ends.
+    """
     word = num_bytes = num_characters = 0
     bounds[0] = characters[0] = 0
     at, ends_word = start, SPACE | alone
@@ -83,7 +89,7 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters, has
         hashes[word] = code
         word += 1
         bounds[word], characters[word] = num_bytes, num_characters
-    return word
+    return word, at
 
 
 def hash_prefixes(bounds, powers, hashes, prefixes):
@@ -132,14 +138,13 @@ def is_equal(one, other, n, letters, bounds):
 
 
 def name_words(letters, bounds, hashes, table, shift, words):
-    table[:] = 0
-    mask = len(table) - 1
+    mask, stamp = len(table) - 1, _ONE_STAMP
     for word in range(len(words)):
         mixed = (hashes[word] ^ hashes[word] >> _29) * _MIX
-        entry, row = mixed << _32 | np.uint64(word + 1), np.int64(mixed >> shift)
+        entry, row = mixed << _32 | stamp | np.uint64(word + 1), np.int64(mixed >> shift)
         start, length = np.int64(bounds[word]), bounds[word + 1] - bounds[word]
-        while table[row] != 0:
-            name = np.int64(table[row] & _LOW) - 1
+        while table[row] & _STAMP == stamp:
+            name = np.int64(table[row] & _PLACE) - 1
             if (table[row] ^ entry) <= _LOW and bounds[name + 1] - bounds[name] == length:
                 place, same = np.int64(bounds[name]), 0
                 while same < length and letters[place + same] == letters[start + same]:
@@ -147,24 +152,23 @@ def name_words(letters, bounds, hashes, table, shift, words):
                 if same == length:
                     break
             row = (row + 1) & mask
-        if table[row] == 0:
+        if table[row] & _STAMP != stamp:
             table[row] = entry
-        words[word] = np.int64(table[row] & _LOW) - 1
+        words[word] = np.int64(table[row] & _PLACE) - 1
 
 
 def top_gram(n, words, before, characters, separator, table, shift, names, times):
     """Fill the names of n-grams from those of (n-1)-grams; 0 where the text has fewer words."""
-    table[:] = 0
-    mask, last = len(table) - 1, n - 1
+    mask, last, stamp = len(table) - 1, n - 1, _ONE_STAMP * np.uint64(n)
     best = best_times = 0
     for at in range(len(words) - n + 1):
         code = np.uint64(before[at]) << _32 | np.uint64(words[at + last])
         code = (code ^ code >> _29) * _MIX
         mixed = (code ^ code >> _32) * _MIX
-        entry, row = mixed << _32 | np.uint64(at + 1), np.int64(mixed >> shift)
+        entry, row = mixed << _32 | stamp | np.uint64(at + 1), np.int64(mixed >> shift)
         name = at
-        while table[row] != 0:
-            name = np.int64(table[row] & _LOW) - 1
+        while table[row] & _STAMP == stamp:
+            name = np.int64(table[row] & _PLACE) - 1
             if (
                 (table[row] ^ entry) <= _LOW
                 and before[name] == before[at]
@@ -186,21 +190,20 @@ def top_gram(n, words, before, characters, separator, table, shift, names, times
 
 
 def duplicate_grams(n, words, letters, bounds, characters, prefixes, powers, table, shift):
-    table[:] = 0
-    mask = len(table) - 1
+    mask, stamp = len(table) - 1, _ONE_STAMP * np.uint64(n)
     at = found = 0
     while at < len(bounds) - n:
         length = np.int64(bounds[at + n]) - np.int64(bounds[at])
         power = powers[length] if length < MAX_POWERS else long_power(length)
         code = prefixes[at + n] - prefixes[at] * power
         mixed = (code ^ code >> _29) * _MIX
-        entry, row = mixed << _32 | np.uint64(at + 1), np.int64(mixed >> shift)
-        while table[row] != 0:
-            name = np.int64(table[row] & _LOW) - 1
+        entry, row = mixed << _32 | stamp | np.uint64(at + 1), np.int64(mixed >> shift)
+        while table[row] & _STAMP == stamp:
+            name = np.int64(table[row] & _PLACE) - 1
             if (table[row] ^ entry) <= _LOW and is_same(name, at, n, words, letters, bounds):
                 break
             row = (row + 1) & mask
-        if table[row] != 0:
+        if table[row] & _STAMP == stamp:
             found += np.int64(characters[at + n]) - np.int64(characters[at])
             at += n
         else:

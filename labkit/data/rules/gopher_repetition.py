@@ -8,7 +8,8 @@ million words, beyond which n-grams aren't counted, by `too_long_for_grams`.
 
 from __future__ import annotations
 
-from labkit.data.kernel.definitions import MAX_GRAM_WORDS
+from collections.abc import Iterable
+
 from labkit.data.rules.rule import Rule
 
 SOURCE = "Rae et al. 2021, table A1; as in datatrove 0.10.1"
@@ -42,17 +43,23 @@ def gopher_repetition_rules() -> tuple[Rule, ...]:
             unit="characters",
             source="datatrove 0.10.1",
         ),
+        *_fractions(_PARTS),
         Rule(
             id="too_long_for_grams",
-            value="num_words",
+            value="num_bytes_beyond_grams",
             refuse="above",
-            threshold=MAX_GRAM_WORDS,
-            highest=MAX_GRAM_WORDS,
-            unit="words",
+            threshold=0,
+            highest=1e8,
+            unit="bytes",
             source="labkit: bounds the memory of one document",
         ),
-        *(
-            Rule(id=name, value=value, refuse="above", threshold=threshold, source=SOURCE)
-            for name, value, threshold in (*_PARTS, *tops, *duplicates)
-        ),
+        *_fractions(tops),
+        *_fractions(duplicates),
     )
+
+
+def _fractions(parts: Iterable[tuple[str, str, float]]) -> list[Rule]:
+    return [
+        Rule(id=name, value=value, refuse="above", threshold=threshold, source=SOURCE)
+        for name, value, threshold in parts
+    ]

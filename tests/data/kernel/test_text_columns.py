@@ -85,7 +85,8 @@ def test_n_grams_end_at_the_limit(monkeypatch):
     short, long = counts("a b c d e f"), counts("a b c d e f a b c d e f")
     assert short["num_top_2_gram_characters"] == long["num_top_2_gram_characters"] == 3
     assert long["num_duplicate_5_gram_characters"] == 0
-    assert long["num_words"] == 12
+    assert (long["num_words"], long["num_bytes_beyond_grams"]) == (12, len(" a b c d e f"))
+    assert short["num_bytes_beyond_grams"] == 0
 
 
 def test_a_word_of_thousands_of_bytes_has_a_hash_too():
