@@ -35,6 +35,8 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("AT61 1904 3002 3457 3201 BIC", "<BANK_ACCOUNT> BIC"),
         ("Größe: anna.müller@web.de.", "Größe: <EMAIL>."),
         ("+49 (0)30 1234567, 0049 30 1234567", "<PHONE>, <PHONE>"),
+        ("212 555-1234, +1 212 555 1234", "<PHONE>, <PHONE>"),
+        ("192 384 768 1536 and +35236450.6", "192 384 768 1536 and +35236450.6"),
         ("+20 000 000 000 bytes", "+20 000 000 000 bytes"),
         ("93.184.216.34 but 10.0.0.1", "<IP_ADDRESS> but 10.0.0.1"),
         ("2001:4860:4860::8888 but 2001:db8::1", "<IP_ADDRESS> but 2001:db8::1"),
