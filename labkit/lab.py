@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from labkit.training.two_recipes import TwoRecipes
     from labkit.widgets.corpus_panel import CorpusPanel
     from labkit.widgets.cost_panel import CostPanel
+    from labkit.widgets.life_trace import LifeTracePanel
     from labkit.widgets.run_comparison_panel import RunComparisonPanel
     from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.sweep_panel import SweepPanel
+    from labkit.widgets.threshold_panel import ThresholdPanel
     from labkit.widgets.tokenizer_viewer import TokenizerViewer
     from labkit.widgets.tuner import Tuner
 
@@ -411,6 +413,32 @@ def curation_sentences(curation: Curation) -> dict[str, Html]:
     from labkit.data import curation_sentences
 
     return curation_sentences.curation_sentences(curation)
+
+
+def threshold_panel(curation: Curation) -> ThresholdPanel:
+    """Every rule's threshold as a control; what is kept and what flips follows."""
+    from labkit.data.rules.measured import measure
+    from labkit.widgets.threshold_panel import ThresholdPanel
+
+    documents = measure(curation.raw(), curation.config.rules)
+    return ThresholdPanel(documents, curation.config.seed)
+
+
+def life_trace(curation: Curation, row: int | None = None) -> LifeTracePanel:
+    """The life of one document, kept or dropped; in batch that of one drawn by the seed."""
+    from labkit.data.curation_tables import mixture
+    from labkit.data.life_trace import Lives
+    from labkit.widgets.life_trace import LifeTracePanel
+
+    config = curation.config
+    lives = Lives(
+        curation.curated,
+        config.corpus,
+        config.make_steps(),
+        policy=config.reading,
+        mixture=mixture(curation, 4.0),
+    )
+    return LifeTracePanel(lives, row, config.seed)
 
 
 def record_curation(curation: Curation) -> Path:

@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 
 from labkit.data.curation import Curation
 from labkit.data.mixture.weights import MixtureConfig, mixture_rows
+from labkit.data.personal_data.beginnings import beginnings
 from labkit.data.personal_data.config import KINDS, PLACEHOLDERS
 from labkit.data.rules.presets import PRESETS
 
 MEGABYTE = 1e6
+EXAMPLE_CHARACTERS = 700
 COPIES = ("exact_duplicate", "near_duplicate", "code_duplicate")
 """Rules whose value is the row that was kept instead."""
 
@@ -103,7 +105,8 @@ def preset_rows(curation: Curation) -> list[dict[str, Any]]:
 
 
 def dropped_examples(curation: Curation) -> list[tuple[str, str]]:
-    """(label, text) of dropped documents by the seed, of as many different rules as there are."""
+    """(label, beginning) of dropped documents by the seed, of as many different rules as there are;
+    personal data is replaced."""
     dropped = curation.curated.dropped("id", "source", "rule", "value", "threshold", "text")
     order = np.random.default_rng(curation.config.seed).permutation(dropped.num_rows)
     rules = np.array(dropped["rule"].to_pylist(), dtype=object)[order]
@@ -113,7 +116,9 @@ def dropped_examples(curation: Curation) -> list[tuple[str, str]]:
     chosen = order[np.argsort(turn, kind="stable")][: curation.config.num_examples]
     rows = dropped.take(pa.array(chosen)).to_pylist()
     ids = _ids_of_rows(curation)
-    return [(f"{_why(row, ids)} · {row['id']} · {row['source']}", row["text"]) for row in rows]
+    labels = [f"{_why(row, ids)} · {row['id']} · {row['source']}" for row in rows]
+    texts = beginnings([row["text"] for row in rows], EXAMPLE_CHARACTERS)
+    return list(zip(labels, texts, strict=True))
 
 
 def _why(row: dict[str, Any], ids: dict[int, str]) -> str:

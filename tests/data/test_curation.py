@@ -23,36 +23,18 @@ from labkit.data.curation_tables import (
     preset_rows,
     rule_rows,
 )
-
-PROSE = (
-    "The ship that carried the mail to the islands left the harbour before the sun was up. "
-    "Nobody on the pier had slept, and the captain knew that the storm of the night before "
-    "would have reached the outer rocks by then. He spoke to the pilot, a man with a grey beard "
-    "who had been to sea since he was nine, and they agreed to wait for the tide of the evening. "
-)
-OTHER = (
-    "A baker who opens his shop at five has been awake since two. The dough wants six hours and "
-    "does not care that people would rather sleep. With the first loaves out of the oven he "
-    "sweeps the floor, counts the coins and writes the orders of the day in a book to be read "
-    "by his daughter, who will have the shop when he is too old to lift the sacks. "
-)
-HARBOUR = (
-    "Copper was the first metal that people learned to melt, and the smiths of that time have "
-    "left us little more than slag. Where they dug, the hills are still bare. To tell one mine "
-    "from the next the chemist compares the traces of lead that each ore has, and with them the "
-    "way of a blade from the mountains to the grave in which it was found. "
-)
+from tests.data.prose import BAKER, COPPER, ISLANDS
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> str:
     texts = [
-        ("a", "books", PROSE),
-        ("b", "books", PROSE),
-        ("c", "books", OTHER + "Write to bob.baker@example.org or to 138 0013 8000."),
+        ("a", "books", ISLANDS),
+        ("b", "books", ISLANDS),
+        ("c", "books", BAKER + "Write to bob.baker@example.org or to 138 0013 8000."),
         ("d", "web", "Buy now"),
-        ("e", "web", HARBOUR),
-        ("f", "web", HARBOUR + "And so on."),
+        ("e", "web", COPPER),
+        ("f", "web", COPPER + "And so on."),
     ]
     path = tmp_path / "mine.jsonl"
     rows = [{"id": i, "source": source, "text": text} for i, source, text in texts]
@@ -82,7 +64,7 @@ def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
     }
     kept = curation.curated.documents("id", "text").to_pylist()
     assert [row["id"] for row in kept] == ["a", "c", "e"]
-    assert kept[1]["text"] == OTHER + "Write to <EMAIL> or to <PHONE>."
+    assert kept[1]["text"] == BAKER + "Write to <EMAIL> or to <PHONE>."
     assert curation.curated.result["rejected"] == 1
     labels = [label for label, _ in dropped_examples(curation)]
     assert sorted(label.partition(" · ")[0] for label in labels) == [
@@ -91,7 +73,7 @@ def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
         "near_duplicate: of e",
     ]
     tokens = {row["source"]: row["tokens"] for row in mixture_table_rows(curation, 4.0)}
-    assert tokens["web"] == round(len(HARBOUR) / 4)
+    assert tokens["web"] == round(len(COPPER) / 4)
 
 
 def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):

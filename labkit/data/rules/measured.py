@@ -17,9 +17,7 @@ import pyarrow as pa
 
 from labkit.core.config import ConfigError
 from labkit.core.errors import LabError
-from labkit.data.personal_data.config import PersonalDataConfig
-from labkit.data.personal_data.find import find_personal_data
-from labkit.data.personal_data.redact import replace_items
+from labkit.data.personal_data.beginnings import beginnings
 from labkit.data.rules.rule import RuleSet
 
 FACTS = ("id", "source", "language")
@@ -111,7 +109,7 @@ class MeasuredDocuments:
         flipped = np.flatnonzero(verdict.is_kept != self.as_given.is_kept)
         turn = np.random.default_rng(seed).permutation(len(self))[flipped]
         chosen = flipped[np.argsort(turn)[:count]]
-        texts = _beginnings(self._texts(chosen.tolist()), characters)
+        texts = beginnings(self._texts(chosen.tolist()), characters)
         facts = self.facts.take(pa.array(chosen)).to_pylist()
         found = []
         for position, fact, text in zip(chosen.tolist(), facts, texts, strict=True):
@@ -198,11 +196,3 @@ def _group(facts: pa.Table) -> tuple[list[str], np.ndarray]:
         return groups, rank[numbers]
     groups = [*groups[: MAX_GROUPS - 1], f"{OTHERS} ({len(groups) - MAX_GROUPS + 1} groups)"]
     return groups, np.minimum(rank[numbers], MAX_GROUPS - 1)
-
-
-def _beginnings(texts: Sequence[str], characters: int) -> list[str]:
-    """Looked through a little further than shown, so that no item is cut before it is found."""
-    column = pa.array([text[: characters + 500] for text in texts], pa.large_string())
-    config = PersonalDataConfig()
-    shown = replace_items(column, find_personal_data(column, config), config.placeholder)
-    return [text[:characters] for text in shown.to_pylist()]
