@@ -30,12 +30,13 @@ from datatrove.pipeline.writers import JsonlWriter
 
 from labkit.data.personal_data.redact import RedactPersonalData
 from labkit.data.pipeline.executors import datatrove_blocks
+from labkit.data.readers import read_documents
 from labkit.data.rules.c4 import C4
 from labkit.data.rules.presets import english
 
 PER_DOCUMENT = (MinLength(12), Mask())
 THE_LABS_OWN = (
-    english().with_thresholds({"gopher_short_doc": 3, "gopher_enough_stop_words": 0}),
+    english(),
     C4(requires_terminator=False, min_sentences=1),
     RedactPersonalData(),
 )
@@ -46,9 +47,11 @@ def corpus(tmp_path: Path) -> Path:
     """A folder of two files: a task each."""
     folder = tmp_path / "corpus"
     folder.mkdir()
-    half = len(TEXTS) // 2
-    write_corpus(folder / "a.jsonl", TEXTS[:half])
-    write_corpus(folder / "b.jsonl", TEXTS[half:])
+    licences = next(read_documents("package-licences")).column("text").to_pylist()[:60]
+    for name, texts in zip(
+        "ab", (TEXTS[:90] + licences[:30], TEXTS[90:] + licences[30:]), strict=True
+    ):
+        write_corpus(folder / f"{name}.jsonl", texts)
     return folder
 
 
