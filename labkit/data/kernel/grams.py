@@ -8,7 +8,7 @@
 A word and a gram are named by where they first stood. Names of words are exact, by a table and
 their bytes; those of grams follow from the name of the shorter gram and of the last word. For 5 to
 10 the words stand side by side without spaces, a prefix hash gives every slice's hash at once, and
-the bytes decide. Memory: 58 to 74 bytes a word and one per byte. Compiled by `text_columns.py`.
+the bytes decide. Memory: 48 to 64 bytes a word and one per byte. Compiled by `text_columns.py`.
 """
 
 from __future__ import annotations
@@ -35,20 +35,19 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         room = min((ends[row] - start) // 2 + 1, max_words)  # of each two bytes one ends a word
         letters = np.empty(ends[row] - start, np.uint8)
         bounds, characters = np.empty(room + 1, np.int32), np.empty(room + 1, np.int32)
-        hashes = np.empty(room, np.uint64)
+        hashes = np.empty(room + 1, np.uint64)
         num_words, end = join_words(
             data, kinds, start, ends[row], alone, letters, bounds, characters, hashes
         )
         bounds, characters = bounds[: num_words + 1], characters[: num_words + 1]
-        hashes = hashes[:num_words]
         counts[row, 9] = ends[row] - end
         bits = 2
         while 1 << bits < 2 * num_words:
             bits += 1
         table, shift = np.zeros(1 << bits, np.uint64), np.uint64(64 - bits)
-        prefixes, words = np.empty(num_words + 1, np.uint64), np.empty(num_words, np.int32)
-        hash_prefixes(bounds, powers, hashes, prefixes)
+        words = np.empty(num_words, np.int32)
         name_words(letters, bounds, hashes, table, shift, words)
+        add_hashes(bounds, powers, hashes)
         before, names = words.copy(), np.empty(num_words, np.int32)
         times = np.empty(num_words, np.int32)
         for n in range(2, 5):
@@ -58,7 +57,7 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
             before, names = names, before
         for n in range(5, 11):
             counts[row, n - 2] = duplicate_grams(
-                n, words, letters, bounds, characters, prefixes, powers, table, shift
+                n, words, letters, bounds, characters, hashes, powers, table, shift
             )
         start = ends[row]
 
@@ -86,21 +85,19 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters, has
                 break
             if is_alone and not kinds[at] & CONTINUATION:
                 break
-        hashes[word] = code
         word += 1
-        bounds[word], characters[word] = num_bytes, num_characters
+        bounds[word], characters[word], hashes[word] = num_bytes, num_characters, code
     return word, at
 
 
-def hash_prefixes(bounds, powers, hashes, prefixes):
-    """Polynomials of all words before each, modulo 2^64."""
-    total = np.uint64(0)
-    prefixes[0] = total
-    for word in range(len(hashes)):
+def add_hashes(bounds, powers, hashes):
+    """From the polynomial of each word to that of all words up to it, modulo 2^64."""
+    hashes[0] = total = np.uint64(0)
+    for word in range(len(bounds) - 1):
         length = np.int64(bounds[word + 1]) - np.int64(bounds[word])
         power = powers[length] if length < MAX_POWERS else long_power(length)
-        total = total * power + hashes[word]
-        prefixes[word + 1] = total
+        total = total * power + hashes[word + 1]
+        hashes[word + 1] = total
 
 
 def long_power(length):
@@ -140,7 +137,7 @@ def is_equal(one, other, n, letters, bounds):
 def name_words(letters, bounds, hashes, table, shift, words):
     mask, stamp = len(table) - 1, _ONE_STAMP
     for word in range(len(words)):
-        mixed = (hashes[word] ^ hashes[word] >> _29) * _MIX
+        mixed = (hashes[word + 1] ^ hashes[word + 1] >> _29) * _MIX
         entry, row = mixed << _32 | stamp | np.uint64(word + 1), np.int64(mixed >> shift)
         start, length = np.int64(bounds[word]), bounds[word + 1] - bounds[word]
         while table[row] & _STAMP == stamp:
@@ -189,13 +186,13 @@ def top_gram(n, words, before, characters, separator, table, shift, names, times
     return length * best_times
 
 
-def duplicate_grams(n, words, letters, bounds, characters, prefixes, powers, table, shift):
+def duplicate_grams(n, words, letters, bounds, characters, hashes, powers, table, shift):
     mask, stamp = len(table) - 1, _ONE_STAMP * np.uint64(n)
     at = found = 0
     while at < len(bounds) - n:
         length = np.int64(bounds[at + n]) - np.int64(bounds[at])
         power = powers[length] if length < MAX_POWERS else long_power(length)
-        code = prefixes[at + n] - prefixes[at] * power
+        code = hashes[at + n] - hashes[at] * power
         mixed = (code ^ code >> _29) * _MIX
         entry, row = mixed << _32 | stamp | np.uint64(at + 1), np.int64(mixed >> shift)
         while table[row] & _STAMP == stamp:

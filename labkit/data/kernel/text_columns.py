@@ -38,7 +38,7 @@ _COMPILED = {
     ),
     duplicates: ("is_equal", "count_pieces", "count_duplicates"),
     grams: (
-        *("join_words", "long_power", "hash_prefixes", "is_equal", "is_same", "name_words"),
+        *("join_words", "long_power", "add_hashes", "is_equal", "is_same", "name_words"),
         *("top_gram", "duplicate_grams", "count_grams"),
     ),
 }

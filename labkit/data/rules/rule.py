@@ -152,7 +152,8 @@ class RuleSet(Config):
         for rules in (slice(0, num_cheap), slice(num_cheap, None)):
             if self.rules[rules]:
                 part = self.model_copy(update={"rules": self.rules[rules]})
-                values[rules, left] = part.values(part.columns(texts.take(pa.array(left))))
+                some = texts if len(left) == len(texts) else texts.take(pa.array(left))
+                values[rules, left] = part.values(part.columns(some))
             left = np.flatnonzero(self.first_refusing(values) < 0)
         return self.verdicts(values)
 
