@@ -35,7 +35,10 @@ from labkit.data.quality.classifier import (
     build_quality_classifier,
     load_classifier,
 )
-from labkit.data.readers import ReadPolicy, check_corpus, fingerprint
+from labkit.data.quality.ngram_artifact import build_ngram_model, load_ngram_model
+from labkit.data.quality.ngram_model import NgramConfig
+from labkit.data.quality.perplexity import PerplexityConfig, PerplexitySurvey
+from labkit.data.readers import ReadPolicy, check_corpus, fingerprint, read_documents
 from labkit.data.rules.c4 import C4
 from labkit.data.rules.language import LanguageList
 from labkit.data.rules.licence import LicenceList
@@ -62,7 +65,9 @@ class CurationConfig(Config):
         {}, "rule -> threshold where it is not the preset's; null switches a rule off"
     )
     benchmarks: str = field("", "of the step `contamination`: a JSONL file or a folder of them")
-    good_corpus: str = field("", "of the step `quality`: a corpus of the text you want more of")
+    good_corpus: str = field(
+        "", "of the steps `quality` and `perplexity`: a corpus of the text you want more of"
+    )
     word_list: str = field("", "of the step `word_list`: a file of words, one a line")
     processes: int = field(1, "on this machine; the result is the same", ge=1, le=256)
     token_budget: int = field(
@@ -80,6 +85,8 @@ class CurationConfig(Config):
     licence: LicenceList = field(LicenceList(), "which licences are kept")
     classifier: ClassifierConfig = field(ClassifierConfig(), "how good text is told from the rest")
     acceptance: AcceptanceConfig = field(AcceptanceConfig(), "which scores are kept")
+    ngrams: NgramConfig = field(NgramConfig(), "the model that measures perplexity")
+    perplexity: PerplexityConfig = field(PerplexityConfig(), "which perplexities are kept")
     near_duplicates: NearDuplicates = field(NearDuplicates(), "what a near-duplicate is")
     repeated_lines: RepeatedLines = field(RepeatedLines(), "which lines are boilerplate")
     code_duplicates: CodeDuplicates = field(CodeDuplicates(), "what a clone of a program is")
@@ -131,14 +138,31 @@ def names(listing: str) -> list[str]:
 
 
 def _quality_filter(config: CurationConfig) -> QualityFilter:
-    built = build_quality_classifier(config.good_corpus, config.corpus, config.classifier)
+    built = build_quality_classifier(
+        config.good_corpus, config.corpus, config.classifier, config.reading
+    )
     return QualityFilter(load_classifier(built).classifier, config.acceptance)
+
+
+def _perplexity_survey(config: CurationConfig) -> PerplexitySurvey:
+    """A model of each language that the good corpus has."""
+    languages = {
+        language
+        for batch in read_documents(config.good_corpus)
+        for language in batch.column("language").unique().to_pylist()
+    }
+    models = {
+        language: load_ngram_model(build_ngram_model(config.good_corpus, language, config.ngrams))
+        for language in sorted(languages)
+    }
+    return PerplexitySurvey(models, config.perplexity)
 
 
 NEEDS = {
     "contamination": "benchmarks",
     "word_list": "word_list",
     "quality": "good_corpus",
+    "perplexity": "good_corpus",
 }
 STEPS: dict[str, Callable[[CurationConfig], Step | Survey]] = {
     "exact_duplicates": lambda _: ExactDuplicates(),
@@ -153,6 +177,7 @@ STEPS: dict[str, Callable[[CurationConfig], Step | Survey]] = {
     "contamination": lambda config: config.contamination.against(read_items(config.benchmarks)),
     "personal_data": lambda config: RedactPersonalData(config.personal_data),
     "quality": lambda config: _quality_filter(config),
+    "perplexity": lambda config: _perplexity_survey(config),
 }
 
 

@@ -118,3 +118,15 @@ def test_thresholds_move_and_switch_off_rules(corpus, lab_home):
     off = config.with_overrides({"thresholds": {"gopher_short_doc": None}})
     assert "gopher_short_doc" not in off.rules.ids
     assert config.from_parameters(config.to_parameters()) == config
+
+
+def test_text_unlike_a_good_corpus_is_told_apart(corpus, tmp_path, lab_home):
+    good = tmp_path / "good.jsonl"
+    with good.open("w") as file:
+        for number in range(12):
+            file.write(json.dumps({"text": ISLANDS + COPPER * (number % 3)}) + "\n")
+    given = {"good_corpus": str(good)}
+    surprising = curate(CurationConfig(corpus=corpus, steps="perplexity", **given)).curated
+    assert {"id": "d", "rule": "perplexity_tail"} in surprising.dropped("id", "rule").to_pylist()
+    unlike = curate(CurationConfig(corpus="python-docs", steps="quality", **given)).curated
+    assert unlike.dropped().num_rows > unlike.documents().num_rows

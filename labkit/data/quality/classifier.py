@@ -22,7 +22,7 @@ from labkit.core import artifacts, disk
 from labkit.core.config import Config, field, hash_json
 from labkit.core.errors import LabError
 from labkit.data.quality.features import feature_matrix, mean_weights
-from labkit.data.readers import fingerprint, read_documents
+from labkit.data.readers import ReadPolicy, fingerprint, read_corpus
 from labkit.statistics.bootstrap import Interval, bootstrap_interval
 
 WEIGHTS, FACTS = "weights.npz", "classifier.json"
@@ -97,13 +97,21 @@ def train_quality_classifier(
     return Training(classifier, auc, len(good), len(raw), int(is_held_out.sum()))
 
 
-def build_quality_classifier(good: str, raw: str, config: ClassifierConfig) -> Path:
-    """The artefact of a classifier of two corpora (paths or registered names), built once."""
-    inputs = {"good": fingerprint(good), "raw": fingerprint(raw)}
+def build_quality_classifier(
+    good: str, raw: str, config: ClassifierConfig, policy: ReadPolicy | None = None
+) -> Path:
+    """The artefact of a classifier of two corpora (paths or registered names), built once.
+
+    `policy` is how the raw one is read.
+    """
+    inputs = {"good": fingerprint(good), "raw": fingerprint(raw, policy)}
     identity = hash_json([inputs, config.model_dump()])
     folder = artifacts.home() / "quality" / f"classifier-{identity}"
     if not artifacts.exists(folder):
-        sides = [_first_texts(corpus, config.max_texts) for corpus in (good, raw)]
+        sides = [
+            _first_texts(corpus, config.max_texts, policy_of)
+            for corpus, policy_of in ((good, None), (raw, policy))
+        ]
         training = train_quality_classifier(sides[0], sides[1], config)
         save_classifier(training, folder, config, inputs)
     return folder
@@ -157,10 +165,10 @@ def _is_held_out(text: str, config: ClassifierConfig) -> bool:
     return int.from_bytes(digest, "little") < config.held_out_ratio * 2**64
 
 
-def _first_texts(corpus: str, max_texts: int) -> list[str]:
+def _first_texts(corpus: str, max_texts: int, policy: ReadPolicy | None) -> list[str]:
     texts: list[str] = []
-    for batch in read_documents(corpus):
-        texts += batch.column("text").to_pylist()
+    for portion in read_corpus(corpus, policy):
+        texts += portion.kept.column("text").to_pylist()
         if len(texts) >= max_texts:
             break
     return texts[:max_texts]
