@@ -5,6 +5,7 @@ from __future__ import annotations
 from labkit.core.display import Html, paragraph
 from labkit.data.curation import Curation
 from labkit.data.curation_tables import (
+    COPIES,
     copy_rows,
     funnel_rows,
     kept_rows,
@@ -65,16 +66,14 @@ def _presets(curation: Curation) -> str:
 
 
 def _copies(curation: Curation) -> str:
-    rows = [row for row in rule_rows(curation) if "duplicate" in row["rule"]]
+    rows = [row for row in rule_rows(curation) if row["rule"] in COPIES]
     if not rows:
         return "No document was dropped as a copy of another."
     parts = ", ".join(f"{row['documents']:,} by {row['rule']}" for row in rows)
-    largest = copy_rows(curation, most=1)
+    [largest] = copy_rows(curation, most=1)
     return (
         f"Dropped as copies: {parts}, {sum(row['MB'] for row in rows):.2f} MB. "
-        f"The most copies stand behind {largest[0]['kept in their place']}."
-        if largest
-        else f"Dropped as copies: {parts}."
+        f"{largest['stays']} stays in place of most: {largest['in place of']:,}."
     )
 
 

@@ -44,7 +44,7 @@ def rule_rows(curation: Curation) -> list[dict[str, Any]]:
             "rule": row["rule"],
             "documents": row["documents"],
             "MB": row["bytes"] / MEGABYTE,
-            "share of documents that came so far": row["share_of_documents"],
+            "share of those that came": row["share_of_documents"],
         }
         for row in curation.curated.funnel.rules().to_pylist()
     ]
@@ -137,19 +137,20 @@ def _ids_of_rows(curation: Curation) -> dict[int, str]:
 
 
 def copy_rows(curation: Curation, most: int = 20) -> list[dict[str, Any]]:
-    """Documents that stand for most copies: how many of each kind were dropped for them."""
-    dropped = curation.curated.dropped("rule", "value", "id")
+    """The documents that stand in place of most others."""
+    dropped = curation.curated.dropped("rule", "value", "id").to_pylist()
     ids = _ids_of_rows(curation)
-    found: dict[int, list[tuple[str, str]]] = {}
-    for row in dropped.to_pylist():
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in dropped:
         if row["rule"] in COPIES:
-            found.setdefault(int(row["value"]), []).append((row["rule"], row["id"]))
+            found.setdefault(int(row["value"]), []).append(row)
     largest = sorted(found, key=lambda row: (-len(found[row]), row))[:most]
     return [
         {
-            "kept in their place": ids[row],
-            **{f"{rule}s": sum(one == rule for one, _ in found[row]) for rule in COPIES},
-            "for example": found[row][0][1],
+            "stays": ids[row],
+            "in place of": len(found[row]),
+            "as": ", ".join(sorted({copy["rule"] for copy in found[row]})),
+            "for example of": found[row][0]["id"],
         }
         for row in largest
     ]

@@ -11,7 +11,7 @@ from labkit.core.display import plain_label
 from labkit.plots.palette import SERIES, TEXT, figure
 
 BAR_HEIGHT = 24
-MAX_NAME_CHARACTERS = 40
+MAX_NAME_CHARACTERS = 28
 
 
 class Kept(NamedTuple):
@@ -59,7 +59,7 @@ def keep_rate_figure(rows: Sequence[Kept], preset: str = "preset") -> go.Figure:
         x=[1.03] * len(rows),
         text=numbers,
         textposition="middle right",
-        textfont={"color": TEXT},
+        textfont={"color": TEXT, "size": 12},
         hoverinfo="skip",
         showlegend=False,
     )

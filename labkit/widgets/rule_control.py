@@ -14,7 +14,7 @@ from labkit.widgets.controls import NumberControl
 from labkit.widgets.form import FAULT_CLASS
 from labkit.widgets.markup import html_widget, show_html
 
-LABEL_WIDTH = "210px"
+LABEL_WIDTH = "204px"
 LONG_RANGE = 10_000
 """From which the slider is logarithmic, over four decades below the rule's `highest`."""
 
@@ -74,12 +74,12 @@ class RuleControl:
         box, slider = self.number.main, self.number.slider
         box.description = self.rule.id
         box.style.description_width = LABEL_WIDTH
-        box.layout.width = "290px"
+        box.layout.width = "274px"
         self.switch.layout.width = "22px"
         side = "min" if self.rule.refuse == "below" else "max"
         unit = widgets.Label(f"{side} {self.rule.unit or 'ratio'}", tooltip=self.number.face.help)
-        unit.layout.width = "105px"
-        slider.layout.width = "80px"
+        unit.layout.width = "98px"
+        slider.layout.width = "76px"
         row = widgets.HBox([self.switch, box, slider, unit])
         row.add_class(f"labkit-rule-{disk.slug(self.rule.id)}")
         self.widget = widgets.VBox([row, self.line])

@@ -25,8 +25,8 @@ from labkit.widgets.mode import is_interactive
 from labkit.widgets.rule_control import RuleControl
 
 NUM_FLIPS = 20
-PANES = {"width": "522px", "height": "440px", "overflow": "auto", "margin": "0 4px 8px 0"}
-FIGURE_WIDTH = 500
+PANES = {"width": "496px", "max_height": "440px", "overflow": "auto", "margin": "0 4px 8px 0"}
+FIGURE_WIDTH = 484
 """Controls, figure, rules and examples: two by two, so that a move and what follows are seen."""
 
 
