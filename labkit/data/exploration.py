@@ -38,7 +38,7 @@ class ExplorationConfig(Config):
 
     corpus: str = field(
         "shakespeare",
-        f"registered corpus ({', '.join(CORPORA)}) or path to .jsonl, .parquet, .txt or a folder",
+        f"registered corpus ({', '.join(CORPORA)}) or path: .jsonl, .parquet, .txt, WARC, a folder",
     )
     num_examples: int = field(6, "documents to read", unit="documents", ge=0, le=100)
     example_characters: int = field(
