@@ -78,6 +78,8 @@ def test_speeds_are_those_of_the_committed_results():
             if record["name"] != "chain"  # between its parts
         ),
         *(shown_ratio(record) for record in results("c4")),
+        shown_ratio(named("duplicates", "white space")),
+        shown_ratio(results("readers")[0]),
         shown_ratio(named("personal_data", "all kinds, all texts")),
         "{precision:.3f} and recall {recall:.3f}".format(
             **named("personal_data", "all kinds, all texts")["planted"][-2]
