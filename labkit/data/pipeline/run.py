@@ -56,6 +56,7 @@ def run_pipeline(
         "code": provenance.source_hash("data"),
     }
     folder = Path(folder) if folder else curated_folder(corpus, inputs)
+    _check_free(folder)
     aside = folder.with_name(f"{folder.name}.{hash_json(inputs)}.unfinished")
     if artifacts.exists(folder) and not aside.exists():
         return _finished(folder, inputs)
@@ -74,10 +75,19 @@ def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:
     return artifacts.home() / "datasets" / f"{name}-curated-{hash_json(inputs)}"
 
 
+def _check_free(folder: Path) -> None:
+    """An artefact takes the place of what has its name, so that must be an artefact or nothing."""
+    if artifacts.exists(folder) or not folder.exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise LabError(f"{folder} holds something else than a curation; give another folder")
+
+
 def _discard_others(aside: Path, folder: Path) -> None:
     """Unfinished runs into the same folder, of other steps or other code: never gone on with."""
     for path in folder.parent.glob(f"{glob.escape(folder.name)}.*.unfinished"):
-        if path != aside:
+        is_of_folder = path.name.count(".") == aside.name.count(".")  # or of one called FOLDER.v2
+        if is_of_folder and path != aside:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -197,3 +197,26 @@ def test_an_empty_corpus_and_one_that_is_not_there(tmp_path: Path):
         run_pipeline(str(tmp_path / "empty.jsonl"), STEPS)
     with pytest.raises(LabError, match="neither a registered corpus"):
         run_pipeline("shakespear", STEPS)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    with pytest.raises(LabError, match="mine holds something else than a curation; give another"):
+        run_pipeline(corpus, STEPS, folder=mine)
+    assert (mine / "thesis.tex").read_text() == "years of work"
+    (mine / "thesis.tex").unlink()
+    assert run_pipeline(corpus, STEPS, folder=mine).result["read"]["documents"] == len(TEXTS)
+
+
+def test_an_unfinished_run_into_a_folder_of_a_similar_name_is_left_alone(tmp_path: Path):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    other = tmp_path / "out.v2.0123456789abcdef.unfinished"
+    mine = tmp_path / "out.0123456789abcdef.unfinished"
+    other.mkdir()
+    mine.mkdir()
+    run_pipeline(corpus, STEPS, folder=tmp_path / "out")
+    assert other.is_dir()
+    assert not mine.exists()
