@@ -1,18 +1,23 @@
 """Functions over arrays, compiled by numba when first called and kept on disk.
 
-Importing the file that holds one loads no numba. A compiled function calls no other: the cache on
-disk knows one function's source only.
+Importing the file that holds one loads no numba. The cache on disk knows the source of one file
+only, so that no compiled function calls one of another file. Arrays of text are read-only, wherever
+Arrow has them from: numba compiles anew for each kind of array.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
+
+_LOCK = threading.Lock()
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator. The arguments are arrays and numbers; the plain function is `__wrapped__`."""
+    """Decorator. The function calls no other of the file; the plain one is `__wrapped__`."""
 
     @functools.cache
     def build() -> Callable[..., Any]:
@@ -25,3 +30,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return build()(*arguments)
 
     return call
+
+
+def compile_together(module: ModuleType, names: Iterable[str]) -> None:
+    """Functions of one file that find each other there as globals, each after those it calls."""
+    import numba
+    from numba.extending import is_jitted
+
+    with _LOCK:
+        for name in names:
+            function = getattr(module, name)
+            if not is_jitted(function):
+                setattr(module, name, numba.njit(cache=True, nogil=True)(function))

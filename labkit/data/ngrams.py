@@ -73,8 +73,8 @@ def utf8_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     if not pa.types.is_large_string(texts.type):
         texts = texts.cast(pa.large_string())
     _, offsets, data = texts.buffers()
-    # From bytes where there are none, so that the array is read-only as all others.
     values = np.frombuffer(data if data else b"", dtype=np.uint8)
+    values.flags.writeable = False
     if offsets is None or not len(texts):
         return values[:0], np.zeros(len(texts) + 1, dtype=np.int64)
     found = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from labkit.data.compiled import compile_together
 from labkit.data.kernel import characters, counts, duplicates, grams
 from labkit.data.kernel.definitions import (
     CHARACTERS,
@@ -74,15 +75,16 @@ def count_columns(
 
 
 def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(uint8 data, int64[text + 1] bounds) of a string array, without a copy of the data."""
+    """(read-only uint8 data, int64[text + 1] bounds) of a string array, no copy of the data."""
     if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
         texts = texts.cast(pa.large_string())
     _, offsets, data = texts.buffers()
     if len(texts) == 0 or offsets is None:
-        return np.empty(0, dtype=np.uint8), np.zeros(1, dtype=np.int64)
+        return np.frombuffer(b"", dtype=np.uint8), np.zeros(1, dtype=np.int64)
     width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
     bounds = np.frombuffer(offsets, dtype=width)[texts.offset : texts.offset + len(texts) + 1]
-    raw = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+    raw = np.frombuffer(data if data else b"", dtype=np.uint8)
+    raw.flags.writeable = False
     return raw, bounds.astype(np.int64)
 
 
@@ -149,10 +151,6 @@ def _stop_words(
 
 @functools.cache
 def _compile() -> None:
-    """Numba is slow to import: functions are plain until now, and find each other as globals."""
-    import numba
-
+    """Numba is slow to import: functions are plain until now."""
     for module, names in _COMPILED.items():
-        for name in names:
-            # Compiled code is cached by its file: no function calls one of another file.
-            setattr(module, name, numba.njit(cache=True, nogil=True)(getattr(module, name)))
+        compile_together(module, names)

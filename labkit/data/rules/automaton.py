@@ -10,12 +10,14 @@ of a few dozen numbers does. Time is one look-up a byte, whatever the number of 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from labkit.core.errors import LabError
+from labkit.data.compiled import compile_together
 
 MAX_CELLS = 1 << 26
 """Of the table, 4 bytes each: room for about 50,000 Chinese or 150,000 Latin words."""
@@ -84,10 +86,7 @@ def _num_beginnings(phrases: Sequence[bytes]) -> int:
 
 @functools.cache
 def _compile() -> None:
-    import numba
-
-    global _fill
-    _fill = numba.njit(cache=True, nogil=True)(_fill)
+    compile_together(sys.modules[__name__], ["_fill"])
 
 
 def _fill(joined, ends, automaton):

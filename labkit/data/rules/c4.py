@@ -23,6 +23,7 @@ import pyarrow as pa
 from pydantic import field_validator, model_validator
 
 from labkit.core.config import Config, field
+from labkit.data.compiled import compile_together
 from labkit.data.kernel.characters import IDEOGRAPH, flag_table
 from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
@@ -236,9 +237,5 @@ def _zeros() -> np.ndarray:
 
 @functools.cache
 def _compile():
-    import numba
-
-    for function in c4_kernel.FUNCTIONS:
-        compiled = numba.njit(cache=True, nogil=True)(function)
-        setattr(c4_kernel, function.__name__, compiled)
+    compile_together(c4_kernel, (function.__name__ for function in c4_kernel.FUNCTIONS))
     return c4_kernel.rewrite

@@ -28,6 +28,7 @@ from pydantic import field_validator
 
 from labkit.core.config import Config, field, validate
 from labkit.core.errors import LabError
+from labkit.data.compiled import compile_together
 from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 from labkit.data.rules import automaton
@@ -220,7 +221,4 @@ def _code(data, at):
 
 @functools.cache
 def _compile() -> None:
-    import numba
-
-    for name in ("_code", "_before", "_is_word", "_count"):
-        globals()[name] = numba.njit(cache=True, nogil=True)(globals()[name])
+    compile_together(sys.modules[__name__], ("_code", "_before", "_is_word", "_count"))
