@@ -67,6 +67,9 @@ class Replay:
         self.checks: list[Check] = []
         self.rewritings: list[Rewriting] = []
         self.is_redacted = False
+        self.has_diverged = False
+        """Whether a step dropped what its run kept: the text that it was given is not its run's."""
+        self._has_ended = False
         self._found: list[Item] | None = None
         self._first_text = self.text
 
@@ -78,10 +81,10 @@ class Replay:
         """Whether the document goes on to the next step."""
         is_last = self._record is not None and self._record["step"] == number
         config = step.config if isinstance(step, RedactPersonalData) else None
-        if config:
+        if config and not self._has_ended:
             self._found = _items(self.text, config)
         if isinstance(step, RuleSet):
-            self.checks += _rule_checks(step, self.batch)
+            self.checks += _rule_checks(step, self.batch, is_last or not self._has_ended)
         else:
             self.checks.append(_check(step, self._record if is_last else None))
         if is_last:
@@ -89,9 +92,15 @@ class Replay:
         if isinstance(step, Survey):
             if self._lost_lines and not isinstance(step, COPIES):
                 self._rewrite(step.name, self._stored, ())
+                self._has_ended = True
+            return True
+        if self._has_ended:  # rewritten already by this step, and it needn't be idempotent
+            self.is_redacted = self.is_redacted or config is not None
             return True
         kept = step.apply(self.batch).kept
-        assert kept.num_rows == 1, f"step {number} ({step.name}) drops what its run kept"
+        self.has_diverged = kept.num_rows == 0
+        if self.has_diverged:
+            return False
         self.is_redacted = self.is_redacted or config is not None
         self._rewrite(
             step.name, kept.column("text")[0].as_py(), self._found or () if config else ()
@@ -123,10 +132,10 @@ class Replay:
         return dict(Counter(item.kind for item in items))
 
 
-def _rule_checks(rules: RuleSet, batch: pa.RecordBatch) -> list[Check]:
-    """Every rule of the set; the first that refuses is the one that drops."""
+def _rule_checks(rules: RuleSet, batch: pa.RecordBatch, is_exact: bool) -> list[Check]:
+    """Every rule of the set; the first that refuses is the one that drops, if the text is exact."""
     values = rules.values(rules.columns(batch.column("text")))
-    first, checks = int(rules.first_refusing(values)[0]), []
+    first, checks = int(rules.first_refusing(values)[0]) if is_exact else -1, []
     for position, rule in enumerate(rules.rules):
         value = float(values[position, 0])
         is_below, is_above = value < rule.threshold, value > rule.threshold

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labkit.core.config import validate
 from labkit.core.errors import LabError
 from labkit.data.byte_changes import apply_changes
 from labkit.data.duplicates.exact import ExactDuplicates
@@ -19,6 +20,7 @@ from labkit.data.pipeline.run import run_pipeline
 from labkit.data.readers import read_documents
 from labkit.data.rules.c4 import C4
 from labkit.data.rules.presets import english
+from labkit.data.rules.rule import Rule, RuleSet
 from labkit.data.training_windows import TokenSpan
 
 LONG = " ".join(f"word{n} and the rest of it" for n in range(40))
@@ -121,6 +123,27 @@ def test_lines_that_a_survey_took_out_are_seen(tmp_path):
     assert b"".join(change.removed for change in trace.rewritings[0].changes).count(b"buy") == 2
     assert not trace.is_exact
     assert lives.trace(4).is_exact
+
+
+def test_what_only_the_lost_lines_would_have_dropped_is_traced(tmp_path):
+    texts = [f"### ### ### menu\nWrite to bob{n}@web.de, this is the body." for n in range(9)]
+    corpus = write(tmp_path / "c.jsonl", texts)
+    hashes = {"value": "num_hashes / num_words", "refuse": "above", "threshold": 0.1}
+    shouting = {"value": "num_uppercase", "refuse": "above", "threshold": 3}  # [EMAIL] would be
+    rules = [validate(Rule, {"id": "a"} | hashes), validate(Rule, {"id": "b"} | shouting)]
+    steps = [
+        RepeatedLines(max_documents=3),
+        RuleSet(name="rules", rules=tuple(rules)),
+        RedactPersonalData(PersonalDataConfig(placeholder="square")),
+    ]
+    lives = Lives(run_pipeline(corpus, steps), corpus, steps)
+    trace = lives.trace(2)
+    assert (trace.fate, trace.text) == ("kept", b"Write to [EMAIL], this is the body.")
+    assert not trace.is_exact
+    assert trace.is_redacted
+    assert trace.personal_data == {"EMAIL": 1}
+    assert "dropped by it" not in {check.verdict for check in trace.checks}
+    assert "bob" not in repr(trace)
 
 
 def test_traces_of_real_documents_are_what_the_run_stored(tmp_path):
