@@ -50,14 +50,18 @@ def as_documents(items: Iterable[BenchmarkItem]) -> list[SplitDocument]:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    files = sorted(path.rglob("*.jsonl")) if path.is_dir() else []
+    files = sorted(file for file in path.rglob("*.jsonl") if file.is_file())
     if not files:
         raise LabError(f"{path}: no benchmark here; give a .jsonl file or a folder of them")
     return files
 
 
 def _items(path: Path, fields: Sequence[str]) -> Iterator[BenchmarkItem]:
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise LabError(f"{path}: cannot be read ({error.strerror})") from error
+    with file:
         for number, line in enumerate(file, start=1):
             place = f"{path}:{number}"
             if not line.strip():
@@ -74,7 +78,8 @@ def _items(path: Path, fields: Sequence[str]) -> Iterator[BenchmarkItem]:
                     f"{place}: no text in the fields {', '.join(fields)}; the item has "
                     f"{', '.join(map(str, record)) or 'none'}: name those to compare"
                 )
-            yield BenchmarkItem(place, "\n".join(texts))
+            # A lone surrogate is no letter, and neither is "?".
+            yield BenchmarkItem(place, "\n".join(texts).encode("utf-8", "replace").decode())
 
 
 def _texts(value: Any) -> list[str]:

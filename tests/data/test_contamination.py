@@ -89,6 +89,16 @@ def test_chinese_items_are_found_by_characters():
     assert step.apply(batch_of(texts)).dropped["row"].to_pylist() == [0]
 
 
+def test_an_item_with_half_a_surrogate_pair_is_looked_for(tmp_path):
+    (tmp_path / "archive.jsonl").mkdir()
+    (tmp_path / "b.jsonl").write_text(json.dumps({"question": QUESTION + " \ud83d"}) + "\n")
+    items = read_items(tmp_path)
+    found = Contamination().against(items).apply(batch_of([f"Asked: {QUESTION}"]))
+    assert found.dropped["row"].to_pylist() == [0]
+    documents = as_documents(items)
+    assert certify(documents, documents).ngram_share == 1.0
+
+
 def test_items_are_read_from_files_folders_and_lists(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         json.dumps({"question": "Q?", "choices": {"text": ["x", "y"]}, "answer": 1, "id": "7"})
