@@ -90,6 +90,20 @@ def is_international_number(digits: str) -> bool:
     return code == _ITALY or national[0] != "0"
 
 
+def is_registry_number(number: str) -> bool:
+    """+code.number as domain registries write it (RFC 5733, 2.5); other signed decimals are none.
+
+    Own choice: 8 to 12 digits after the dot, so that coordinates and doubles stay.
+
+    >>> is_registry_number("+1.7035555555"), is_registry_number("+3.14159265358979")
+    (True, False)
+    """
+    code, _, national = number.removeprefix("+").partition(".")
+    if _longest_country_code(code + national) != code or not 8 <= len(national) <= 12:
+        return False
+    return is_international_number(code + national)
+
+
 def _longest_country_code(digits: str) -> str | None:
     """E.164 codes are prefix-free but for 7 and 1, which are whole by themselves."""
     return next((digits[:n] for n in (1, 2, 3) if _COUNTRY_CODE.fullmatch(digits[:n])), None)

@@ -31,11 +31,14 @@ from labkit.data.personal_data.number_plans import (
     is_international_number,
     is_ip_address,
     is_north_american_number,
+    is_registry_number,
     is_social_security_number,
 )
 
 _WORD = rb"0-9A-Za-z_"
-_LEFT = rb"(?<![" + _WORD + rb"])(?<![0-9][.-])"
+_ESCAPED = rb"(?<=\\[bfnrt])"
+"""Behind the escape of a line end, as strings of code and JSON have it, an item begins."""
+_LEFT = rb"(?:(?<![" + _WORD + rb"])|" + _ESCAPED + rb")(?<![0-9][.-])"
 _RIGHT = rb"(?![" + _WORD + rb"])(?![.-][0-9])"
 """A number is not part of a word, nor of a longer number joined by dot or dash."""
 _LATIN = rb"[A-Za-z0-9]|[\xc3-\xc9][\x80-\xbf]"
@@ -109,6 +112,8 @@ def _is_ip(item: str, config: PersonalDataConfig) -> bool:
 
 
 def _is_international(item: str, config: PersonalDataConfig) -> bool:
+    if re.fullmatch(r"\+\d+\.\d+", item):
+        return is_registry_number(item)
     digits = _digits(item.replace("(0)", ""))
     return is_international_number(digits.removeprefix("00"))
 
@@ -152,11 +157,19 @@ _ASSIGNED = (
     rb"[A-Za-z0-9_]{0,20}[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3}[\"']?"
     rb"(?P<item>[A-Za-z0-9+/_=-]{16,200})(?![A-Za-z0-9+/_=(-])(?!\.[A-Za-z_])"
 )
+_OF_NAME = rb"(?:[._%+'-]|" + _LATIN + rb"){0,63}"
 _EMAIL = (
-    rb"(?<![A-Za-z0-9_%+-])(?<![\xc3-\xc9][\x80-\xbf])"
-    rb"(?:_|" + _LATIN + rb")(?:[._%+'-]|" + _LATIN + rb"){0,63}"
-    rb"@(?:(?:-|" + _LATIN + rb"){1,40}\.){1,6}[A-Za-z]{2,24}"
-    rb"(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])(?!:[A-Za-z~/])"  # host:path is a copy's target
+    rb"(?:(?<![A-Za-z0-9_%+-])(?!(?<=\\)(?:[bfnrt]|u[0-9A-Fa-f]{4}))|" + _ESCAPED + rb"|"
+    rb"(?<=\\u[0-9A-Fa-f]{4}))(?<![\xc3-\xc9][\x80-\xbf])"
+    rb"(?:_|"
+    + _LATIN
+    + rb")"
+    + _OF_NAME
+    + rb"@(?:(?:-|"
+    + _LATIN
+    + rb"){1,40}\.){1,6}[A-Za-z]{2,24}"
+    rb"(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
+    rb"(?!:[A-Za-z~/](?!" + _OF_NAME + rb"@))"  # host:path is a copy's target, not another address
 )
 _IBAN = rb"[A-Z]{2}[0-9]{2}(?:(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?|[A-Z0-9]{11,29})"
 _LONG_CARD = rb"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}\1[0-9]{3}"
@@ -170,7 +183,8 @@ _IPV4 = (
     rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + _RIGHT
 )
 _IPV6 = (
-    rb"(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}"
+    rb"(?<![0-9A-Za-z_:.])(?<![0-9A-Za-z_)\]]\[)"  # x[2000::2] is a slice
+    rb"(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}"
     rb"(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?(?![0-9A-Za-z_:])(?!\.[0-9])"
 )
 _INTERNATIONAL = (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import Counter
@@ -38,14 +39,26 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("212 555-1234, +1 212 555 1234", "<PHONE>, <PHONE>"),
         ("192 384 768 1536 and +35236450.6", "192 384 768 1536 and +35236450.6"),
         ("+20 000 000 000 bytes", "+20 000 000 000 bytes"),
+        ("+3.14159265358979, +52.5200066", "+3.14159265358979, +52.5200066"),
+        ("+1.7035555555, +49.30123456", "<PHONE>, <PHONE>"),  # of a domain's registration
         ("93.184.216.34 but 10.0.0.1", "<IP_ADDRESS> but 10.0.0.1"),
         ("2001:4860:4860::8888 but 2001:db8::1", "<IP_ADDRESS> but 2001:db8::1"),
+        ("x[2000::2], y()[3000::10]", "x[2000::2], y()[3000::10]"),
+        ("http://[2001:4860:4860::8888]/", "http://[<IP_ADDRESS>]/"),
+        ("git@github.com:a/b, a@b.de:c@d.de", "git@github.com:a/b, <EMAIL>:<EMAIL>"),
         ("api_key = 'x8Fj2kLm9QpR4sTv7Wz'", "api_key = '<KEY>'"),
         ("8" * 40 + " 13812345678 13912345678", "8" * 40 + " <PHONE> <PHONE>"),
     ],
 )
 def test_by_hand(text, expected):
     assert redacted(text) == expected
+
+
+def test_escapes_stay_whole():
+    """A redacted string of JSON or code is one still."""
+    text = json.dumps("mail\nbob@web.de\tanna@web.de, é" + "tom@web.de, \n13812345678")
+    assert json.loads(redacted(text)) == "mail\n<EMAIL>\t<EMAIL>, é<EMAIL>, \n<PHONE>"
+    assert redacted(r"CORP\karl@web.de") == r"CORP\<EMAIL>"
 
 
 def test_special_addresses_are_a_choice():
@@ -115,6 +128,7 @@ ATTACKS = {
     "digits and dashes": lambda n: "1-" * (n // 2),
     "letters, then @": lambda n: "a" * n + "@",
     "phones in a chain": lambda n: "13812345678-" * (n // 12),
+    "addresses in a chain": lambda n: "a@b.co:" * (n // 7),
     "key blocks": lambda n: "-----BEGIN PRIVATE KEY-----" * (n // 27),
     "assignments": lambda n: "secret=" * (n // 7),
     "colons": lambda n: "1::" * (n // 3),
