@@ -174,11 +174,11 @@ def personal_data_rows(curation: Curation) -> list[dict[str, Any]]:
 
 def mixture(curation: Curation, bytes_per_token: float) -> MixtureConfig:
     """The kept sources by their sizes, for the config's budget of tokens."""
-    sizes = {
-        row["source"]: max(1, round(row["MB out"] * MEGABYTE / bytes_per_token))
-        for row in kept_rows(curation)
-        if row["kept"]
-    }
+    held: dict[str, float] = {}
+    for row in kept_rows(curation):  # a source has a row of each of its languages
+        if row["kept"]:
+            held[row["source"]] = held.get(row["source"], 0.0) + row["MB out"] * MEGABYTE
+    sizes = {source: max(1, round(size / bytes_per_token)) for source, size in held.items()}
     return MixtureConfig(num_tokens=sizes, budget=curation.config.token_budget)
 
 

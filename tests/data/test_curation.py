@@ -42,6 +42,16 @@ def corpus(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_a_source_of_two_languages_has_the_tokens_of_both(tmp_path, lab_home):
+    rows = [("en", ISLANDS), ("zh", "話說天下大勢，分久必合，合久必分。" * 9), ("en", COPPER)]
+    path = tmp_path / "two.jsonl"
+    documents = [{"source": "web", "language": name, "text": text} for name, text in rows]
+    path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+    curation = curate(CurationConfig(corpus=str(path), steps="exact_duplicates"))
+    [row] = mixture_table_rows(curation, bytes_per_token=1.0)
+    assert row["tokens"] == sum(len(text.encode()) for _, text in rows)
+
+
 def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
     curation = curate(CurationConfig(corpus=corpus, num_examples=9, token_budget=1000))
     assert [(row["documents in"], row["kept"]) for row in funnel_rows(curation)] == [
