@@ -85,7 +85,8 @@ def fingerprint(corpus: str, policy: ReadPolicy | None = None) -> str:
     """16 hex digits that change when the corpus, or what is taken of it, does.
 
     A registered corpus is pinned by its archive or the interpreter, one of the hub by its commit;
-    files by path, size and modification time, so that a large corpus isn't read twice.
+    files by path, size and modification time, so that a large corpus isn't read twice, and by what
+    they are read as: one file alone and as one of a folder, a folder and `hf:` before it, differ.
     """
     policy = policy or ReadPolicy()
     chosen = [policy.hash] if policy != ReadPolicy() else []
@@ -93,9 +94,14 @@ def fingerprint(corpus: str, policy: ReadPolicy | None = None) -> str:
         return hash_json([corpus, find_corpus(corpus).fingerprint, *chosen])
     if corpus.startswith(PREFIX) and not Path(check_hub_name(corpus[len(PREFIX) :])).is_dir():
         return hash_json([corpus, *chosen])
-    paths = [Path(file) for part in find_parts(corpus, policy) for file in part.files]
+    parts = find_parts(corpus, policy)
+    paths = [Path(file) for part in parts for file in part.files]
     files = [file for path in paths for file in (files_below(path) if path.is_dir() else [path])]
-    return hash_json([*map(_facts, files), *chosen])
+    read_as = {
+        (part.kind, os.fsencode(part.source).hex(), os.fsencode(os.path.realpath(part.root)).hex())
+        for part in parts
+    }
+    return hash_json([*map(_facts, files), sorted(read_as), *chosen])
 
 
 def check_corpus(corpus: str) -> str:

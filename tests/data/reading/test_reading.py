@@ -135,6 +135,17 @@ def test_parts_read_apart_are_the_corpus(tmp_path: Path, monkeypatch):
     assert fingerprint(str(tmp_path), named) != fingerprint(str(tmp_path))
 
 
+def test_equal_files_read_as_something_else_have_another_fingerprint(tmp_path: Path):
+    """Ids, sources and even the number of documents differ."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"text": "one"}\n')
+    (tmp_path / "link").symlink_to(folder)
+    ways = [folder, folder / "a.jsonl", tmp_path / "link", f"hf:{folder}"]
+    assert len({fingerprint(str(way)) for way in ways}) == len(ways)
+    assert fingerprint(os.path.relpath(folder)) == fingerprint(str(folder))
+
+
 def test_file_names_that_are_no_utf8(tmp_path: Path):
     folder = os.fsencode(tmp_path)
     try:
