@@ -15,7 +15,14 @@ MARGIN = 500
 
 
 def beginnings(texts: Sequence[str], characters: int) -> list[str]:
-    column = pa.array([text[: characters + MARGIN] for text in texts], pa.large_string())
+    """Each text's first `characters`, less where items were longer than their placeholders."""
     config = PersonalDataConfig()
-    shown = replace_items(column, find_personal_data(column, config), config.placeholder)
-    return [text[:characters] for text in shown.to_pylist()]
+    seen = [text[: characters + MARGIN] for text in texts]
+    ends = [len(text[:characters].encode()) for text in texts]
+    found = find_personal_data(pa.array(seen, pa.large_string()), config)
+    shown = [item for item in found if item.start < ends[item.document]]
+    for item in shown:
+        ends[item.document] = max(ends[item.document], item.end)
+    cut = [text.encode()[:end].decode() for text, end in zip(seen, ends, strict=True)]
+    written = replace_items(pa.array(cut, pa.large_string()), shown, config.placeholder)
+    return [text[:characters] for text in written.to_pylist()]
