@@ -1,8 +1,9 @@
 """What a step is, as JSON: the part of a run's name that says what was done to the text.
 
 Configs, frozen dataclasses and named tuples are described by type and fields, arrays by a hash of
-their bytes, anything else by a hash of its pickle. A step written outside labkit adds a hash of
-its source, since labkit's own is hashed once for all.
+their bytes, functions with what they hold (defaults, closure, their object), anything else by a
+hash of its pickle. A step written outside labkit adds a hash of its source, since labkit's own is
+hashed once for all; what that source calls elsewhere is not seen.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ def describe(value: Any) -> Any:
         }
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    if inspect.isroutine(value) or isinstance(value, type):
+    if isinstance(value, type):
         return {"type": _name(value)} | _source(value)
-    return {"type": _name(type(value)), "pickle": _digest(pickle.dumps(value, protocol=4))}
+    if inspect.isroutine(value):
+        return {"type": _name(value)} | _source(value) | _held(value)
+    pickled = {"pickle": _digest(pickle.dumps(value, protocol=4))}
+    return {"type": _name(type(value))} | _source(type(value)) | pickled
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
@@ -52,6 +56,19 @@ def _fields(value: Any) -> dict[str, Any] | None:
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
         return dict(zip(names, tuple(value), strict=True))
     return None
+
+
+def _held(function: Any) -> dict[str, Any]:
+    """What a function has besides its source: two of one source may differ in it."""
+    held = {
+        "defaults": getattr(function, "__defaults__", None),
+        "keywords": getattr(function, "__kwdefaults__", None),
+        "of": function.__self__ if inspect.ismethod(function) else None,
+    }
+    if inspect.isfunction(function):
+        closure = inspect.getclosurevars(function).nonlocals
+        held["closure"] = {k: v for k, v in closure.items() if v is not function} or None
+    return {name: describe(value) for name, value in held.items() if value is not None}
 
 
 def _name(kind: Any) -> str:

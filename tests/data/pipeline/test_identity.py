@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -31,6 +32,22 @@ class Holds:
     what: object
 
 
+class Plain:
+    def __init__(self, limit: int = 0):
+        self.limit = limit
+
+    def refuses(self, text: str) -> bool:
+        return len(text) > self.limit
+
+
+def above(limit: int):
+    return lambda text: len(text) > limit
+
+
+def at_least(limit: int):
+    return lambda text, limit=limit: len(text) >= limit
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -40,8 +57,18 @@ class Holds:
         (Holds(np.arange(3)), Holds(np.arange(3.0))),
         (Holds(np.arange(4)), Holds(np.arange(4).reshape(2, 2))),
         (Holds(1), MinLength(1)),
+        (Holds(above(1)), Holds(above(2))),
+        (Holds(at_least(1)), Holds(at_least(2))),
+        (Holds(Plain(1).refuses), Holds(Plain(2).refuses)),
+        (Plain(1), Plain(2)),
     ],
 )
 def test_whatever_differs_is_described_differently(one, other):
     assert describe(one) == describe(one)
     assert describe(one) != describe(other)
+
+
+def test_another_source_of_a_step_of_any_class_is_another_step(monkeypatch):
+    before = describe(Plain())
+    monkeypatch.setattr(inspect, "getsource", lambda _: "class Plain: ...")
+    assert describe(Plain()) != before
