@@ -43,7 +43,6 @@ class Passage:
     ) -> None:
         """Work off the stages that are not finished, and publish what the last one keeps."""
         started = time.monotonic()
-        fingerprint = self.corpus.fingerprint
         *before, last = range(len(self.stages))
         sketches: deque[Any] | None = None
         for index in before:
@@ -57,7 +56,7 @@ class Passage:
             for done in self._pass(last, opened):
                 self._write(writer, done.part)
                 parts.append(done.part)
-            if self.corpus.fingerprint != fingerprint:
+            if self.corpus.fingerprint != inputs["corpus"]:
                 shutil.rmtree(self.aside)
                 raise LabError(f"{self.corpus.name}: changed while it was read; try again")
             stages = [*(self.folders[index].parts for index in before), parts]
@@ -104,7 +103,7 @@ class Passage:
             progress.advance(done.part.given.documents, done.part.given.bytes)
             yield done
         if not num_parts:
-            raise LabError(f"{self.corpus.name}: no documents in it")
+            raise LabError(f"{self.corpus.name}: no documents in it{self._rejected_all()}")
         if not stage.is_last:
             folder.finish(num_parts)
             if index:
@@ -124,6 +123,16 @@ class Passage:
                     documents = round(size * given.documents / max(given.bytes, 1))
                     self._check_memory(documents, size, given.bytes)
                 yield Task(number, batch, given, folder)
+
+    def _rejected_all(self) -> str:
+        """Why there is none, where records were met."""
+        with (self.aside / REJECTED).open("rb") as file:
+            line, num_rejected = file.readline(), 1 + sum(1 for _ in file)
+        if not line:
+            return ""
+        first = json.loads(line)
+        place = f"{first['file']}:{first['line']}" if first["line"] else first["file"]
+        return f"; {num_rejected:,} rejected, the first at {place}: {first['reason']}"
 
     def _check_memory(self, documents: int, num_bytes: int, largest: int) -> None:
         estimate = estimate_memory(

@@ -13,6 +13,7 @@ from labkit.data.build import build_documents, load_columns
 from labkit.data.pipeline.curated import Curated
 from labkit.data.pipeline.run import run_pipeline
 from labkit.data.pipeline.step import Outcome
+from labkit.data.pipeline.workers import Workers
 from labkit.data.readers import ReadPolicy
 from labkit.data.reading import portions
 from tests.data.pipeline.small_steps import (
@@ -197,6 +198,27 @@ def test_an_empty_corpus_and_one_that_is_not_there(tmp_path: Path):
         run_pipeline(str(tmp_path / "empty.jsonl"), STEPS)
     with pytest.raises(LabError, match="neither a registered corpus"):
         run_pipeline("shakespear", STEPS)
+
+
+def test_why_no_document_was_taken_is_said(tmp_path: Path):
+    (tmp_path / "c.jsonl").write_text('{"body": "a"}\n{"body": "b"}\n')
+    reason = r"no documents in it; 2 rejected, the first at .*c\.jsonl:1: no 'text' in it"
+    with pytest.raises(LabError, match=reason):
+        run_pipeline(str(tmp_path / "c.jsonl"), STEPS, policy=ReadPolicy(on_error="skip"))
+
+
+def test_a_corpus_that_changes_before_it_is_read_gives_nothing(tmp_path: Path, monkeypatch):
+    """Between its name being made and its first byte being read: a pool takes seconds to start."""
+    corpus = write_corpus(tmp_path / "c.jsonl")
+    enter = Workers.__enter__
+
+    def change(workers: Workers) -> Workers:
+        write_corpus(corpus, ["another text, written while the workers started"])
+        return enter(workers)
+
+    monkeypatch.setattr(Workers, "__enter__", change)
+    with pytest.raises(LabError, match="changed while it was read"):
+        run_pipeline(str(corpus), STEPS)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path):
