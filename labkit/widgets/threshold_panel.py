@@ -194,7 +194,7 @@ def _side(rule: Rule, threshold: float) -> str:
     if abs(threshold) == float("inf"):
         return "all: switched off"
     least = "at least" if rule.refuse == "below" else "at most"
-    return f"{least} {threshold:,.6g} {rule.unit}".rstrip()
+    return f"{least} {_number(threshold, 6)} {rule.unit}".rstrip()
 
 
 def _signed(difference: int) -> str:
@@ -204,5 +204,19 @@ def _signed(difference: int) -> str:
 def _label(flip: Flip) -> str:
     where = " · ".join(part for part in (flip.source, flip.language, flip.id) if part)
     verdict = "now KEPT, preset dropped it" if flip.is_kept else "now DROPPED"
-    numbers = f"{flip.value:,.4g} against {flip.threshold:,.4g}"
-    return f"{verdict}: {flip.rule}, {numbers} · {where}"
+    return f"{verdict}: {flip.rule}, {_against(flip.value, flip.threshold)} · {where}"
+
+
+def _against(value: float, threshold: float) -> str:
+    """With as many digits as tell them apart.
+
+    >>> _against(100_001.0, 100_000.0), _against(0.100004, 0.1)
+    ('100,001 against 100,000', '0.100004 against 0.1')
+    """
+    shown = [(_number(value, digits), _number(threshold, digits)) for digits in (4, 6, 9, 17)]
+    return " against ".join(next((pair for pair in shown if pair[0] != pair[1]), shown[-1]))
+
+
+def _number(value: float, digits: int) -> str:
+    """Whole numbers wholly: `g` alone writes 100,000 as 1e+05."""
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.{digits}g}"

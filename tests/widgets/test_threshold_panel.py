@@ -123,6 +123,20 @@ def test_a_moved_control_moves_counts_figure_and_flips(panel):
     )
 
 
+def test_value_and_threshold_are_shown_apart_however_near():
+    long = SHORT.with_overrides({"refuse": "above", "threshold": 100_000, "highest": 1e6})
+    near = SHOUTING.with_overrides({"threshold": 0.9})
+    values = np.array([[100_001.0, 1.0], [0.0, 0.100004]])
+    facts = pa.table({"id": ["1", "2"], "source": ["s", "s"], "language": ["en", "en"]})
+    rules = RuleSet(name="two", rules=(long, near))
+    documents = MeasuredDocuments(rules, values, facts, lambda rows: ["text"] * len(rows))
+    panel = ThresholdPanel(documents)
+    kept = panel.flip_samples(documents.judge({"short": None, "loud": 0.1})).markup
+    assert "preset dropped it: short, 100,001 against 100,000 ·" in kept
+    assert "now DROPPED: loud, 0.100004 against 0.1 ·" in kept
+    assert "1e+06" not in panel.rule_table(documents.judge({"short": 1e6})).markup
+
+
 def test_a_kept_flip_names_the_rule_that_dropped_it(panel):
     panel.controls["loud"].switch.value = False
     (flip,) = panel.documents.flips(panel.verdict, 20, seed=0)
