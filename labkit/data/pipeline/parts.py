@@ -4,7 +4,8 @@
     dropped-00000.arrow   those that did not, with rule, value, threshold, step
     part-00000.json       what went in and came out, and the SHA-256 of both: written last
 
-A part without its record, or whose files differ from it, is made again.
+A part without its record, or whose files differ from it, is made again; a finished stage with such
+a part, from the beginning.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import time
 from collections import defaultdict, deque
@@ -43,6 +44,7 @@ class Passage:
     ) -> None:
         """Work off the stages that are not finished, and publish what the last one keeps."""
         started = time.monotonic()
+        self._discard_damaged()
         *before, last = range(len(self.stages))
         sketches: deque[Any] | None = None
         for index in before:
@@ -66,6 +68,16 @@ class Passage:
         timing = self._timing(stages, seconds)
         disk.write_json(timing_file(folder), timing)
         self.say(_summary(_given(stages[0]), writer.documents.amount, seconds))
+
+    def _discard_damaged(self) -> None:
+        """Start anew where a finished stage isn't whole: files may be lost with the power."""
+        finished = [folder for folder in self.folders[:-1] if folder.facts is not None]
+        found = [folder.find_damage(has_kept=folder is finished[-1]) for folder in finished]
+        if finished and not (self.aside / REJECTED).is_file():
+            found.append(REJECTED)
+        if damage := next(filter(None, found), ""):
+            self.say(f"what was finished is damaged ({damage}): begun anew")
+            shutil.rmtree(self.aside)
 
     def _opened(self, index: int, sketches: deque[Any] | None) -> Stage:
         """The stage, with the step that the survey before it settles to."""
@@ -123,6 +135,8 @@ class Passage:
                     documents = round(size * given.documents / max(given.bytes, 1))
                     self._check_memory(documents, size, given.bytes)
                 yield Task(number, batch, given, folder)
+            file.flush()
+            os.fsync(file.fileno())  # before the stage is called finished
 
     def _rejected_all(self) -> str:
         """Why there is none, where records were met."""

@@ -37,6 +37,25 @@ class StageFolder:
         assert facts is not None, f"{self.path} is not finished"
         return read_parts(self.path, facts["num_parts"])
 
+    def find_damage(self, *, has_kept: bool) -> str:
+        """The first file of a finished stage that isn't as it was written, or nothing.
+
+        `has_kept` is false where the kept files have been removed.
+        """
+        facts = self.facts
+        assert facts is not None, f"{self.path} is not finished"
+        try:
+            parts = read_parts(self.path, facts["num_parts"])
+        except (OSError, ValueError) as error:
+            return f"{self.path.name}: {' '.join(str(error).split())[:80]}"
+        for part in parts:
+            for name, sha256 in part.sha256.items():
+                path = self.path / name
+                is_needed = has_kept or path != kept_file(self.path, part.number)
+                if is_needed and not (path.is_file() and disk.sha256_file(path) == sha256):
+                    return f"{self.path.name}/{name}"
+        return ""
+
     def remove_kept(self) -> None:
         for part in self.parts:
             kept_file(self.path, part.number).unlink(missing_ok=True)

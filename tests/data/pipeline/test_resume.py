@@ -77,6 +77,20 @@ def test_what_is_finished_is_not_worked_on_again(tmp_path: Path, corpus: str, mo
     assert len(worked) == 2 * NUM_PARTS - num_finished + 1
 
 
+@pytest.mark.parametrize("lost", ["kept-00003.arrow", "dropped-*.arrow", "part-00003.json"])
+def test_a_finished_stage_that_is_damaged_is_made_again(tmp_path: Path, corpus: str, lost: str):
+    """As after a power cut: finished.json was synced, not every file before it."""
+    expected = contents(run_pipeline(corpus, STEPS, folder=tmp_path / "whole"))
+    folder = tmp_path / "killed"
+    killed_at_write(NUM_PARTS + 3, corpus, folder)
+    [aside] = tmp_path.glob("killed.*.unfinished")
+    assert (aside / "stage-1" / "finished.json").is_file()
+    next(iter(sorted((aside / "stage-1").glob(lost)))).write_bytes(b"")
+    lines: list[str] = []
+    assert contents(run_pipeline(corpus, STEPS, folder=folder, say=lines.append)) == expected
+    assert lines[0].startswith("what was finished is damaged (stage-1")
+
+
 def test_one_run_at_a_time(tmp_path: Path, corpus: str):
     refusals = []
 
