@@ -7,13 +7,18 @@ import sys
 
 from labkit.cli.flags import add_config_flags, config_from_flags
 from labkit.core.errors import LabError
-from labkit.data.curation import CurationConfig, curate
-from labkit.data.pipeline.curated import Curated
+from labkit.data.curation import NEEDS, STEPS, CurationConfig, curate
+from labkit.data.pipeline.curated import REJECTED, Curated
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="CORPUS", help="the same as --corpus")
     add_config_flags(parser, CurationConfig)
+    needs = ", ".join(f"{step} needs --{flag.replace('_', '-')}" for step, flag in NEEDS.items())
+    parser.epilog = (
+        f"Steps: {', '.join(STEPS)}; {needs}. Text in several languages: one run each, such as "
+        f"--steps 'language, rules' --preset chinese --set 'language.allowed=[\"zh\"]'."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def describe(curated: Curated) -> str:
-    """The funnel as lines of text: a step, then what its rules dropped."""
+    """The funnel as lines of text: a step, then what its rules dropped; what was never read."""
     lines = [f"{'step':<28} {'documents in':>13} {'dropped':>9} {'MB in':>10} {'MB out':>10}"]
     rules = curated.funnel.rules().to_pylist()
     for row in curated.funnel.table().to_pylist():
@@ -42,4 +47,9 @@ def describe(curated: Curated) -> str:
             for rule in rules
             if rule["step"] == row["step"]
         ]
+    if curated.result["rejected"]:
+        lines.append(
+            f"{curated.result['rejected']:,} records could not be read: "
+            f"{curated.folder / REJECTED} has file, line and reason"
+        )
     return "\n".join(lines)

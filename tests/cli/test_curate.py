@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labkit.cli import main
-from labkit.data.curation import CurationConfig, curate
+from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.readers import read_documents
 
 GOOD = "The reader of this page has come to the end of the line, and with that to its stop.\n" * 2
@@ -38,6 +38,25 @@ def test_the_command_line_does_what_the_config_says(tmp_path: Path, capsys):
     texts = [t for batch in read_documents(path) for t in batch.column("text").to_pylist()]
     assert len(texts) == 10
     assert texts[-1].startswith("call <EMAIL>, she said.")
+
+
+def test_the_unread_are_counted_on_the_last_lines(tmp_path, lab_home, capsys):
+    corpus = tmp_path / "letters.jsonl"
+    corpus.write_text('{"text": "one"}\n{"txt": "two"}\nthree\n')
+    assert main(["curate", str(corpus), "--steps", "exact_duplicates"]) == 0
+    *_, unread, path = capsys.readouterr().out.splitlines()
+    count, _, rest = unread.partition(" records could not be read: ")
+    where, _, has = rest.partition(" has ")
+    assert (count, has) == ("2", "file, line and reason")
+    assert Path(where).parent == Path(path).parent
+    assert len(Path(where).read_text().splitlines()) == 2
+
+
+def test_help_names_every_step(capsys):
+    with pytest.raises(SystemExit):
+        main(["curate", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert f"Steps: {', '.join(STEPS)}; contamination needs --benchmarks" in help_text
 
 
 @pytest.mark.parametrize(
