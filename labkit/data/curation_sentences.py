@@ -34,11 +34,17 @@ def _funnel(curation: Curation) -> str:
     steps, rejected = funnel_rows(curation), curation.curated.result["rejected"]
     first, last = steps[0], steps[-1]
     unread = f" {rejected:,} records could not be read." if rejected else ""
+    added = sum(row["bytes added by rewriting"] for row in steps)
+    rewritten = (
+        f"; rewriting made what is kept {abs(added):,} bytes {'longer' if added > 0 else 'shorter'}"
+        if added
+        else ""
+    )
     return (
         f"{last['kept']:,} of {first['documents in']:,} documents are kept "
         f"({last['kept'] / first['documents in']:.1%}), {last['MB out']:.2f} of "
-        f"{first['MB in']:.2f} MB.{unread} Every document and every byte that came in is in "
-        f"one of two files: kept, or dropped with rule, value and threshold."
+        f"{first['MB in']:.2f} MB.{unread} Every document that came in is in one of two files, "
+        f"kept, or dropped with rule, value and threshold{rewritten}."
     )
 
 
@@ -47,10 +53,13 @@ def _rules(curation: Curation) -> str:
     if not rows:
         return "No rule dropped anything."
     first = rows[0]
-    worst = min(kept_rows(curation), key=lambda row: (row["share kept"], row["source"]))
+    worst = min(
+        kept_rows(curation), key=lambda row: (row["share kept"], -row["documents"], row["source"])
+    )
+    language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
     return (
         f"{first['rule']} costs most: {first['documents']:,} documents, {first['MB']:.2f} MB. "
-        f"Least is kept of {worst['source']} ({worst['language']}): {worst['share kept']:.1%} of "
+        f"Least is kept of {worst['source']}{language}: {worst['share kept']:.1%} of "
         f"{worst['documents']:,} documents."
     )
 
