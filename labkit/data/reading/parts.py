@@ -27,6 +27,8 @@ RECORD_SUFFIXES = {
     ".wet.gz": "warc",
 }
 TEXTS_PER_PART, TEXT_BYTES_PER_PART = 1000, 64_000_000
+CURATION = ("documents.parquet", "funnel.json")
+"""Files of a curation, besides the one of what it dropped: `labkit.data.pipeline.curated`."""
 SAVED_DATASET = ("dataset_info.json", "dataset_dict.json")
 
 
@@ -81,7 +83,9 @@ def find_parts_of(path: Path, policy: ReadPolicy, licence: str = "unknown") -> t
         if any((path / name).is_file() for name in SAVED_DATASET):
             files = sorted(path.rglob("*.arrow"))
             return (Part("datasets", (str(path),), str(path), _size(files), path.name, licence),)
-        found = [(file, _kind(file, texts)) for file in files_below(path)]
+        files = files_below(path)
+        _refuse_dropped(files)
+        found = [(file, _kind(file, texts)) for file in files]
         parts = tuple(_group([(file, kind) for file, kind in found if kind], path, licence))
         if not parts:
             known = ", ".join((*texts, *RECORD_SUFFIXES))
@@ -107,6 +111,17 @@ def files_below(folder: Path) -> list[Path]:
     for place, _, names in os.walk(folder, onerror=keep):
         found += [Path(place, name) for name in names]
     return sorted(found)
+
+
+def _refuse_dropped(files: Sequence[Path]) -> None:
+    """A curation has what it dropped beside what it kept: read as a folder, both would come."""
+    known = set(files)
+    for file in files:
+        if file.name == "dropped.parquet" and {file.with_name(n) for n in CURATION} <= known:
+            raise LabError(
+                f"{file.parent} is a curation, and {file.name} in it is what was not kept; "
+                f"give {file.with_name(CURATION[0])}"
+            )
 
 
 def _kind(path: Path, texts: Sequence[str]) -> str:

@@ -38,12 +38,15 @@ def known_columns(schema: pa.Schema) -> list[str]:
     """
     if "text" not in schema.names:
         raise Fault("read_schema", f"no column 'text'; it has {', '.join(schema.names)}")
+    names = [name for name in schema.names if name in FIELDS or name in ALIASES]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise Fault("read_schema", f"column {twice[0]!r} is there twice; keep one")
     kind = schema.field("text").type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()):
         raise Fault("read_schema", f"column 'text' holds {kind}, not strings")
-    return [name for name in schema.names if name in FIELDS or name in ALIASES]
+    return names
 
 
 def rows_of(

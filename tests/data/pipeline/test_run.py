@@ -200,6 +200,16 @@ def test_an_empty_corpus_and_one_that_is_not_there(tmp_path: Path):
         run_pipeline("shakespear", STEPS)
 
 
+def test_a_curation_is_not_read_as_a_folder(tmp_path: Path):
+    """What was dropped would come back."""
+    made = run_pipeline(str(write_corpus(tmp_path / "c.jsonl")), STEPS, folder=tmp_path / "a" / "b")
+    for folder in (made.folder, tmp_path):
+        with pytest.raises(LabError, match=r"is what was not kept; give .*/b/documents\.parquet"):
+            run_pipeline(str(folder), STEPS)
+    again = run_pipeline(made.corpus, STEPS)
+    assert again.result["read"] == made.result["kept"]
+
+
 def test_why_no_document_was_taken_is_said(tmp_path: Path):
     (tmp_path / "c.jsonl").write_text('{"body": "a"}\n{"body": "b"}\n')
     reason = r"no documents in it; 2 rejected, the first at .*c\.jsonl:1: no 'text' in it"

@@ -123,6 +123,9 @@ CASES = {
     "Parquet with numbers": Case(
         lambda path: parquet(path, values=(1, 2)), 0, ((None, "read_schema"),), "a.parquet"
     ),
+    "Parquet with two columns of one name": Case(
+        lambda path: write_column_twice(path), 0, ((None, "read_schema"),), "a.parquet"
+    ),
     "Parquet with null": Case(
         lambda path: parquet(path, values=("a", None, "b")), 2, ((2, "read_text"),), "a.parquet"
     ),
@@ -148,6 +151,10 @@ CASES = {
 def write_invalid_parquet(path: Path) -> None:
     raw = pa.array([b"one", b"caf\xe9", b"three"]).view(pa.string())
     pq.write_table(pa.table({"text": raw}), path)
+
+
+def write_column_twice(path: Path) -> None:
+    pq.write_table(pa.table([pa.array(["one"]), pa.array(["two"])], names=["text", "text"]), path)
 
 
 @pytest.fixture(autouse=True)
