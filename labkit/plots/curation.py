@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ from labkit.plots.palette import SERIES, TEXT, figure
 
 BAR_HEIGHT = 24
 MAX_NAME_CHARACTERS = 28
+LABEL_PIXELS = 7
 
 
 class Kept(NamedTuple):
@@ -45,6 +48,9 @@ def keep_rate_figure(rows: Sequence[Kept], preset: str = "preset") -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
     )
     names, (ratios, numbers) = _names([row.name for row in rows]), keep_rates(rows)
+    result.update_layout(margin_l=20 + LABEL_PIXELS * max(map(_width, names), default=0))
+    result.update_xaxes(automargin=False)
+    result.update_yaxes(automargin=False)  # measuring labels takes a fifth of a redrawing
     result.add_bar(
         name="now",
         orientation="h",
@@ -129,6 +135,15 @@ def funnel_figure(steps: Sequence[Passed], unit: str = "documents") -> go.Figure
 
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
+
+
+def _width(label: str) -> int:
+    """In Latin characters; a Chinese one takes two.
+
+    >>> _width("sanguo 三国")
+    11
+    """
+    return sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in html.unescape(label))
 
 
 def _names(names: Sequence[str]) -> list[str]:
