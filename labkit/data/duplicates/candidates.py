@@ -32,6 +32,8 @@ def candidate_pairs(signatures: np.ndarray, bands: Bands, threshold: float) -> I
     """
     minimum = fewest_equal(signatures.shape[1], threshold)
     has_shingles = np.flatnonzero(signatures.min(axis=1, initial=NOTHING) != NOTHING)
+    if not len(has_shingles):
+        return
     was_large = np.zeros(len(signatures), dtype=np.uint64)
     for band in range(bands.num_bands):
         keys = _band_keys(signatures, bands, band)[has_shingles]

@@ -11,6 +11,7 @@ import pytest
 from labkit.core.config import ConfigError, validate
 from labkit.data.duplicates.bands import Bands, choose_bands
 from labkit.data.duplicates.candidates import candidate_pairs
+from labkit.data.duplicates.code import CodeDuplicates
 from labkit.data.duplicates.near import NearDuplicates, join_sketches
 from labkit.data.duplicates.signatures import estimate_jaccard, permutations, sign
 from labkit.data.duplicates.verify import jaccard, shingles
@@ -46,6 +47,12 @@ def test_the_estimate_is_within_three_hundredths_on_average():
         errors.append(float(estimate_jaccard(signed[0], signed[1])) - truth)
     assert np.abs(errors).mean() <= 0.03
     assert abs(np.mean(errors)) < 0.006
+
+
+@pytest.mark.parametrize("survey", [NearDuplicates(), CodeDuplicates()])
+def test_no_document_is_left_to_compare(survey):
+    """As when all were dropped by a step before."""
+    assert len(survey.settle([], lambda rows: []).rows) == 0
 
 
 def test_bands_follow_from_threshold_and_recall():
