@@ -99,6 +99,13 @@ def test_an_item_with_half_a_surrogate_pair_is_looked_for(tmp_path):
     assert certify(documents, documents).ngram_share == 1.0
 
 
+def test_a_benchmark_of_short_items_alone_is_refused():
+    items = [BenchmarkItem("a:1", "Saturn, of course"), BenchmarkItem("a:2", "!")]
+    with pytest.raises(LabError, match="none of 2 benchmark items has 8 words .* lower min_units"):
+        Contamination().against(items)
+    assert Contamination(min_units=3).against(items).index.lengths == (3,)
+
+
 def test_items_are_read_from_files_folders_and_lists(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         json.dumps({"question": "Q?", "choices": {"text": ["x", "y"]}, "answer": 1, "id": "7"})
