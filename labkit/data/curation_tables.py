@@ -183,4 +183,6 @@ def mixture(curation: Curation, bytes_per_token: float) -> MixtureConfig:
 
 
 def mixture_table_rows(curation: Curation, bytes_per_token: float) -> list[dict[str, Any]]:
-    return mixture_rows(mixture(curation, bytes_per_token))
+    """Nothing where nothing was kept."""
+    mix = mixture(curation, bytes_per_token)
+    return mixture_rows(mix) if mix.num_tokens else []

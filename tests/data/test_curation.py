@@ -105,6 +105,15 @@ def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):
     assert (again / "result.json").read_bytes() == (folder / "result.json").read_bytes()
 
 
+def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home):
+    curation = curate(CurationConfig(corpus=corpus, steps="rules", preset="chinese"))
+    assert mixture_table_rows(curation, 4.0) == personal_data_rows(curation) == []
+    found = curation_sentences(curation)
+    assert "0 of 6 documents are kept (0.0%)" in found["funnel"].markup
+    assert "Least is kept of books: 0.0% of 3 documents." in found["rules"].markup
+    assert "Nothing was kept" in found["mixture"].markup
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
