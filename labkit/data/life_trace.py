@@ -17,13 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from labkit.core import artifacts, provenance
 from labkit.core.config import hash_json
 from labkit.core.errors import LabError
 from labkit.data.mixture.weights import MixtureConfig, epochs, shares
 from labkit.data.pipeline.corpus import Corpus
-from labkit.data.pipeline.curated import Curated
+from labkit.data.pipeline.curated import DOCUMENTS, DROPPED, Curated
 from labkit.data.pipeline.identity import describe
 from labkit.data.pipeline.step import Step, Survey
 from labkit.data.readers import ReadPolicy
@@ -181,9 +182,13 @@ class Lives:
         raise LabError(f"row {row}: the corpus has rows 0 to {num_rows - 1:,}")
 
     def _stored_text(self, row: int, record: Record | None) -> str:
-        table = self._curated.dropped if record else self._curated.documents
+        """One row group is read."""
         rows = self.dropped_rows if record else self.kept_rows
-        return table("text")["text"][int(np.searchsorted(rows, row))].as_py()
+        file = pq.ParquetFile(self._curated.folder / (DROPPED if record else DOCUMENTS))
+        at, group = int(np.searchsorted(rows, row)), 0
+        while at >= (size := file.metadata.row_group(group).num_rows):
+            at, group = at - size, group + 1
+        return file.read_row_group(group, columns=["text"])["text"][at].as_py()
 
     def _copies(self, row: int) -> list[Copies]:
         found = []

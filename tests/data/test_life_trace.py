@@ -146,7 +146,8 @@ def test_what_only_the_lost_lines_would_have_dropped_is_traced(tmp_path):
     assert "bob" not in repr(trace)
 
 
-def test_traces_of_real_documents_are_what_the_run_stored(tmp_path):
+def test_traces_of_real_documents_are_what_the_run_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr("labkit.data.pipeline.writing.GROUP_BYTES", 20_000)
     texts = next(iter(read_documents("python-docs"))).column("text").to_pylist()
     corpus = write(tmp_path / "c.jsonl", [text[:6000] for text in texts[:40]])
     steps = [ExactDuplicates(), C4(), english(), RedactPersonalData()]

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from labkit.comparison.token_spans import token_spans
+from labkit.core.errors import LabError
 from labkit.data.readers import read_documents
 from labkit.data.training_windows import TokenSpan, find_windows, steps_that_read
-from labkit.tokens.kinds import train_bpe
+from labkit.tokens.kinds import make_bytes, train_bpe
 from labkit.tokens.shards import Shards, write_shards
 from labkit.tokens.tokenizer import Tokenizer
 
@@ -13,12 +15,10 @@ LENGTH = 64
 
 
 def span_of(shards: Shards, tokenizer: Tokenizer, number: int) -> TokenSpan:
-    start, stop = shards.span(number)
-
-    def decode(first: int, size: int) -> bytes:
-        return b"".join(map(tokenizer.token_bytes, shards.tokens(first, size).tolist()))
-
-    return TokenSpan(start, stop - start - 1, LENGTH, shards.num_windows(LENGTH), decode)
+    rows = range(100, 100 + shards.facts.num_documents)
+    span = token_spans(shards, tokenizer, rows, LENGTH)(100 + number)
+    assert span is not None
+    return span
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +84,12 @@ def test_steps_that_read_a_window_by_hand():
     batch = lambda step: np.array(batches[step])  # noqa: E731
     assert steps_that_read([3, 7, 9], batch, 3) == {3: [1], 7: [0, 1], 9: []}
     assert steps_that_read([3, 7], batch, 3, source=1) == {3: [0], 7: [2]}
+
+
+def test_rows_that_are_not_those_of_the_shards_are_refused(corpus):
+    texts, tokenizer, shards = corpus
+    assert token_spans(shards, tokenizer, range(len(texts)), LENGTH)(len(texts)) is None
+    with pytest.raises(LabError, match="3 rows for shards of 43 documents"):
+        token_spans(shards, tokenizer, range(3), LENGTH)
+    with pytest.raises(LabError, match="another tokenizer than bytes"):
+        token_spans(shards, make_bytes(), range(len(texts)), LENGTH)

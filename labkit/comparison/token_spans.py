@@ -1,0 +1,48 @@
+"""Where the documents of a curation are among the tokens of their shards, for a life trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from labkit.core.errors import LabError
+from labkit.data.training_windows import Steps, TokenSpan
+from labkit.tokens.shards import Shards
+from labkit.tokens.tokenizer import Tokenizer
+
+
+def token_spans(
+    shards: Shards,
+    tokenizer: Tokenizer,
+    rows: Sequence[int],
+    sequence_length: int,
+    steps: Steps | None = None,
+) -> Callable[[int], TokenSpan | None]:
+    """The span of a row's document, None where it is not in the shards.
+
+    Args:
+        rows: of the documents in the order in which they were written to the shards.
+        steps: windows -> the steps of a plan that read them.
+
+    Raises:
+        LabError: the shards are of another tokenizer or of another number of documents.
+    """
+    if shards.facts.tokenizer != tokenizer.fingerprint:
+        raise LabError(f"the shards were made with another tokenizer than {tokenizer.name}")
+    if shards.facts.num_documents != len(rows):
+        raise LabError(
+            f"{len(rows):,} rows for shards of {shards.facts.num_documents:,} documents; give "
+            "those of the side that was encoded, in its order"
+        )
+    numbers = {int(row): number for number, row in enumerate(rows)}
+    num_windows = shards.num_windows(sequence_length)
+
+    def decode(first: int, size: int) -> bytes:
+        return b"".join(map(tokenizer.token_bytes, shards.tokens(first, size).tolist()))
+
+    def span(row: int) -> TokenSpan | None:
+        if row not in numbers:
+            return None
+        start, stop = shards.span(numbers[row])
+        return TokenSpan(start, stop - start - 1, sequence_length, num_windows, decode, steps)
+
+    return span
