@@ -131,9 +131,10 @@ class Passage:
                     continue
                 given, number = Given.of(batch), next(numbers)
                 if number == 0:
-                    size = self.corpus.num_bytes() or given.bytes
+                    known = self.corpus.num_bytes()
+                    size = known or given.bytes
                     documents = round(size * given.documents / max(given.bytes, 1))
-                    self._check_memory(documents, size, given.bytes)
+                    self._check_memory(documents, size, given.bytes, is_guess=known is None)
                 yield Task(number, batch, given, folder)
             file.flush()
             os.fsync(file.fileno())  # before the stage is called finished
@@ -148,7 +149,9 @@ class Passage:
         place = f"{first['file']}:{first['line']}" if first["line"] else first["file"]
         return f"; {num_rejected:,} rejected, the first at {place}: {first['reason']}"
 
-    def _check_memory(self, documents: int, num_bytes: int, largest: int) -> None:
+    def _check_memory(
+        self, documents: int, num_bytes: int, largest: int, *, is_guess: bool = False
+    ) -> None:
         estimate = estimate_memory(
             [step for one in self.stages for step in one.own_steps],
             num_documents=documents,
@@ -157,8 +160,9 @@ class Passage:
             processes=self.workers.processes,
         )
         if not self._has_said_memory:
-            self.say(f"needs {estimate}")
-            self._has_said_memory = True
+            more = "; more by the documents behind the first batch, not counted yet"
+            self.say(f"needs {estimate}{more if is_guess else ''}")
+            self._has_said_memory = not is_guess
         check_memory(estimate)
 
     def _write(self, writer: CurationWriter, part: Part) -> None:

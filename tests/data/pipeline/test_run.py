@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -166,6 +167,20 @@ def test_memory_is_estimated_first_and_refused_with_advice(tmp_path: Path):
     greedy = (ExactDuplicates(bytes_per_document=10**12),)
     with pytest.raises(LabError, match=r"needs about .* are free; take fewer processes"):
         run_pipeline(corpus, greedy)
+
+
+def test_memory_of_a_packed_corpus_is_said_again_when_its_documents_are_counted(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", 600)
+    plain = write_corpus(tmp_path / "c.jsonl")
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    lines: list[str] = []
+    greedy = (ExactDuplicates(bytes_per_document=10**5), Mask())
+    run_pipeline(str(tmp_path / "c.jsonl.gz"), greedy, say=lines.append)
+    first, second = [line for line in lines if line.startswith("needs")]
+    assert first.endswith("; more by the documents behind the first batch, not counted yet")
+    assert f"exact {len(TEXTS) * 10**5 / 1e6:,.0f})" in second
 
 
 def test_what_cannot_be_read_is_counted_and_kept_beside(tmp_path: Path):
