@@ -4,8 +4,9 @@ What a step found is had by taking the document through the steps again (`replay
 documents it was joined with is in the records of the run. `is_exact` is false where a survey took
 lines out of the document: values of steps behind that are of the text as it ended.
 
-Personal data is counted and never shown: in `removed` bytes and in `shown` it is masked by as many
-asterisks. Left out: an index of the corpus; the original text is found by reading up to it.
+Personal data is counted and never shown but in an id: in `origin`, in `removed` bytes and in
+`shown` it is masked by as many asterisks. Left out: an index of the corpus; the original text is
+found by reading up to it.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class Lives:
         span = self._span(row) if self._span and record is None else None
         return LifeTrace(
             row=row,
-            origin={name: original.column(name)[0].as_py() or "" for name in ORIGIN},
+            origin=_origin(original),
             fate=_fate(record),
             checks=replay.checks,
             rewritings=replay.rewritings,
@@ -207,6 +208,12 @@ class Lives:
             return Copy(row, record["id"], _fate(record))
         at = int(np.searchsorted(self.kept_rows, row))
         return Copy(row, self._kept["id"][at].as_py(), _fate(None))
+
+
+def _origin(original: pa.RecordBatch) -> dict[str, str]:
+    """The id as it is, since documents are found by it; an address may hold somebody's."""
+    values = {name: original.column(name)[0].as_py() or "" for name in ORIGIN}
+    return values | {name: mask(values[name]).decode() for name in ("group", "url")}
 
 
 def _fate(record: Record | None) -> str:

@@ -104,6 +104,15 @@ def test_personal_data_that_no_step_replaces_is_masked(tmp_path):
     assert trace.text == b"Ask bob@web.de."
 
 
+def test_personal_data_in_an_address_is_masked(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text(json.dumps({"text": LONG, "id": "1", "url": "https://x.org/?to=bob@web.de"}))
+    corpus = str(path)
+    trace = Lives(run_pipeline(corpus, []), corpus, []).trace(0)
+    assert trace.origin["url"].startswith("https://x.org/")
+    assert "bob@web.de" not in repr(trace)
+
+
 def test_what_the_config_of_the_run_finds_is_masked_too(tmp_path):
     corpus = write(tmp_path / "c.jsonl", ["the host is 10.77.88.99 today"])
     steps = [RedactPersonalData(PersonalDataConfig(ip_ranges="all"))]
