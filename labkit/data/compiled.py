@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -32,8 +34,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def compile_together(module: ModuleType, names: Iterable[str]) -> None:
-    """Functions of one file that find each other there as globals, each after those it calls."""
+def compile_together(
+    module: ModuleType, names: Iterable[str], constants: ModuleType | None = None
+) -> None:
+    """Functions of one file that find each other there as globals, each after those it calls.
+
+    `constants` is the module that they have constants from, which are compiled in.
+    """
     import numba
     from numba.extending import is_jitted
 
@@ -41,4 +48,17 @@ def compile_together(module: ModuleType, names: Iterable[str]) -> None:
         for name in names:
             function = getattr(module, name)
             if not is_jitted(function):
-                setattr(module, name, numba.njit(cache=True, nogil=True)(function))
+                dispatcher = numba.njit(cache=True, nogil=True)(function)
+                if constants is not None:
+                    _forget_older(dispatcher, Path(str(constants.__file__)).stat().st_mtime)
+                setattr(module, name, dispatcher)
+
+
+def _forget_older(dispatcher: Any, modified: float) -> None:
+    """Drop what is on disk of a function and is older: numba looks at the function's file alone."""
+    code = dispatcher.py_func.__code__
+    pattern = f"{Path(code.co_filename).stem}.{code.co_name}-*.nbi"
+    for index in Path(dispatcher.stats.cache_path).glob(pattern):
+        with suppress(FileNotFoundError):  # another process was first
+            if index.stat().st_mtime < modified:
+                index.unlink()

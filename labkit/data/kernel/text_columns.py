@@ -153,4 +153,4 @@ def _stop_words(
 def _compile() -> None:
     """Numba is slow to import: functions are plain until now."""
     for module, names in _COMPILED.items():
-        compile_together(module, names)
+        compile_together(module, names, constants=characters)

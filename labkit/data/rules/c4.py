@@ -24,6 +24,7 @@ from pydantic import field_validator, model_validator
 
 from labkit.core.config import Config, field
 from labkit.data.compiled import compile_together
+from labkit.data.kernel import characters
 from labkit.data.kernel.characters import IDEOGRAPH, flag_table
 from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
@@ -237,5 +238,6 @@ def _zeros() -> np.ndarray:
 
 @functools.cache
 def _compile():
-    compile_together(c4_kernel, (function.__name__ for function in c4_kernel.FUNCTIONS))
+    names = [function.__name__ for function in c4_kernel.FUNCTIONS]
+    compile_together(c4_kernel, names, constants=characters)
     return c4_kernel.rewrite
