@@ -38,6 +38,7 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.sharding
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.slider
+	$(BIN)/python -m benchmarks.thresholds
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.notebooks
 

@@ -424,19 +424,33 @@ def threshold_panel(curation: Curation) -> ThresholdPanel:
     return ThresholdPanel(documents, curation.config.seed)
 
 
-def life_trace(curation: Curation, row: int | None = None) -> LifeTracePanel:
-    """The life of one document, kept or dropped; in batch that of one drawn by the seed."""
+def life_trace(
+    curation: Curation,
+    row: int | None = None,
+    tokenized: TokenizerComparison | None = None,
+    sequence_length: int = 256,
+) -> LifeTracePanel:
+    """The life of one document, kept or dropped; in batch that of one drawn by the seed.
+
+    `tokenized`, a comparison of tokenizers on `curation.curated.corpus`, adds the training windows
+    of so many tokens that the document is in.
+    """
     from labkit.data.curation_tables import mixture
     from labkit.data.life_trace import Lives
     from labkit.widgets.life_trace import LifeTracePanel
 
-    config = curation.config
+    config, span = curation.config, None
+    if tokenized is not None:
+        from labkit.comparison.token_spans import training_spans
+
+        span = training_spans(tokenized, curation.curated, sequence_length)
     lives = Lives(
         curation.curated,
         config.corpus,
         config.make_steps(),
         policy=config.reading,
         mixture=mixture(curation, 4.0),
+        span=span,
     )
     return LifeTracePanel(lives, row, config.seed)
 

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from labkit.comparison.tokenizers import TokenizerComparison
 from labkit.core.errors import LabError
+from labkit.data.pipeline.curated import Curated
 from labkit.data.training_windows import Steps, TokenSpan
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
+
+Spans = Callable[[int], TokenSpan | None]
+
+
+def training_spans(
+    comparison: TokenizerComparison, curated: Curated, sequence_length: int
+) -> Spans:
+    """Of the documents on the train side of a comparison of tokenizers on the curated corpus.
+
+    Raises:
+        LabError: the comparison is of another corpus.
+    """
+    if Path(comparison.config.corpus).resolve() != Path(curated.corpus).resolve():
+        given = comparison.config.corpus
+        raise LabError(f"the comparison is of {given}; make one with corpus={curated.corpus}")
+    rows = curated.documents("row")["row"].to_pylist()
+    trained = [row for row, side in zip(rows, comparison.sides, strict=True) if side == "train"]
+    _, shards = comparison.save_choice()
+    tokenizer = comparison.tokenizers[comparison.config.choice]
+    return token_spans(Shards(shards["train"]), tokenizer, trained, sequence_length)
 
 
 def token_spans(
@@ -16,7 +39,7 @@ def token_spans(
     rows: Sequence[int],
     sequence_length: int,
     steps: Steps | None = None,
-) -> Callable[[int], TokenSpan | None]:
+) -> Spans:
     """The span of a row's document, None where it is not in the shards.
 
     Args:
