@@ -10,6 +10,7 @@ texts were not taken, `rejected.jsonl`.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -25,6 +26,7 @@ from labkit.core import artifacts, disk
 from labkit.core.artifacts import write_artifact
 from labkit.core.errors import LabError
 from labkit.core.records.document import Document
+from labkit.data import corpus_texts
 from labkit.data.corpora import CORPORA, Archive, Corpus
 
 DOCUMENTS, REJECTED = "documents.jsonl", "rejected.jsonl"
@@ -34,7 +36,14 @@ MAX_ARCHIVE_BYTES = 1 << 30
 
 
 def corpus_folder(corpus: Corpus) -> Path:
-    return artifacts.home() / "corpora" / f"{corpus.name}-{corpus.fingerprint}"
+    name = f"{corpus.name}-{corpus.fingerprint}-{code_hash()}"
+    return artifacts.home() / "corpora" / name
+
+
+@functools.cache
+def code_hash() -> str:
+    """Of what makes documents of an archive's members: other code may make others of them."""
+    return disk.sha256_file(Path(corpus_texts.__file__))[:8]
 
 
 def is_here(corpus: Corpus) -> bool:

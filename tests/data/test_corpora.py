@@ -232,6 +232,15 @@ def test_an_archive_that_is_here_is_not_downloaded_again(lab_home: Path, monkeyp
     assert fetch(corpus) == folder
 
 
+def test_documents_that_other_code_made_are_not_used(lab_home: Path, monkeypatch):
+    before = fetch(find_corpus("sanguo"))
+    monkeypatch.setattr(fetching, "code_hash", lambda: "other")
+    offline(monkeypatch)
+    after = fetch(find_corpus("sanguo"))
+    assert after != before
+    assert (after / "documents.jsonl").read_bytes() == (before / "documents.jsonl").read_bytes()
+
+
 def test_a_fetched_corpus_is_verified_when_it_is_used(lab_home: Path):
     file = fetch(find_corpus("python-docs")) / "documents.jsonl"
     file.write_text(file.read_text("utf-8")[:-10])

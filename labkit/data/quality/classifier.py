@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from labkit.core import artifacts, disk
+from labkit.core import artifacts, disk, provenance
 from labkit.core.config import Config, field, hash_json
 from labkit.core.errors import LabError
 from labkit.data.quality.features import feature_matrix, mean_weights
@@ -104,7 +104,11 @@ def build_quality_classifier(
 
     `policy` is how the raw one is read.
     """
-    inputs = {"good": fingerprint(good), "raw": fingerprint(raw, policy)}
+    inputs = {
+        "good": fingerprint(good),
+        "raw": fingerprint(raw, policy),
+        "code": provenance.source_hash("data"),
+    }
     identity = hash_json([inputs, config.model_dump()])
     folder = artifacts.home() / "quality" / f"classifier-{identity}"
     if not artifacts.exists(folder):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from labkit.core import artifacts
+from labkit.core import artifacts, provenance
 from labkit.core.config import hash_json
 from labkit.core.errors import LabError
 from labkit.data.quality.ngram_model import NgramConfig, NgramModel, train_ngram_model
@@ -23,7 +23,11 @@ def build_ngram_model(corpus: str, language: str, config: NgramConfig) -> Path:
     Raises:
         LabError: the corpus has no document of that language.
     """
-    inputs = {"corpus": fingerprint(corpus), "language": language}
+    inputs = {
+        "corpus": fingerprint(corpus),
+        "language": language,
+        "code": provenance.source_hash("data"),
+    }
     folder = artifacts.home() / "quality" / f"ngrams-{hash_json([inputs, config.model_dump()])}"
     if not artifacts.exists(folder):
         model = train_ngram_model(_texts(corpus, language, config.max_characters), config)

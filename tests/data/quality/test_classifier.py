@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from labkit.core import provenance
 from labkit.core.artifacts import DamagedArtifact
 from labkit.core.errors import LabError
 from labkit.data.ngrams import batch_units, roll
@@ -79,13 +80,16 @@ def test_scores_and_area_are_those_of_scikit_learn():
     assert area_under_curve(pairs) == pytest.approx(roc_auc_score(labels, scores))
 
 
-def test_saved_loaded_and_refused(tmp_path: Path):
+def test_saved_loaded_and_refused(tmp_path: Path, monkeypatch):
     for name, texts in (("good", paragraphs(60)), ("raw", spam(60, seed=5))):
         lines = (json.dumps({"text": text}) + "\n" for text in texts)
         (tmp_path / f"{name}.jsonl").write_text("".join(lines))
     sides = str(tmp_path / "good.jsonl"), str(tmp_path / "raw.jsonl")
     folder = build_quality_classifier(*sides, CONFIG)
     assert folder == build_quality_classifier(*sides, CONFIG)
+    with monkeypatch.context() as changed:  # weights of other code are not used
+        changed.setattr(provenance, "source_hash", lambda room="": "other")
+        assert folder != build_quality_classifier(*sides, CONFIG)
     loaded = load_classifier(folder)
     direct = train_quality_classifier(paragraphs(60), spam(60, seed=5), CONFIG)
     texts = pa.array(spam(5, seed=6))

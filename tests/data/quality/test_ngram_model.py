@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from labkit.core import provenance
 from labkit.core.artifacts import DamagedArtifact
 from labkit.core.errors import LabError
 from labkit.data.quality.ngram_artifact import TABLES, build_ngram_model, load_ngram_model
@@ -97,7 +98,7 @@ def test_bits_of_a_text_do_not_depend_on_its_neighbours():
     assert model.bits_per_byte(texts)[2] == bits[2] / 9
 
 
-def test_saved_loaded_and_refused(tmp_path: Path):
+def test_saved_loaded_and_refused(tmp_path: Path, monkeypatch):
     folder = build_ngram_model("python-docs", "en", NgramConfig(order=3, max_characters=50_000))
     model = load_ngram_model(folder)
     texts = pa.array(paragraphs(5))
@@ -105,6 +106,10 @@ def test_saved_loaded_and_refused(tmp_path: Path):
         build_ngram_model("python-docs", "en", NgramConfig(order=3, max_characters=50_000))
     )
     assert np.array_equal(model.bits(texts)[0], again.bits(texts)[0])
+    with monkeypatch.context() as changed:  # tables of other code are not used
+        changed.setattr(provenance, "source_hash", lambda room="": "other")
+        config = NgramConfig(order=3, max_characters=50_000)
+        assert folder != build_ngram_model("python-docs", "en", config)
     with pytest.raises(LabError, match="no text in 'zh'; it has en"):
         build_ngram_model("python-docs", "zh", NgramConfig())
     damaged = bytearray((folder / TABLES).read_bytes())
