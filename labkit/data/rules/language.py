@@ -23,6 +23,8 @@ UNKNOWN = "unknown"
 PREDICTED = pa.field("language_predicted", pa.string())
 SCORE = pa.field("language_score", pa.float64())
 _LETTER = re.compile(r"[^\W\d_]")
+_END_OF_LINE = "</s>"
+"""fastText reads a text up to this word, whatever comes after it."""
 
 
 class LanguageList(Config):
@@ -119,9 +121,10 @@ def predict_language(text: str) -> tuple[str, float]:
     >>> predict_language("Nobody had told him that the harbour was closed in winter.")[0]
     'en'
     """
-    if not _LETTER.search(text):
+    line = " ".join(word for word in text.split() if word != _END_OF_LINE)
+    if not _LETTER.search(line):
         return UNKNOWN, 0.0
-    best = _detector().detect(" ".join(text.split()), model="lite")[0]
+    best = _detector().detect(line, model="lite")[0]
     return best["lang"], best["score"]
 
 

@@ -50,6 +50,14 @@ def decide(step: LanguageList, texts: list[str], declared: list[str]) -> list[tu
     return [found.get(row) for row in range(len(texts))]
 
 
+def test_a_text_is_read_beyond_fasttexts_mark_of_a_lines_end():
+    prose = "\n".join(SENTENCES["en"])
+    for text in (f"</s> {prose}", f"der die das\n</s>\n{prose}"):
+        assert predict_language(text) == predict_language(text.replace("</s>", " "))
+        assert predict_language(text)[0] == "en"
+    assert predict_language("</s>") == ("unknown", 0)
+
+
 @pytest.mark.parametrize("language", SENTENCES)
 def test_sentences_are_of_their_language(language: str):
     for sentence in SENTENCES[language]:
