@@ -14,6 +14,7 @@ from labkit.cli import COMMANDS, main
 from labkit.cli.doctor_gpu import Gpu, GpuFacts, gpu, torch
 from labkit.cli.doctor_report import render
 from labkit.core.config import leaves
+from labkit.data.curation import CurationConfig
 from labkit.plan.plan import TrainingPlan
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
@@ -79,7 +80,7 @@ def test_every_named_command_file_and_field_exists(name, capsys):
         assert (ROOT / "docs" / link).exists(), link
     for notebook in re.findall(r"notebooks/(\w+)\.ipynb", shown):
         assert (ROOT / f"notebooks/{notebook}.ipynb").exists(), notebook
-    fields = leaves(TrainingPlan())
+    fields = leaves(TrainingPlan()) | leaves(CurationConfig())
     for field in re.findall(r"--set ([\w.]+)=", shown):
         assert field in fields, field
     for command, flags in re.findall(r"\blabkit ([a-z]+)([^\n&#]*)", shown):
