@@ -33,7 +33,7 @@ RULES = {
     "read_expansion": "a compressed file unpacks to more than max_expansion_ratio times its size",
     "read_damaged": "the file is cut or damaged from here on",
     "read_schema": "a table without a text column, or with a column twice",
-    "read_content_type": "a WARC response that is no plain text",
+    "read_content_type": "a WARC response that is no plain text, or is chunked or packed",
 }
 MAX_REASON_CHARACTERS = 300
 

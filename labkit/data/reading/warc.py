@@ -1,9 +1,10 @@
 """WARC and WET: the text that a crawl kept, record by record (FastWARC).
 
 Documents are WET's `conversion` records, and `resource` and `response` records of plain text in
-the charset they declare. HTML is not turned into text here: a response of another type is a
-rejection that says so. Records about the crawl itself (warcinfo, request, metadata, revisit) are
-no documents and not counted. The id is the record's, `url` the address that was asked.
+the charset they declare. HTML is not turned into text here, nor is a chunked or packed response
+unwrapped: those are rejections that say so. Records about the crawl itself (warcinfo, request,
+metadata, revisit) are no documents and not counted. The id is the record's, `url` the address that
+was asked.
 """
 
 from __future__ import annotations
@@ -47,8 +48,10 @@ def read_warc(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record
 
 def _document(record: Any, number: int, origin: Origin, policy: ReadPolicy) -> Record | Fault:
     kind = (record.http_content_type if record.is_http else None) or "text/plain"
-    if _type(record) != "conversion" and kind != "text/plain":
+    if _type(record) != "conversion" and kind.strip().lower() != "text/plain":
         return Fault("read_content_type", f"{kind} is not read; give WET files", number)
+    if coding := _coding(record):
+        return Fault("read_content_type", f"{coding} is not undone; give WET files", number)
     raw = record.reader.read(policy.max_record_bytes + 1)
     if len(raw) > policy.max_record_bytes:
         return _too_long(policy, number)
@@ -69,6 +72,13 @@ def _document(record: Any, number: int, origin: Origin, policy: ReadPolicy) -> R
         return fault
     except (ValueError, LookupError) as error:
         return Fault("read_encoding", f"not the {charset} it declares ({error})", number)
+
+
+def _coding(record: Any) -> str:
+    """What the bytes are wrapped in, where a crawler kept them as they were sent."""
+    names = ("Transfer-Encoding", "Content-Encoding") if record.is_http else ()
+    found = [(name, record.http_headers.get(name) or "identity") for name in names]
+    return ", ".join(f"{name} {value}" for name, value in found if value.lower() != "identity")
 
 
 def _decode(raw: bytes, charset: str) -> str:

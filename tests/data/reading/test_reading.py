@@ -197,6 +197,20 @@ def test_plain_text_of_a_crawl_and_not_its_html(tmp_path: Path):
         rows(tmp_path / "a.warc.gz")
 
 
+@pytest.mark.parametrize("coding", ["transfer-encoding: chunked", "Content-Encoding: gzip"])
+def test_a_response_as_it_was_sent_is_no_text(tmp_path: Path, coding):
+    """5, hello, 0 is how a server cut it; wget and Heritrix keep that, Common Crawl doesn't."""
+    http = "Content-Type: application/http; msgtype=response\r\n"
+    head = "HTTP/1.1 200 OK\r\nContent-Type: Text/Plain\r\n"
+    sent = record("response", f"{head}{coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode(), http)
+    whole = record("response", f"{head}Content-Encoding: identity\r\n\r\nhello".encode(), http)
+    (tmp_path / "a.warc").write_bytes(sent + whole)
+    kept, rejected = rows(tmp_path / "a.warc", SKIP)
+    assert [row["text"] for row in kept] == ["hello"]
+    assert [(row["line"], row["rule"]) for row in rejected] == [(1, "read_content_type")]
+    assert "is not undone; give WET files" in rejected[0]["reason"]
+
+
 @pytest.mark.parametrize(
     ("charset", "rule"),
     [
