@@ -4,9 +4,8 @@
 
 1. *Equal*: first reasons of every text that is timed and of every other below 100,000 characters
    (13,000 and more where packages are installed; chapters of the Three Kingdoms and their
-   paragraphs) and 5,000 random texts with random
-   thresholds, for words between white space and words that are characters. One different verdict
-   ends the benchmark.
+   paragraphs) and 5,000 random texts with random thresholds, for words between white space and
+   words that are characters. One different verdict ends the benchmark.
 2. *Ratio*: CPU seconds of both sides on the same texts, A B A B, one process. datatrove gets the
    same words by its `split_into_words` replaced by `str.split`, and stops at its first reason; so
    does labkit, which leaves out n-grams where a rule before them refused. The *chain* is the three
