@@ -157,20 +157,17 @@ _ASSIGNED = (
     rb"[A-Za-z0-9_]{0,20}[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3}[\"']?"
     rb"(?P<item>[A-Za-z0-9+/_=-]{16,200})(?![A-Za-z0-9+/_=(-])(?!\.[A-Za-z_])"
 )
-_OF_NAME = rb"(?:[._%+'-]|" + _LATIN + rb"){0,63}"
-_EMAIL = (
+_NAME = rb"(?:_|" + _LATIN + rb")(?:[._%+'-]|" + _LATIN + rb"){0,63}@"
+_HOST = rb"(?:(?:-|" + _LATIN + rb"){1,40}\.){1,6}[A-Za-z]{2,24}"
+_BEFORE_NAME = (
     rb"(?:(?<![A-Za-z0-9_%+-])(?!(?<=\\)(?:[bfnrt]|u[0-9A-Fa-f]{4}))|" + _ESCAPED + rb"|"
-    rb"(?<=\\u[0-9A-Fa-f]{4}))(?<![\xc3-\xc9][\x80-\xbf])"
-    rb"(?:_|"
-    + _LATIN
-    + rb")"
-    + _OF_NAME
-    + rb"@(?:(?:-|"
-    + _LATIN
-    + rb"){1,40}\.){1,6}[A-Za-z]{2,24}"
-    rb"(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
-    rb"(?!:[A-Za-z~/](?!" + _OF_NAME + rb"@))"  # host:path is a copy's target, not another address
+    rb"(?<=\\u[0-9A-Fa-f]{4}))(?<![\xc3-\xc9][\x80-\xbf])(?<!ssh://)"
 )
+_AFTER_HOST = (
+    rb"(?![A-Za-z0-9_-])(?!\.[A-Za-z0-9])"
+    rb"(?!:(?!" + _NAME + rb")[A-Za-z~/])"  # host:path is a copy's target, but not host:name@host
+)
+_EMAIL = _BEFORE_NAME + _NAME + _HOST + _AFTER_HOST
 _IBAN = rb"[A-Z]{2}[0-9]{2}(?:(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?|[A-Z0-9]{11,29})"
 _LONG_CARD = rb"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}\1[0-9]{3}"
 _CARD = (

@@ -46,6 +46,7 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("2001:4860:4860::8888 but 2001:db8::1", "<IP_ADDRESS> but 2001:db8::1"),
         ("x[2000::2], y()[3000::10]", "x[2000::2], y()[3000::10]"),
         ("http://[2001:4860:4860::8888]/", "http://[<IP_ADDRESS>]/"),
+        ("git+ssh://git@github.com/a/b.git", "git+ssh://git@github.com/a/b.git"),
         ("git@github.com:a/b, a@b.de:c@d.de", "git@github.com:a/b, <EMAIL>:<EMAIL>"),
         ("api_key = 'x8Fj2kLm9QpR4sTv7Wz'", "api_key = '<KEY>'"),
         ("8" * 40 + " 13812345678 13912345678", "8" * 40 + " <PHONE> <PHONE>"),
