@@ -35,16 +35,14 @@ def _funnel(curation: Curation) -> str:
     first, last = steps[0], steps[-1]
     unread = f" {rejected:,} records could not be read." if rejected else ""
     added = sum(row["bytes added by rewriting"] for row in steps)
-    rewritten = (
-        f"; rewriting made what is kept {abs(added):,} bytes {'longer' if added > 0 else 'shorter'}"
-        if added
-        else ""
-    )
+    rewritten = f" and {added:,} that rewriting added" if added > 0 else ""
+    if added < 0:
+        rewritten = f" but the {-added:,} that rewriting took"
     return (
         f"{last['kept']:,} of {first['documents in']:,} documents are kept "
         f"({last['kept'] / first['documents in']:.1%}), {last['MB out']:.2f} of "
         f"{first['MB in']:.2f} MB.{unread} Every document that came in is in one of two files, "
-        f"kept, or dropped with rule, value and threshold{rewritten}."
+        f"kept, or dropped with rule, value and threshold; with it every byte{rewritten}."
     )
 
 

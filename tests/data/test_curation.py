@@ -93,7 +93,10 @@ def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):
         r"3 of 6 documents .* 1 records could not", curation_sentences(curation)["funnel"].markup
     )
     # <EMAIL> for 21 bytes, <PHONE> for 13
-    assert "what is kept 20 bytes shorter." in curation_sentences(curation)["funnel"].markup
+    assert (
+        "every byte but the 20 that rewriting took."
+        in curation_sentences(curation)["funnel"].markup
+    )
     presets = {row["preset"]: row["kept"] for row in preset_rows(curation)}
     assert presets["chinese"] == 0
     assert presets["english"] == 5  # all but "Buy now"
