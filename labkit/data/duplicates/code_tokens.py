@@ -38,13 +38,8 @@ MAX_PARSED_CHARACTERS = 1_000_000
 """A syntax tree takes some 100 bytes per character."""
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 _LAYOUT = {tokenize.NEWLINE: "\n", tokenize.INDENT: "->", tokenize.DEDENT: "<-"}
-_TOKENS = re.compile(
-    r"(?P<comment>//[^\n]*|/\*.*?\*/|\#[^\n]*)"
-    r"|(?P<literal>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\d[\w.]*)"
-    r"|(?P<name>[^\W\d]\w*)"
-    r"|(?P<sign>[^\w\s])",
-    re.DOTALL,
-)
+_UNCLOSED = {quote: re.compile(rf"{quote}(?:\\.|[^{quote}\\\n])*", re.DOTALL) for quote in "\"'"}
+"""A string up to where its last quote should be."""
 
 
 def normal_tokens(text: str) -> np.ndarray:
@@ -73,10 +68,45 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
     if found is not None:
         yield from found
         return
-    for match in _TOKENS.finditer(text):
+    for match in _cut(text):
         if match.lastgroup != "comment":
             token = match.group()
             yield token, match.lastgroup == "name" and token not in _ALL_KEYWORDS
+
+
+def _cut(text: str) -> Iterator[re.Match[str]]:
+    """As `_pattern(True, quotes).finditer`, in linear time: what was seen to have no end, a comment
+    or a string, isn't looked for again. Within an unclosed string no later quote closes one."""
+    last_close, at, every = text.rfind("*/"), 0, "".join(_UNCLOSED)
+    unclosed, last_unclosed = dict.fromkeys(every, 0), 0
+    while True:
+        quotes = every
+        if at < last_unclosed:
+            quotes = "".join(quote for quote, end in unclosed.items() if at >= end)
+        match = _pattern(at <= last_close, quotes).search(text, at)
+        if match is None:
+            return
+        at = match.start()
+        if quotes != every and any(at >= unclosed[q] for q in every if q not in quotes):
+            continue  # white space led out of an unclosed string: again, with its quote
+        if match[0] in quotes and (found := _UNCLOSED[match[0]].match(text, at)):
+            unclosed[match[0]] = found.end()
+            last_unclosed = max(unclosed.values())
+        at = match.end()
+        yield match
+
+
+@functools.cache
+def _pattern(has_comments: bool, quotes: str) -> re.Pattern[str]:
+    comments = r"/\*.*?\*/|" if has_comments else ""
+    strings = "".join(f"{_UNCLOSED[quote].pattern}{quote}|" for quote in quotes)
+    return re.compile(
+        rf"(?P<comment>//[^\n]*|{comments}\#[^\n]*)"
+        rf"|(?P<literal>{strings}\d[\w.]*)"
+        r"|(?P<name>[^\W\d]\w*)"
+        r"|(?P<sign>[^\w\s])",
+        re.DOTALL,
+    )
 
 
 def python_tokens(text: str) -> list[tuple[str, bool]] | None:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import ast
 import random
 import sysconfig
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from labkit.data.duplicates import code_tokens
 from labkit.data.duplicates.code import CodeDuplicates, edit_similarity
 from labkit.data.duplicates.code_tokens import _PYTHON_WORDS, normal_tokens, python_tokens
 from labkit.data.duplicates.near import NearDuplicates
@@ -95,6 +97,25 @@ def test_no_text_is_too_strange():
     texts = ["(" * 10**5, "-" * 10**5 + "1", "\0", "a\x0cb", '"""', "if x:\n\ty\n        z", "é²"]
     for text in texts:
         assert normal_tokens(text).dtype == np.uint64
+
+
+def test_cutting_is_that_of_one_regular_expression(monkeypatch):
+    """Oracle: finditer, whose time grows with the square of unclosed comments and strings."""
+    rng = random.Random(0)
+    pieces = ['"', "'", "\\", "\n", " ", "/*", "*/", "//", "#", "a", "b1", "1.2", "(", '\\"', "é"]
+    for _ in range(3000):
+        text = "".join(rng.choices(pieces, k=rng.randrange(1, 25)))
+        whole = code_tokens._pattern(True, "\"'").finditer(text)
+        expected = [(match.lastgroup, match.span()) for match in whole]
+        assert [(m.lastgroup, m.span()) for m in code_tokens._cut(text)] == expected
+
+
+@pytest.mark.parametrize("piece", ["/* ", 'x \\"', "\\'", "\\\"\\' /* ", '\\"\n'])
+def test_time_grows_with_the_text(piece):
+    """87 s for 240 kB of the first, before."""
+    started = time.process_time()
+    normal_tokens(piece * 100_000 + " ?? $")
+    assert time.process_time() - started < 10
 
 
 def test_similarity_is_that_of_the_textbook_table():
