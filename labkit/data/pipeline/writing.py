@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labkit.core import disk
+from labkit.data.columns import add_statistics
 from labkit.data.pipeline.curated import DOCUMENTS, DROPPED, FUNNEL, REJECTED, RESULT
 from labkit.data.pipeline.funnel import Amount, Funnel, text_bytes
 from labkit.data.pipeline.stages import STEP
@@ -27,7 +28,7 @@ GROUP_BYTES = 4_000_000
 class DocumentsFile:
     """A Parquet file whose row groups depend on the documents alone, not on how they arrive."""
 
-    def __init__(self, path: Path, empty: pa.Schema):
+    def __init__(self, path: Path, empty: Callable[[], pa.Schema]):
         self._path, self._empty = path, empty
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
@@ -55,7 +56,7 @@ class DocumentsFile:
         if self._waiting:
             self._write_group()
         if self._writer is None:
-            pq.write_table(self._empty.empty_table(), self._path, compression="zstd")
+            pq.write_table(self._empty().empty_table(), self._path, compression="zstd")
         else:
             self._writer.close()
 
@@ -67,11 +68,17 @@ class DocumentsFile:
         self._waiting, self._num_waiting_bytes = [], 0
 
 
+def schema_with_statistics() -> pa.Schema:
+    """Of what was kept, where nothing was."""
+    one = pa.RecordBatch.from_pylist([dict.fromkeys(SCHEMA.names, "")], SCHEMA)
+    return add_statistics(one).schema.append(ROW)
+
+
 class CurationWriter:
     def __init__(self, folder: Path):
         self._folder = folder
-        self.documents = DocumentsFile(folder / DOCUMENTS, KEPT_SCHEMA)
-        self.dropped = DocumentsFile(folder / DROPPED, DROPPED_SCHEMA)
+        self.documents = DocumentsFile(folder / DOCUMENTS, schema_with_statistics)
+        self.dropped = DocumentsFile(folder / DROPPED, lambda: DROPPED_SCHEMA)
 
     def add(self, kept: pa.RecordBatch, dropped: Sequence[pa.Table | None]) -> None:
         """One part: what the last stage kept, and what each stage dropped of it."""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from labkit.core import artifacts
@@ -121,6 +122,8 @@ def test_nothing_kept_and_nothing_dropped_are_results_too(tmp_path: Path):
     assert nothing.documents("row").num_rows == 0
     assert nothing.dropped("row").num_rows == len(TEXTS)
     everything = run_pipeline(corpus, ())
+    schemas = [pq.read_schema(curated.corpus) for curated in (nothing, everything)]
+    assert schemas[0].equals(schemas[1])
     assert everything.documents("text")["text"].to_pylist() == TEXTS
     assert everything.result["dropped"] == {"documents": 0, "bytes": 0}
 
