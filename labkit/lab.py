@@ -418,10 +418,12 @@ def curation_sentences(curation: Curation) -> dict[str, Html]:
 def threshold_panel(curation: Curation) -> ThresholdPanel:
     """Every rule's threshold as a control; what is kept and what flips follows."""
     from labkit.data.rules.measured import measure
+    from labkit.data.rules.presets import PRESETS
     from labkit.widgets.threshold_panel import ThresholdPanel
 
-    documents = measure(curation.raw(), curation.config.rules)
-    return ThresholdPanel(documents, curation.config.seed)
+    config = curation.config
+    documents = measure(curation.raw(), PRESETS[config.preset]())
+    return ThresholdPanel(documents, config.seed, config)
 
 
 def life_trace(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
@@ -119,6 +120,8 @@ class CurationConfig(Config):
         for step, needed in NEEDS.items():
             if step in names(self.steps) and not getattr(self, needed).strip():
                 raise ValueError(f"the step {step} needs {needed}: give it, or leave the step out")
+            if given := getattr(self, needed).strip():
+                _check_is_there(needed, given)
         assert self.rules  # refuses a threshold of no rule
         return self
 
@@ -135,6 +138,13 @@ class CurationConfig(Config):
 
 def names(listing: str) -> list[str]:
     return [name.strip() for name in listing.split(",") if name.strip()]
+
+
+def _check_is_there(parameter: str, given: str) -> None:
+    if parameter == "good_corpus":
+        check_corpus(given)
+    elif not Path(given).expanduser().exists():
+        raise ValueError(f"{parameter}={given!r}: no such path")
 
 
 def _quality_filter(config: CurationConfig) -> QualityFilter:

@@ -1,9 +1,9 @@
 """One field of a config as controls: what it shows, what it reads, and when it was moved.
 
 Which control a field gets follows from its kind: bool a checkbox, choice a dropdown, a number a
-box to type in and, where its range is known, a slider beside it; text a box, a mapping or a list its JSON.
-A control holds any value of its field exactly. Descriptions are shown as text and as tooltips,
-never as markup.
+box to type in and, where its range is known, a slider beside it; text a box, a mapping or a list
+its JSON. A control holds any value of its field exactly. Descriptions are shown as text and as
+tooltips, never as markup.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from labkit.core import disk
 from labkit.core.config import ConfigError
 from labkit.core.display import Html, paragraph, table, text_samples
+from labkit.data.curation import CurationConfig
 from labkit.data.rules.measured import Flip, MeasuredDocuments, Verdict, with_changes
 from labkit.data.rules.rule import Rule, RuleSet
 from labkit.plots.curation import Kept, keep_rate_figure, show_keep_rates
@@ -31,15 +32,23 @@ FIGURE_WIDTH = 484
 
 
 class ThresholdPanel:
-    """Shown as the last value of a cell; `value` is the rule set on the page."""
+    """Shown as the last value of a cell; `value` is the rule set on the page.
 
-    def __init__(self, documents: MeasuredDocuments, seed: int = 0):
-        self.documents, self.seed = documents, seed
+    Args:
+        config: the curation that it is for, whose thresholds it starts from and whose parameters
+            it saves; `documents` are then measured by the preset's rules.
+    """
+
+    def __init__(
+        self, documents: MeasuredDocuments, seed: int = 0, config: CurationConfig | None = None
+    ):
+        self.documents, self.seed, self.config = documents, seed, config
         self.controls: dict[str, RuleControl] = {}
         self._given = documents.rule_set
-        self._changes: dict[str, float | None] = {}
+        self._changes: dict[str, float | None] = dict(config.thresholds) if config else {}
         if is_interactive():
             self._build()
+            self.show(self._changes)
 
     @property
     def value(self) -> RuleSet:
@@ -67,7 +76,8 @@ class ThresholdPanel:
         self._update()
 
     def save(self, path: str | Path) -> Path:
-        """Write the changed thresholds as the parameter `thresholds`, null for a rule that is off.
+        """Write the curation's parameters with `thresholds` as on the page, null for a rule that is
+        off; without a curation, `thresholds` alone.
 
         Raises:
             ConfigError: while a box shows what is no number.
@@ -75,6 +85,9 @@ class ThresholdPanel:
         import yaml
 
         self._refuse_faults()
+        if self.config is not None:
+            moved = self.config.with_overrides({"thresholds": self._changes})
+            return moved.save_parameters(path)
         text = yaml.safe_dump({"thresholds": self._changes}, sort_keys=False, allow_unicode=True)
         return disk.write_file(Path(path), text.encode())
 

@@ -124,6 +124,8 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
         ({"steps": " "}, "no step; steps: "),
         ({"steps": "quality"}, "the step quality needs good_corpus"),
         ({"steps": "contamination"}, "the step contamination needs benchmarks"),
+        ({"steps": "word_list", "word_list": "none.txt"}, "word_list='none.txt': no such path"),
+        ({"steps": "quality", "good_corpus": "none"}, "'none' is neither a registered corpus"),
         ({"preset": "german"}, "presets: published, english"),
         ({"thresholds": {"gopher_shot_doc": 3}}, "no rule 'gopher_shot_doc'; rules: gopher_sh"),
     ],

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 import pytest
 
+from labkit import lab
 from labkit.core.config import ConfigError, load_parameters
 from labkit.data.pipeline.run import run_pipeline
 from labkit.data.readers import SCHEMA, read_documents
@@ -187,6 +188,23 @@ def test_what_is_saved_makes_the_same_rules(panel, tmp_path):
     assert again.value == panel.value
     rules = json.loads(panel.save_rules(tmp_path / "rules.json").read_text())
     assert RuleSet.model_validate(rules) == panel.value
+
+
+def test_what_is_saved_of_a_curation_is_the_curation_with_all_its_thresholds(
+    monkeypatch, tmp_path, lab_home
+):
+    monkeypatch.setenv("LABKIT_MODE", "interactive")
+    given = {"corpus": "python-docs", "steps": "rules", "thresholds": {"gopher_short_doc": 30}}
+    curation = lab.curate(**given)
+    panel = lab.threshold_panel(curation)
+    assert panel.value == curation.config.rules
+    assert panel.verdict.is_kept.sum() == curation.curated.documents().num_rows
+    move(panel, "dup_line_frac", "0.2")
+    saved = load_parameters(panel.save(tmp_path / "params.yaml"))
+    assert saved["thresholds"] == {"gopher_short_doc": 30, "dup_line_frac": 0.2}
+    again = type(curation.config).from_parameters(saved)
+    assert again.corpus == "python-docs"
+    assert again.rules == panel.value
 
 
 def test_in_batch_it_is_static_and_its_value_what_was_given(monkeypatch):

@@ -194,8 +194,11 @@ _NORTH_AMERICAN = (  # three numbers with spaces alone are a row of numbers with
     rb"|[2-9][0-9]{2}[ .-][2-9][0-9]{2}[.-])|\+1 ?[2-9][0-9]{2} [2-9][0-9]{2} )[0-9]{4}"
 )
 _CHINESE_AREA = rb"0(?:10|2[0-9]|[3-9][0-9]{2})"
+_CHINESE_MOBILE = (  # prefixes that are given out: 17938452872 is a number like any other
+    rb"1(?:3[0-9]|4[4-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])"
+)
 _CHINESE_PHONE = (
-    rb"(?:(?:\+|00)?86[ -]?)?(?:1[3-9][0-9]([ -]?)[0-9]{4}\1[0-9]{4}"
+    rb"(?:(?:\+|00)?86[ -]?)?(?:" + _CHINESE_MOBILE + rb"([ -]?)[0-9]{4}\1[0-9]{4}"
     rb"|(?:" + _CHINESE_AREA + rb"[ -]|\(" + _CHINESE_AREA + rb"\)[ -]?)[2-8][0-9]{6,7})"
 )
 

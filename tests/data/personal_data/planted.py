@@ -102,11 +102,15 @@ def email(rng: Random) -> str:
     return made.upper() if rng.random() < 0.1 else made
 
 
+_MOBILE_PREFIXES = "130 139 147 150 158 166 173 178 186 188 191 199".split()
+"""Of China's three networks."""
+
+
 def phone(rng: Random) -> str:
     def digits(n: int) -> str:
         return "".join(rng.choices(string.digits, k=n))
 
-    mobile = f"1{rng.choice('3456789')}{digits(1)}", digits(4), digits(4)
+    mobile = rng.choice(_MOBILE_PREFIXES), digits(4), digits(4)
     area, exchange = (f"{rng.choice('23456789')}0{rng.choice('2345')}" for _ in range(2))
     made = [
         "".join(mobile),
