@@ -3,8 +3,11 @@
 Trained to tell texts the user calls good from raw ones, as GPT-3's filter was trained on WebText,
 books and Wikipedia against Common Crawl (Brown et al. 2020, appendix A). It learns whatever tells
 the two sides apart, source and topic as well as quality: look at what it removes (`removal.py`).
-The area under the ROC curve is measured on texts held out by their content, so that copies are on
-one side. Saved as numbers and JSON, loaded only when its manifest agrees.
+
+The raw side is often the very corpus that is then judged, and a model thinks worse of texts that
+it was told were raw. So there are two models, each of one half of the texts, halved by content so
+that copies are together, and a text is scored by the model that hasn't seen it; the area under the
+ROC curve is of these scores. Saved as numbers and JSON, loaded only when its manifest agrees.
 """
 
 from __future__ import annotations
@@ -36,33 +39,37 @@ class ClassifierConfig(Config):
     inverse_regularisation: float = field(
         1.0, "C of scikit-learn's logistic regression, its default", gt=0, le=1e6, scale="log"
     )
-    held_out_ratio: float = field(
-        0.2, "share of texts the area under the curve is measured on", gt=0, le=0.5
-    )
     max_texts: int = field(
         20_000, "first texts read of each side", unit="texts", ge=20, le=10**7, scale="log"
     )
-    seed: int = field(0, "seed of the split and of the interval", ge=0, le=2**31 - 1)
+    seed: int = field(0, "seed of the halves and of the interval", ge=0, le=2**31 - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class QualityClassifier:
     weights: np.ndarray
-    """float64, one per feature."""
-    bias: float
+    """float64[half, feature], of the model that scores the texts of a half."""
+    biases: np.ndarray
+    """float64[half]"""
+    seed: int
 
     def score(self, texts: pa.Array) -> np.ndarray:
         """0..1 per text, the probability of being good with sides of equal size."""
-        return 1 / (1 + np.exp(-(mean_weights(texts, self.weights) + self.bias)))
+        halves = halves_of(texts, self.seed)
+        scores = np.empty(len(texts))
+        for half, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            own = halves == half
+            logits = mean_weights(texts.filter(pa.array(own)), weights) + bias
+            scores[own] = 1 / (1 + np.exp(-logits))
+        return scores
 
 
 class Training(NamedTuple):
     classifier: QualityClassifier
     auc: Interval
-    """Area under the ROC curve on held-out texts, with its bootstrap interval."""
+    """Area under the ROC curve, each text scored unseen, with its bootstrap interval."""
     num_good: int
     num_raw: int
-    num_held_out: int
 
 
 def train_quality_classifier(
@@ -73,28 +80,35 @@ def train_quality_classifier(
     Raises:
         LabError: a side has too few texts to train and to measure on.
     """
-    from sklearn.linear_model import LogisticRegression
-
     for name, side in (("good", good), ("raw", raw)):
         if len(side) < MIN_TEXTS:
             raise LabError(f"{len(side)} {name} texts; give {MIN_TEXTS} or more, or shorter ones")
     texts = pa.array([*good, *raw])
     is_good = np.arange(len(texts)) < len(good)
-    is_held_out = np.array([_is_held_out(text, config) for text in (*good, *raw)])
-    if min(np.sum(is_good & is_held_out), np.sum(~is_good & is_held_out)) < 1:
-        raise LabError("no text of one side is held out; give more texts or another seed")
-    matrix = feature_matrix(texts.filter(pa.array(~is_held_out)), 1 << config.log2_num_features)
+    halves = halves_of(texts, config.seed)
+    models = [_fit(texts, is_good, halves != half, config) for half in (0, 1)]
+    weights, biases = (np.array(part) for part in zip(*models, strict=True))
+    classifier = QualityClassifier(weights, biases, config.seed)
+    pairs = np.column_stack([classifier.score(texts), is_good])
+    auc = bootstrap_interval(pairs, area_under_curve, seed=config.seed, num_resamples=500)
+    return Training(classifier, auc, len(good), len(raw))
+
+
+def _fit(
+    texts: pa.Array, is_good: np.ndarray, is_seen: np.ndarray, config: ClassifierConfig
+) -> tuple[np.ndarray, float]:
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(is_good[is_seen])) < 2:
+        raise LabError("one half of the texts is of one side only; give more texts")
+    matrix = feature_matrix(texts.filter(pa.array(is_seen)), 1 << config.log2_num_features)
     model = LogisticRegression(
         C=config.inverse_regularisation,
         class_weight="balanced",
         solver="newton-cg",  # 10 steps where the default takes 100
         max_iter=1000,
-    ).fit(matrix, is_good[~is_held_out])
-    classifier = QualityClassifier(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
-    scores = classifier.score(texts.filter(pa.array(is_held_out)))
-    pairs = np.column_stack([scores, is_good[is_held_out]])
-    auc = bootstrap_interval(pairs, area_under_curve, seed=config.seed, num_resamples=500)
-    return Training(classifier, auc, len(good), len(raw), int(is_held_out.sum()))
+    ).fit(matrix, is_good[is_seen])
+    return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
 def build_quality_classifier(
@@ -127,9 +141,10 @@ def save_classifier(
     with artifacts.write_artifact(
         folder, config=config, inputs=inputs, seed=config.seed, packages=("scikit-learn",)
     ) as temporary:
-        np.savez(temporary / WEIGHTS, weights=training.classifier.weights)
-        facts = training._asdict() | {"classifier": None, "bias": training.classifier.bias}
-        disk.write_json(temporary / FACTS, facts | {"auc": training.auc._asdict()})
+        model = training.classifier
+        np.savez(temporary / WEIGHTS, weights=model.weights, biases=model.biases)
+        facts = training._asdict() | {"classifier": None, "auc": training.auc._asdict()}
+        disk.write_json(temporary / FACTS, facts | {"seed": model.seed})
 
 
 def load_classifier(folder: Path) -> Training:
@@ -143,7 +158,7 @@ def load_classifier(folder: Path) -> Training:
         raise LabError(f"{folder}: no quality classifier; build one with build_quality_classifier")
     facts = disk.read_json(folder / FACTS)
     with np.load(folder / WEIGHTS, allow_pickle=False) as arrays:
-        classifier = QualityClassifier(arrays["weights"], facts.pop("bias"))
+        classifier = QualityClassifier(arrays["weights"], arrays["biases"], facts.pop("seed"))
     return Training(**(facts | {"classifier": classifier, "auc": Interval(**facts["auc"])}))
 
 
@@ -163,10 +178,14 @@ def area_under_curve(scores_and_labels: np.ndarray) -> float:
     return float((ranks - num_good * (num_good + 1) / 2) / (num_good * num_raw))
 
 
-def _is_held_out(text: str, config: ClassifierConfig) -> bool:
-    key = config.seed.to_bytes(8, "little")
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=key).digest()
-    return int.from_bytes(digest, "little") < config.held_out_ratio * 2**64
+def halves_of(texts: pa.Array, seed: int) -> np.ndarray:
+    """0 or 1 per text, by its content."""
+    key = seed.to_bytes(8, "little")
+    digests = (
+        hashlib.blake2b(text.encode(), digest_size=1, key=key).digest()
+        for text in texts.to_pylist()
+    )
+    return np.array([digest[0] & 1 for digest in digests], dtype=np.int8)
 
 
 def _first_texts(corpus: str, max_texts: int, policy: ReadPolicy | None) -> list[str]:
