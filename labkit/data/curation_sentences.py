@@ -80,7 +80,7 @@ def _copies(curation: Curation) -> str:
     [largest] = copy_rows(curation, most=1)
     return (
         f"Dropped as copies: {parts}, {sum(row['MB'] for row in rows):.2f} MB. "
-        f"{largest['stays']} stays in place of most: {largest['in place of']:,}."
+        f"Most were of {largest['copies of']}: {largest['dropped']:,}."
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from labkit.core.display import MAX_LABEL_CHARACTERS
 from labkit.data.curation import Curation
 from labkit.data.mixture.weights import MixtureConfig, mixture_rows
 from labkit.data.personal_data.beginnings import beginnings
@@ -107,7 +108,7 @@ def preset_rows(curation: Curation) -> list[dict[str, Any]]:
 def dropped_examples(curation: Curation) -> list[tuple[str, str]]:
     """(label, beginning) of dropped documents by the seed, of as many different rules as there are;
     personal data is replaced."""
-    dropped = curation.curated.dropped("id", "source", "rule", "value", "threshold", "text")
+    dropped = curation.curated.dropped("row", "source", "rule", "value", "threshold", "text")
     order = np.random.default_rng(curation.config.seed).permutation(dropped.num_rows)
     rules = np.array(dropped["rule"].to_pylist(), dtype=object)[order]
     turn = np.zeros(len(rules), dtype=np.int64)
@@ -116,7 +117,7 @@ def dropped_examples(curation: Curation) -> list[tuple[str, str]]:
     chosen = order[np.argsort(turn, kind="stable")][: curation.config.num_examples]
     rows = dropped.take(pa.array(chosen)).to_pylist()
     ids = _ids_of_rows(curation)
-    labels = [f"{_why(row, ids)} · {row['id']} · {row['source']}" for row in rows]
+    labels = [f"{_why(row, ids)} · {ids[row['row']]} · {row['source']}" for row in rows]
     texts = beginnings([row["text"] for row in rows], EXAMPLE_CHARACTERS)
     return list(zip(labels, texts, strict=True))
 
@@ -128,17 +129,22 @@ def _why(row: dict[str, Any], ids: dict[int, str]) -> str:
 
 
 def _ids_of_rows(curation: Curation) -> dict[int, str]:
+    """Personal data in an id is replaced."""
     sides = (curation.curated.documents("row", "id"), curation.curated.dropped("row", "id"))
     return {
         row: name
         for side in sides
-        for row, name in zip(side["row"].to_pylist(), side["id"].to_pylist(), strict=True)
+        for row, name in zip(
+            side["row"].to_pylist(),
+            beginnings(side["id"].to_pylist(), MAX_LABEL_CHARACTERS),
+            strict=True,
+        )
     }
 
 
 def copy_rows(curation: Curation, most: int = 20) -> list[dict[str, Any]]:
-    """The documents that stand in place of most others."""
-    dropped = curation.curated.dropped("rule", "value", "id").to_pylist()
+    """The documents in whose place most others were dropped."""
+    dropped = curation.curated.dropped("rule", "value", "row").to_pylist()
     ids = _ids_of_rows(curation)
     found: dict[int, list[dict[str, Any]]] = {}
     for row in dropped:
@@ -147,10 +153,10 @@ def copy_rows(curation: Curation, most: int = 20) -> list[dict[str, Any]]:
     largest = sorted(found, key=lambda row: (-len(found[row]), row))[:most]
     return [
         {
-            "stays": ids[row],
-            "in place of": len(found[row]),
+            "copies of": ids[row],
+            "dropped": len(found[row]),
             "as": ", ".join(sorted({copy["rule"] for copy in found[row]})),
-            "for example of": found[row][0]["id"],
+            "for example": ids[found[row][0]["row"]],
         }
         for row in largest
     ]

@@ -64,7 +64,7 @@ def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
     }
     by_source = {row["source"]: (row["documents"], row["kept"]) for row in kept_rows(curation)}
     assert by_source == {"books": (3, 2), "web": (3, 1)}
-    assert {row["stays"]: row["for example of"] for row in copy_rows(curation)} == {
+    assert {row["copies of"]: row["for example"] for row in copy_rows(curation)} == {
         "a": "b",
         "e": "f",
     }

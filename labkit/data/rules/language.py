@@ -4,7 +4,8 @@ The model (lid.176.ftz, Joulin et al. 2016; CC BY-SA 3.0) comes in fast-langdete
 document is judged by several windows, evenly spaced from its beginning to its end and read as one
 text, so that cost is bounded: with the defaults, 2,000 characters of any document. The model was
 trained on sentences of prose: what it says of code, of lists and of a few words is noise, so code
-may be left alone by the language it was declared as. A text without letters is "unknown", score 0.
+may be left alone by the language it was declared as. A document of unknown language gets the one
+that was predicted. A text without letters is "unknown", score 0.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class LanguageList(Config):
         ]
         rules, values, limits = zip(*refusals, strict=True) if refusals else ((), (), ())
         return split_by(
-            batch,
+            _named(batch, declared, [code for code, _ in found]),
             Verdicts(
                 pa.array(rules, type=pa.string()),
                 pa.array(values, type=pa.float64()),
@@ -88,6 +89,19 @@ class LanguageList(Config):
         if score < self.min_score:
             return "language_score", score, self.min_score
         return None, None, None
+
+
+def _named(batch: pa.RecordBatch, declared: list[str], predicted: list[str]) -> pa.RecordBatch:
+    """The batch with the prediction in `language` where nothing was declared."""
+    place = batch.schema.get_field_index("language")
+    if place < 0:
+        return batch
+    given = batch.column(place).to_pylist()
+    names = [
+        guess if one == UNKNOWN else name
+        for name, one, guess in zip(given, declared, predicted, strict=True)
+    ]
+    return batch.set_column(place, batch.schema.field(place), pa.array(names, pa.string()))
 
 
 def add_language(batch: pa.RecordBatch, config: LanguageList) -> pa.RecordBatch:

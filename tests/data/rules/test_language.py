@@ -80,6 +80,16 @@ def test_by_hand():
     assert decide(LanguageList(min_score=1), texts[:1], ["en"]) == [("language_score", 1.0)]
 
 
+def test_a_document_of_no_declared_language_gets_the_predicted_one():
+    texts = [SENTENCES["en"][0], SENTENCES["zh"][0], SENTENCES["de"][0]]
+    batch = pa.RecordBatch.from_pydict(
+        {"row": range(3), "text": texts, "language": ["unknown", "unknown", "en-GB"]}
+    )
+    outcome = LanguageList(allowed=("en", "zh")).apply(batch)
+    assert outcome.kept["language"].to_pylist() == ["en", "zh"]
+    assert outcome.dropped["language"].to_pylist() == ["en-GB"]
+
+
 def test_code_is_untouched_by_choice():
     assert decide(LanguageList(allowed=("zh",)), [SOURCE], ["python"]) == [None]
     judged = decide(LanguageList(allowed=("zh",), untouched=()), [SOURCE], ["python"])
