@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labkit.cli import main
@@ -50,6 +56,21 @@ def test_the_unread_are_counted_on_the_last_lines(tmp_path, lab_home, capsys):
     assert (count, has) == ("2", "file, line and reason")
     assert Path(where).parent == Path(path).parent
     assert len(Path(where).read_text().splitlines()) == 2
+
+
+def test_ctrl_c_while_workers_start_is_one_word(tmp_path, lab_home):
+    command = [sys.executable, "-m", "labkit", "curate", str(write(tmp_path / "letters"))]
+    with subprocess.Popen(
+        [*command, "--processes", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        this = psutil.Process(started.pid)
+        while sum("spawn_main" in " ".join(one.cmdline()) for one in this.children()) < 2:
+            assert started.poll() is None
+            time.sleep(0.01)
+        os.killpg(started.pid, signal.SIGINT)
+        _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert "Traceback" not in said
 
 
 def test_help_names_every_step(capsys):

@@ -77,7 +77,9 @@ class Workers:
                 yield work_on(stage, task)
             return
         try:
-            for future in [self._pool.submit(_take, stage) for _ in range(self.processes)]:
+            with _interrupts_held():
+                taken = [self._pool.submit(_take, stage) for _ in range(self.processes)]
+            for future in taken:
                 future.result()
             yield from self._in_order(self._pool, tasks)
         except BrokenProcessPool as error:
@@ -95,6 +97,17 @@ class Workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes started meanwhile never see Ctrl-C, not even while they import: the parent ends
+    them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def work_on(stage: Stage, task: Task) -> Done:
@@ -117,7 +130,7 @@ _stage: Stage | None = None
 def _start(barrier: Any) -> None:
     global _barrier
     _barrier = barrier
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # after a fork
     pa.set_cpu_count(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
