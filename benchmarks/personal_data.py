@@ -27,10 +27,13 @@ os.environ |= {"OMP_NUM_THREADS": "1"}
 import pyarrow as pa
 
 from benchmarks.result import Record, conditions, ratios, write
-from benchmarks.texts import gather, num_megabytes
+from benchmarks.texts import first_megabytes, gather, num_megabytes
+from labkit.data.corpora import find_corpus
+from labkit.data.fetch import is_here
 from labkit.data.personal_data.config import KINDS, PersonalDataConfig
 from labkit.data.personal_data.find import find_personal_data
 from labkit.data.personal_data.redact import replace_items
+from labkit.data.readers import read_documents
 
 NUM_SLICES = 6
 EVERY_KIND = PersonalDataConfig()
@@ -196,6 +199,14 @@ def prose(texts: list[str]) -> list[str]:
     return [text for text in texts if not is_code.search(text)]
 
 
+def mails_here() -> list[str]:
+    """The text with most items: a dozen addresses in each."""
+    corpus = find_corpus("spam-assassin")
+    if not is_here(corpus):
+        return []
+    return [text for batch in read_documents(corpus.name) for text in batch["text"].to_pylist()]
+
+
 def main() -> None:
     from datatrove.pipeline.formatters import PIIFormatter
 
@@ -209,13 +220,18 @@ def main() -> None:
     table = planted_table(arguments.documents)
     for row in table:
         print(row)
-    texts = gather(arguments.megabytes)
+    mails = mails_here()
+    known = set(mails)
+    texts = [t for t in gather(arguments.megabytes + num_megabytes(mails)) if t not in known]
+    samples = {"all texts": texts, "without code": prose(texts)}
+    if mails:
+        samples["mails"] = first_megabytes(mails, arguments.megabytes / 4)
     measure(texts[:60], formatter, EVERY_KIND)
     kinds = {"all kinds": EVERY_KIND, "e-mail and IP": AS_DATATROVE}
     equal = f"{num_equal} planted e-mail and public IPv4 addresses replaced by both"
     results = [
         figures(f"{name}, {what}", chosen, formatter, config) | {"equal": equal} | facts
-        for what, chosen in {"all texts": texts, "without code": prose(texts)}.items()
+        for what, chosen in samples.items()
         for name, config in kinds.items()
     ]
     results[0]["planted"] = table

@@ -19,6 +19,7 @@ a { color: var(--link); }
 header.run { font-size: .9rem; color: var(--soft); margin-bottom: 1.5rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem;
   font-variant-numeric: tabular-nums; display: block; overflow-x: auto; max-width: 100%; }
+td[style*="text-align:left"] { overflow-wrap: anywhere; }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; text-align: left; }
 thead th { border-bottom: 2px solid var(--line); }

@@ -81,6 +81,10 @@ def test_speeds_are_those_of_the_committed_results():
         shown_ratio(named("duplicates", "white space")),
         shown_ratio(results("readers")[0]),
         shown_ratio(named("personal_data", "all kinds, all texts")),
+        shown_ratio(named("personal_data", "all kinds, mails")),
+        *(f"{record['mb_per_cpu_s_one']['median']:.1f}" for record in results("curation")),
+        *(shown_ratio(record) for record in results("curation")),
+        f"{results('thresholds')['ours_ms']['median']:.0f} ms in the median",
         "{precision:.3f} and recall {recall:.3f}".format(
             **named("personal_data", "all kinds, all texts")["planted"][-2]
         ),
