@@ -16,7 +16,8 @@ from typing import Self
 import pyarrow as pa
 from pydantic import field_validator, model_validator
 
-from labkit.core.config import Config, field
+from labkit.core import disk
+from labkit.core.config import Config, field, hash_json
 from labkit.data.benchmark_items import read_items
 from labkit.data.contamination import Contamination
 from labkit.data.duplicates.code import CodeDuplicates
@@ -122,7 +123,7 @@ class CurationConfig(Config):
                 raise ValueError(f"the step {step} needs {needed}: give it, or leave the step out")
             if given := getattr(self, needed).strip():
                 _check_is_there(needed, given)
-        assert self.rules  # refuses a threshold of no rule
+        with_changes(PRESETS[self.preset](), self.thresholds)  # refuses a threshold of no rule
         return self
 
     @property
@@ -133,11 +134,21 @@ class CurationConfig(Config):
         return [STEPS[name](self) for name in names(self.steps)]
 
     def inputs(self) -> dict[str, str]:
-        return {"corpus": fingerprint(self.corpus, self.reading)}
+        given = {"corpus": fingerprint(self.corpus, self.reading)}
+        if self.good_corpus:
+            given["good_corpus"] = fingerprint(self.good_corpus)
+        files = {"benchmarks": self.benchmarks, "word_list": self.word_list}
+        return given | {name: _hash_of_files(path) for name, path in files.items() if path}
 
 
 def names(listing: str) -> list[str]:
     return [name.strip() for name in listing.split(",") if name.strip()]
+
+
+def _hash_of_files(path: str) -> str:
+    given = Path(path).expanduser()
+    files = sorted(one for one in given.rglob("*") if one.is_file()) or [given]
+    return hash_json([disk.sha256_file(file) for file in files])
 
 
 def _check_is_there(parameter: str, given: str) -> None:

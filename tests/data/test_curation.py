@@ -156,3 +156,18 @@ def test_text_unlike_a_good_corpus_is_told_apart(corpus, tmp_path, lab_home):
     assert {"id": "d", "rule": "perplexity_tail"} in surprising.dropped("id", "rule").to_pylist()
     unlike = curate(CurationConfig(corpus="python-docs", steps="quality", **given)).curated
     assert unlike.dropped().num_rows > unlike.documents().num_rows
+
+
+def test_whatever_a_curation_reads_is_part_of_its_identity(corpus, tmp_path):
+    words, items = tmp_path / "words.txt", tmp_path / "items"
+    items.mkdir()
+    words.write_text("sea\n")
+    (items / "one.jsonl").write_text('{"text": "one"}\n')
+    given = {"word_list": str(words), "benchmarks": str(items), "good_corpus": corpus}
+    before = CurationConfig(corpus=corpus, **given).inputs()
+    words.write_text("ship\n")
+    (items / "one.jsonl").write_text('{"text": "two"}\n')
+    after = CurationConfig(corpus=corpus, **given).inputs()
+    changed = {name for name in before if before[name] != after[name]}
+    assert set(before) == {"corpus", *given}
+    assert changed == {"word_list", "benchmarks"}
