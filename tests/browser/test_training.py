@@ -77,6 +77,7 @@ def test_a_person_runs_notebook_50_and_moves_the_schedule(lab: Lab, tmp_path: Pa
         ("num_tokens: int = 400_000", "num_tokens: int = 20_000"),
         ("d_model: int = 128", "d_model: int = 32"),
         ('tracking: str = \\"offline\\"', 'tracking: str = \\"off\\"'),
+        ("overrides: dict = {}", 'overrides: dict = {\\"compute.num_threads\\": 1}'),
     ):
         assert given in content
         content = content.replace(given, used)
