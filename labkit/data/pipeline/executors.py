@@ -6,7 +6,7 @@ A block gathers documents to Arrow batches, applies the step, hands on those kep
 metadata, and gives those dropped to the exclusion writer with `filter_reason`, `rule_value` and
 `rule_threshold`. It runs wherever datatrove's blocks do: LocalPipelineExecutor and
 SlurmPipelineExecutor are tested (the latter's script, with a false sbatch); RayPipelineExecutor
-takes the same blocks and was not run.
+(ray 2.60, two workers on one machine) kept the same documents when run by hand in November 2026.
 
 A task sees its own documents alone, so a `Survey` can't be a block. The step it settled to, on one
 machine, can: with `row_key`, the metadata field that holds each document's row in the corpus that
