@@ -1,0 +1,67 @@
+"""What a corpus is and may be used for, on a card; those of the library and one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.core.display import Html
+    from labkit.data.exploration import Exploration
+    from labkit.plots.table import Table
+
+
+def data_cards() -> Table:
+    """The corpora that the lab fetches and those the field trains on: size, licence, problems."""
+    from labkit.data.cards import library
+    from labkit.plots.table import Table
+
+    return Table(library.card_rows(library.load_cards()))
+
+
+def card_sentence() -> Html:
+    """What the cards say together."""
+    from labkit.core.display import paragraph
+    from labkit.data.cards import library
+
+    return paragraph(library.card_sentence(library.load_cards()))
+
+
+def data_card(name: str) -> Html:
+    """One card to read: its facts, and the sources behind them."""
+    from labkit.batch.markup import clean_markup, markdown
+    from labkit.core.display import Html, table
+    from labkit.data.cards.library import find_card
+
+    card = find_card(name)
+    page = Html(clean_markup(markdown(card.page)))
+    sources = card.front_matter.get("sources", {})
+    return page + table(["source", "reference"], sources.items()) if sources else page
+
+
+def write_card(dataset: Exploration | str | Path, **fields: Any) -> Path:
+    """A dataset with a card for the Hugging Face hub, in a folder below `cards/`.
+
+    Args:
+        dataset: a corpus as explored, or the folder of a built or curated one.
+        fields: of `CardConfig`; a registered corpus has its own already.
+    """
+    from labkit.core.config import validate
+    from labkit.data.cards import card as rooms
+    from labkit.data.corpora import CORPORA
+
+    known: dict[str, Any] = {}
+    if isinstance(dataset, str | Path):
+        folder = Path(dataset)
+    else:
+        folder, corpus = dataset.folder, dataset.config.corpus
+        known = rooms.card_of_corpus(corpus).model_dump() if corpus in CORPORA else {}
+    return rooms.write_card(folder, validate(rooms.CardConfig, {**known, **fields}))
+
+
+def check_card(folder: str | Path) -> Table:
+    """What a card says that its data no longer does; nothing where it holds."""
+    from labkit.data.cards import card
+    from labkit.plots.table import Table
+
+    return Table([{"difference": said} for said in card.check_card(Path(folder))])

@@ -1,0 +1,118 @@
+"""Runs from anywhere beside each other: notebook 60."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labkit.lab.architecture import architectures, declare, finish_study, record_architecture
+from labkit.lab.training import finish, prepare, prove_resume, record_two_recipes, two_recipes
+
+if TYPE_CHECKING:
+    from labkit.comparison.run_comparison import RunComparison, RunComparisonConfig
+    from labkit.core.display import Html
+    from labkit.plots.table import Table
+    from labkit.widgets.run_comparison_panel import RunComparisonPanel
+
+
+def compare_runs(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> RunComparison:
+    """Runs from anywhere, grouped by config and judged where they can be.
+
+    A decision that is named and hasn't been made yet is made here with its notebook's defaults.
+    """
+    from labkit.comparison import run_comparison as rooms
+
+    config = rooms.RunComparisonConfig.from_parameters({**parameters, "overrides": overrides})
+    _need_runs(config)
+    return rooms.RunComparison(config)
+
+
+def _need_runs(config: RunComparisonConfig) -> None:
+    from labkit.comparison.runs.select import NOTEBOOKS
+    from labkit.comparison.tokenizers import names
+    from labkit.core.errors import LabError
+    from labkit.core.records.decision import current_decision
+
+    for number, make in (("30", _make_architecture), ("50", _make_two_recipes)):
+        if f"decision:{number}" in names(config.runs):
+            try:
+                current_decision(NOTEBOOKS[number], config.corpus_hash())
+            except LabError:
+                print(f"no decision of notebook {number} for {config.corpus}: making its defaults")
+                make(config.corpus)
+
+
+def _make_architecture(corpus: str) -> None:
+    question = architectures(corpus=corpus)
+    record = declare(question.study)
+    finish_study(record)
+    record_architecture(question, record)
+
+
+def _make_two_recipes(corpus: str) -> None:
+    question = two_recipes(corpus=corpus)
+    runs = prepare(question)
+    finish(runs)
+    record_two_recipes(question, runs, prove_resume(question.plans["modern"]))
+
+
+def run_table(comparison: RunComparison) -> Table:
+    """Every run: its group, where it is recorded, how it ended and what it took."""
+    from labkit.comparison import run_comparison_tables
+    from labkit.plots.table import Table
+
+    return Table(run_comparison_tables.run_rows(comparison))
+
+
+def difference_table(comparison: RunComparison) -> Table:
+    """The fields in which the groups' configs differ, and no others."""
+    from labkit.comparison import run_comparison_tables
+    from labkit.plots.table import Table
+
+    return Table(run_comparison_tables.difference_rows(comparison))
+
+
+def group_verdict_table(comparison: RunComparison) -> Table:
+    """Every group against the baseline: a verdict with its evidence, or why there is none."""
+    from labkit.comparison import run_comparison_tables
+    from labkit.plots.table import Table
+
+    return Table(run_comparison_tables.verdict_rows(comparison))
+
+
+def prediction_table(comparison: RunComparison) -> Table:
+    """What was predicted before a run of each group, and what was measured."""
+    from labkit.comparison import run_comparison_tables
+    from labkit.plots.table import Table
+
+    return Table(run_comparison_tables.score_rows(comparison))
+
+
+def run_samples(comparison: RunComparison) -> Html:
+    """A text that each group's model writes, side by side; escaped."""
+    from labkit.comparison import run_comparison_tables
+    from labkit.core.display import text_samples
+
+    return text_samples(run_comparison_tables.sample_pairs(comparison))
+
+
+def comparison_sentences(comparison: RunComparison) -> Html:
+    """What was found, and what it holds for."""
+    from labkit.comparison import run_comparison_tables
+
+    return run_comparison_tables.comparison_sentences(comparison)
+
+
+def run_comparison_panel(comparison: RunComparison) -> RunComparisonPanel:
+    """Curves of chosen groups and metric, with the band of their seeds; in batch, static."""
+    from labkit.widgets.run_comparison_panel import RunComparisonPanel
+
+    return RunComparisonPanel(comparison)
+
+
+def record_comparison(comparison: RunComparison) -> Path:
+    """Export the tables as CSV and record the decision of notebook 60."""
+    from labkit.comparison import run_comparison_decision
+
+    return run_comparison_decision.record_comparison(comparison)

@@ -1,0 +1,90 @@
+"""How text should become tokens: notebook 20."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from labkit.comparison.tokenizers import TokenizerComparison
+    from labkit.core.display import Html
+    from labkit.plots.table import Table
+    from labkit.widgets.tokenizer_viewer import TokenizerViewer
+
+
+def compare_tokenizers(
+    overrides: Mapping[str, Any] | None = None, **parameters: Any
+) -> TokenizerComparison:
+    """Split the corpus, train the tokenizers on its train side, draw the samples to measure."""
+    from labkit.comparison import tokenizers
+
+    config = tokenizers.TokenizerComparisonConfig.from_parameters(
+        {**parameters, "overrides": overrides}
+    )
+    return tokenizers.TokenizerComparison(config)
+
+
+def split_table(comparison: TokenizerComparison) -> Table:
+    """Documents, works, bytes and leak check of each side."""
+    from labkit.comparison import tokenizer_tables
+    from labkit.plots.table import Table
+
+    return Table(tokenizer_tables.split_table(comparison).to_pandas())
+
+
+def tokenizer_table(comparison: TokenizerComparison) -> Table:
+    """Each tokenizer on each source, with intervals."""
+    from labkit.comparison import tokenizer_tables
+    from labkit.plots.table import Table
+
+    return Table(tokenizer_tables.measure_table(comparison).to_pandas())
+
+
+def token_cost_figure(comparison: TokenizerComparison) -> go.Figure:
+    """Tokens that a million characters cost, by tokenizer and text."""
+    from labkit.comparison.tokenizer_tables import tokens_per_million
+    from labkit.plots import tokenizers
+
+    return tokenizers.token_cost_figure(
+        [
+            tokenizers.TokenCost(name, text, *interval)
+            for name, text, interval in tokens_per_million(comparison)
+        ]
+    )
+
+
+def tokenizer_sentences(comparison: TokenizerComparison) -> dict[str, Html]:
+    """What was found, one sentence for each section of notebook 20."""
+    from labkit.comparison import tokenizer_tables
+
+    return tokenizer_tables.tokenizer_sentences(comparison)
+
+
+def tokenizer_viewer(comparison: TokenizerComparison) -> TokenizerViewer:
+    """Type a text and see it cut by every tokenizer; in batch an example, static."""
+    from labkit.widgets.tokenizer_viewer import TokenizerViewer
+
+    return TokenizerViewer(comparison.tokenizers)
+
+
+def record_tokenizer(comparison: TokenizerComparison) -> Path:
+    """Save the chosen tokenizer and the shards made with it; record the decision of notebook 20."""
+    from labkit.comparison import tokenizer_decision
+
+    return tokenizer_decision.record_tokenizer(comparison)
+
+
+def need_tokenizer(corpus: str, fingerprint: str) -> None:
+    """Make notebook 20's defaults where it hasn't been run on the corpus."""
+    from labkit.comparison.tokenizer_decision import NOTEBOOK
+    from labkit.core.errors import LabError
+    from labkit.core.records.decision import current_decision
+
+    try:
+        current_decision(NOTEBOOK, fingerprint)
+    except LabError:
+        print(f"no decision of notebook 20 for {corpus}: making its defaults (a minute)")
+        record_tokenizer(compare_tokenizers(corpus=corpus, compare_on="", published=""))

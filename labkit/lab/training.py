@@ -1,0 +1,202 @@
+"""A plan trained in processes of its own, followed, proved and recorded: notebook 50."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labkit.lab.tokenizers import need_tokenizer
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from labkit.core.display import Html
+    from labkit.plan.plan import TrainingPlan
+    from labkit.plots.table import Table
+    from labkit.training.launch import Run
+    from labkit.training.layouts import Layouts
+    from labkit.training.resume_proof import ResumeProof
+    from labkit.training.two_recipes import TwoRecipes
+    from labkit.widgets.run_monitor import RunMonitor
+    from labkit.widgets.tuner import Tuner
+
+
+def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> TwoRecipes:
+    """Two settled plans on the corpus as notebook 20 has split and encoded it.
+
+    Where notebook 20 hasn't been run on it, its defaults are made here, and said.
+    """
+    from labkit.training import two_recipes as rooms
+
+    config = rooms.TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
+    need_tokenizer(config.corpus, config.inputs()[config.corpus])
+    question = rooms.TwoRecipes(config)
+    if question.architecture:
+        print(f"notebook 30: {question.architecture.choice}")
+    elif config.architecture == "decision:30":
+        print(f"no decision of notebook 30 for {config.corpus}: recipes as they are")
+    print(describe_device(next(iter(question.plans.values()))))
+    return question
+
+
+def describe_device(plan: TrainingPlan) -> str:
+    """Device, threads and precision of a settled plan on this machine, in one line."""
+    from labkit.training import device
+
+    return device.describe_device(plan.compute, device.find_device_facts())
+
+
+def plan_table(question: TwoRecipes) -> Table:
+    """The fields in which the two plans differ."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.plan_rows(question))
+
+
+def group_table(question: TwoRecipes) -> Table:
+    """Which parameters each optimizer moves, at which rate, and which of them decay."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.group_table_rows(question))
+
+
+def prepare(question: TwoRecipes) -> dict[str, Run]:
+    """A run for each plan, waiting to begin; one that was begun before is attached to."""
+    from labkit.training import launch
+
+    return {recipe: launch.prepare(plan) for recipe, plan in question.plans.items()}
+
+
+def finish(runs: Mapping[str, Run]) -> None:
+    """Train what is not finished yet, one run after the other, each in a process of its own.
+
+    Interrupting the kernel leaves the run at work; calling this again follows it.
+    """
+    for run in runs.values():
+        status = run.begin().wait(print)
+        print(f"{run.run_id}: {status.state} at step {status.step:,}")
+
+
+def launch(plan: TrainingPlan, processes: int | None = None) -> Run:
+    """Train a plan in processes of its own, as many as its layout has, which outlive this kernel.
+
+    Args:
+        processes: another number of data-parallel processes.
+    """
+    from labkit.training import launch
+
+    return launch.launch(plan, processes)
+
+
+def attach(run_id: str) -> Run:
+    """A run started anywhere, by its id."""
+    from labkit.training import launch
+
+    return launch.attach(run_id)
+
+
+def monitor(runs: Mapping[str, Run] | Run) -> RunMonitor:
+    """Live curves, rates and samples with buttons; in batch as far as the runs have come."""
+    from labkit.widgets.run_monitor import RunMonitor
+
+    return RunMonitor(list(runs.values()) if isinstance(runs, Mapping) else runs)
+
+
+def result_table(runs: Mapping[str, Run]) -> Table:
+    """Loss with its interval, and what each run took."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.result_rows(dict(runs)))
+
+
+def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
+    """Training and validation loss of each run against its tokens."""
+    from labkit.plots import training
+    from labkit.training.curves import FollowedRun
+
+    followed = [FollowedRun(run) for run in runs.values()]
+    for one in followed:
+        one.follow()
+    return training.loss_figure([one.curve for one in followed])
+
+
+def score_table(runs: Mapping[str, Run]) -> Table:
+    """What was predicted before the first step against what was measured after the last."""
+    from labkit.plots.table import Table
+    from labkit.training import two_recipes_tables
+
+    return Table(two_recipes_tables.score_rows(dict(runs)))
+
+
+def trained_samples(runs: Mapping[str, Run]) -> Html:
+    """What the trained models write; escaped."""
+    from labkit.core.display import text_samples
+    from labkit.training import two_recipes_tables
+
+    return text_samples(two_recipes_tables.sample_pairs(dict(runs)))
+
+
+def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
+    """What was found, one sentence for each section of notebook 50."""
+    from labkit.training import two_recipes_tables
+
+    return two_recipes_tables.recipe_sentences(dict(runs))
+
+
+def prove_resume(plan: TrainingPlan) -> ResumeProof:
+    """Cut a run of this plan in the middle and see whether it ends bit-equal to an unbroken one."""
+    from labkit.training import resume_proof
+
+    return resume_proof.prove_resume(plan)
+
+
+def try_layouts(run: Run) -> Layouts:
+    """The first steps of a finished run's plan again, on two processes in each layout."""
+    from labkit.training import layouts
+
+    return layouts.try_layouts(run)
+
+
+def layout_table(layouts: Layouts) -> Table:
+    """What each process holds of the model, measured, and how far the losses are apart."""
+    from labkit.plots.table import Table
+    from labkit.training import layouts as rooms
+
+    return Table(rooms.layout_rows(layouts))
+
+
+def layout_sentence(layouts: Layouts) -> Html:
+    from labkit.training import layouts as rooms
+
+    return rooms.layout_sentence(layouts)
+
+
+def dry_run_table(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Table:
+    """Peak memory of one process of a plan, by part: the real model on tensors without data.
+
+    No GPU is needed and none of the plan's data; Llama-3-8B on 8 GPUs takes about 10 s.
+    """
+    from labkit.plan.plan import TrainingPlan
+    from labkit.plots.table import Table
+    from labkit.training import dry_run
+
+    plan = TrainingPlan.from_parameters({**parameters, "overrides": overrides})
+    return Table(dry_run.dry_run_table(plan, dry_run.dry_run(plan)))
+
+
+def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:
+    """The plan as a form with its cost and learning-rate curve; in batch the same, static."""
+    from labkit.widgets.tuner import Tuner
+
+    return Tuner(plan, gpu)
+
+
+def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:
+    """Record the decision of notebook 50: the checkpoint to go on with."""
+    from labkit.training import two_recipes_decision
+
+    return two_recipes_decision.record_two_recipes(question, dict(runs), proof)
