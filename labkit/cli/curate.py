@@ -7,14 +7,18 @@ import sys
 
 from labkit.cli.flags import add_config_flags, config_from_flags
 from labkit.core.errors import LabError
-from labkit.data.curation import NEEDS, STEPS, CurationConfig, curate
+from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.pipeline.curated import REJECTED, Curated
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="CORPUS", help="the same as --corpus")
     add_config_flags(parser, CurationConfig)
-    needs = ", ".join(f"{step} needs --{flag.replace('_', '-')}" for step, flag in NEEDS.items())
+    needs = ", ".join(
+        f"{name} needs --{step.needs.replace('_', '-')}"
+        for name, step in STEPS.items()
+        if step.needs
+    )
     parser.epilog = (
         f"Steps: {', '.join(STEPS)}; {needs}. Text in several languages: one run each, such as "
         f"--steps 'language, rules' --preset chinese --set 'language.allowed=[\"zh\"]'."

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import pyarrow as pa
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from labkit.core import disk
 from labkit.core.config import Config, field, hash_json
@@ -95,10 +95,17 @@ class CurationConfig(Config):
     contamination: Contamination = field(Contamination(), "what a hit is, and what follows")
     personal_data: PersonalDataConfig = field(PersonalDataConfig(), "what is replaced")
 
-    @field_validator("corpus")
+    @field_validator("corpus", "good_corpus")
     @classmethod
-    def _is_readable(cls, corpus: str) -> str:
-        return check_corpus(corpus)
+    def _is_readable(cls, corpus: str, info: ValidationInfo) -> str:
+        return check_corpus(corpus) if corpus.strip() or info.field_name == "corpus" else ""
+
+    @field_validator("benchmarks", "word_list")
+    @classmethod
+    def _is_there(cls, path: str) -> str:
+        if path.strip() and not Path(path).expanduser().exists():
+            raise ValueError("no such path")
+        return path.strip()
 
     @field_validator("steps")
     @classmethod
@@ -118,11 +125,10 @@ class CurationConfig(Config):
 
     @model_validator(mode="after")
     def _has_what_its_steps_need(self) -> Self:
-        for step, needed in NEEDS.items():
-            if step in names(self.steps) and not getattr(self, needed).strip():
+        for step in names(self.steps):
+            needed = STEPS[step].needs
+            if needed and not getattr(self, needed):
                 raise ValueError(f"the step {step} needs {needed}: give it, or leave the step out")
-            if given := getattr(self, needed).strip():
-                _check_is_there(needed, given)
         with_changes(PRESETS[self.preset](), self.thresholds)  # refuses a threshold of no rule
         return self
 
@@ -131,7 +137,7 @@ class CurationConfig(Config):
         return with_changes(PRESETS[self.preset](), self.thresholds)
 
     def make_steps(self) -> list[Step | Survey]:
-        return [STEPS[name](self) for name in names(self.steps)]
+        return [STEPS[name].make(self) for name in names(self.steps)]
 
     def inputs(self) -> dict[str, str]:
         given = {"corpus": fingerprint(self.corpus, self.reading)}
@@ -149,13 +155,6 @@ def _hash_of_files(path: str) -> str:
     given = Path(path).expanduser()
     files = sorted(one for one in given.rglob("*") if one.is_file()) or [given]
     return hash_json([disk.sha256_file(file) for file in files])
-
-
-def _check_is_there(parameter: str, given: str) -> None:
-    if parameter == "good_corpus":
-        check_corpus(given)
-    elif not Path(given).expanduser().exists():
-        raise ValueError(f"{parameter}={given!r}: no such path")
 
 
 def _quality_filter(config: CurationConfig) -> QualityFilter:
@@ -179,27 +178,32 @@ def _perplexity_survey(config: CurationConfig) -> PerplexitySurvey:
     return PerplexitySurvey(models, config.perplexity)
 
 
-NEEDS = {
-    "contamination": "benchmarks",
-    "word_list": "word_list",
-    "quality": "good_corpus",
-    "perplexity": "good_corpus",
+class NamedStep(NamedTuple):
+    make: Callable[[CurationConfig], Step | Survey]
+    needs: str = ""
+    """The field without which the step is refused."""
+
+
+STEPS = {
+    "exact_duplicates": NamedStep(lambda _: ExactDuplicates()),
+    "language": NamedStep(lambda config: config.language),
+    "licence": NamedStep(lambda config: config.licence),
+    "word_list": NamedStep(lambda config: WordList.from_file(config.word_list), "word_list"),
+    "rules": NamedStep(lambda config: config.rules.model_copy(update={"name": "rules"})),
+    "c4": NamedStep(
+        lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english")
+    ),
+    "repeated_lines": NamedStep(lambda config: config.repeated_lines),
+    "near_duplicates": NamedStep(lambda config: config.near_duplicates),
+    "code_duplicates": NamedStep(lambda config: config.code_duplicates),
+    "contamination": NamedStep(
+        lambda config: config.contamination.against(read_items(config.benchmarks)), "benchmarks"
+    ),
+    "personal_data": NamedStep(lambda config: RedactPersonalData(config.personal_data)),
+    "quality": NamedStep(_quality_filter, "good_corpus"),
+    "perplexity": NamedStep(_perplexity_survey, "good_corpus"),
 }
-STEPS: dict[str, Callable[[CurationConfig], Step | Survey]] = {
-    "exact_duplicates": lambda _: ExactDuplicates(),
-    "language": lambda config: config.language,
-    "licence": lambda config: config.licence,
-    "word_list": lambda config: WordList.from_file(config.word_list),
-    "rules": lambda config: config.rules,
-    "c4": lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english"),
-    "repeated_lines": lambda config: config.repeated_lines,
-    "near_duplicates": lambda config: config.near_duplicates,
-    "code_duplicates": lambda config: config.code_duplicates,
-    "contamination": lambda config: config.contamination.against(read_items(config.benchmarks)),
-    "personal_data": lambda config: RedactPersonalData(config.personal_data),
-    "quality": lambda config: _quality_filter(config),
-    "perplexity": lambda config: _perplexity_survey(config),
-}
+"""By the name that each calls itself: in `steps`, the funnel, and what is dropped."""
 
 
 @dataclass(frozen=True)

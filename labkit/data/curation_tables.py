@@ -17,7 +17,7 @@ from labkit.data.rules.presets import PRESETS
 
 MEGABYTE = 1e6
 EXAMPLE_CHARACTERS = 700
-COPIES = ("exact_duplicate", "near_duplicate", "code_duplicate")
+COPIES = ("exact_duplicates", "near_duplicates", "code_duplicates")
 """Rules whose value is the row that was kept instead."""
 
 

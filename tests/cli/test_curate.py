@@ -36,8 +36,8 @@ def test_the_command_line_does_what_the_config_says(tmp_path: Path, capsys):
     same = curate(CurationConfig(corpus=str(corpus), steps=steps)).curated
     assert path == same.corpus
     assert [line.split()[:4] for line in funnel[1:]] == [
-        ["1", "exact_duplicate", "11", "1"],
-        ["exact_duplicate", "1"],
+        ["1", "exact_duplicates", "11", "1"],
+        ["exact_duplicates", "1"],
         ["2", "personal_data", "10", "0"],
     ]
     assert said.splitlines()[0].startswith("needs about")
@@ -77,7 +77,7 @@ def test_help_names_every_step(capsys):
     with pytest.raises(SystemExit):
         main(["curate", "--help"])
     help_text = " ".join(capsys.readouterr().out.split())
-    assert f"Steps: {', '.join(STEPS)}; contamination needs --benchmarks" in help_text
+    assert f"Steps: {', '.join(STEPS)}; word_list needs --word-list" in help_text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from labkit.core.config import ConfigError
 from labkit.core.records.decision import current_decision
-from labkit.data.curation import CurationConfig, curate
+from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.curation_decision import record_curation
 from labkit.data.curation_sentences import curation_sentences
 from labkit.data.curation_tables import (
@@ -58,9 +58,9 @@ def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
         *((6, 5), (5, 4), (4, 3), (3, 3)),
     ]
     assert {row["rule"]: row["documents"] for row in rule_rows(curation)} == {
-        "exact_duplicate": 1,
+        "exact_duplicates": 1,
         "gopher_short_doc": 1,
-        "near_duplicate": 1,
+        "near_duplicates": 1,
     }
     by_source = {row["source"]: (row["documents"], row["kept"]) for row in kept_rows(curation)}
     assert by_source == {"books": (3, 2), "web": (3, 1)}
@@ -78,12 +78,22 @@ def test_every_step_does_its_part_and_nothing_is_lost(corpus, lab_home):
     assert curation.curated.result["rejected"] == 1
     labels = [label for label, _ in dropped_examples(curation)]
     assert sorted(label.partition(" · ")[0] for label in labels) == [
-        "exact_duplicate: of a",
+        "exact_duplicates: of a",
         "gopher_short_doc: 2 (limit 50)",
-        "near_duplicate: of e",
+        "near_duplicates: of e",
     ]
     tokens = {row["source"]: row["tokens"] for row in mixture_table_rows(curation, 4.0)}
     assert tokens["web"] == round(len(COPPER) / 4)
+
+
+def test_a_step_calls_itself_what_the_user_calls_it(tmp_path, lab_home):
+    (words := tmp_path / "words.txt").write_text("sea\n")
+    (items := tmp_path / "items.jsonl").write_text(json.dumps({"text": ISLANDS}) + "\n")
+    rows = [json.dumps({"text": f"{BAKER} {number}"}) for number in range(30)]
+    (texts := tmp_path / "texts.jsonl").write_text("\n".join(rows))
+    given = {"word_list": str(words), "benchmarks": str(items), "good_corpus": str(texts)}
+    config = CurationConfig(corpus=str(texts), steps=", ".join(STEPS), **given)
+    assert [step.name for step in config.make_steps()] == list(STEPS)
 
 
 def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):

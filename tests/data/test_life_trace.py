@@ -64,11 +64,11 @@ def test_a_document_that_a_rule_dropped(small):
 def test_copies_name_each_other_and_the_one_that_stays(small):
     lives = Lives(*small)
     for row in (0, 2):
-        (copies,) = [one for one in lives.trace(row).copies if one.rule == "exact_duplicate"]
+        (copies,) = [one for one in lives.trace(row).copies if one.rule == "exact_duplicates"]
         assert (copies.kept_row, [one.row for one in copies.members]) == (0, [0, 2])
     near = lives.trace(3)
-    assert near.fate == "dropped by near_duplicate, step 3"
-    assert near.copies[0][:3] == ("near_duplicate", 0, 2)
+    assert near.fate == "dropped by near_duplicates, step 3"
+    assert near.copies[0][:3] == ("near_duplicates", 0, 2)
     assert near.copies[0].members[0] == (0, "d0", "kept")
     assert lives.trace(4).copies == []
 

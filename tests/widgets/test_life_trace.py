@@ -50,7 +50,7 @@ def panel(tmp_path, monkeypatch) -> LifeTracePanel:
 def test_a_kept_document_is_told_from_source_to_training(panel):
     shown = panel.readout.value
     assert shown.startswith("<p>Row 0: kept.</p>")
-    assert "Copies by exact_duplicate: 2 documents; row 0 stays" in shown
+    assert "Copies by exact_duplicates: 2 documents; row 0 stays" in shown
     assert "Personal data: 1 EMAIL; replaced by placeholders." in shown
     assert "Rewritten by personal_data: 23 bytes in, 20 out, 1 changes" in shown
     assert "**********" in shown

@@ -61,7 +61,7 @@ class CodeDuplicates(Config):
 
     @property
     def name(self) -> str:
-        return "code_duplicate"
+        return "code_duplicates"
 
     def predicted_bytes(self, num_documents: int, num_bytes: int = 0) -> int:
         """Tables, and for a corpus of so many bytes the block of programs that is verified."""

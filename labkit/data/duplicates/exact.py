@@ -35,7 +35,7 @@ class ExactDuplicates(Config):
 
     @property
     def name(self) -> str:
-        return "exact_duplicate"
+        return "exact_duplicates"
 
     def predicted_bytes(self, num_documents: int, num_bytes: int = 0) -> int:
         return BYTES_PER_DOCUMENT * num_documents

@@ -79,7 +79,7 @@ class NearDuplicates(Config):
 
     @property
     def name(self) -> str:
-        return "near_duplicate"
+        return "near_duplicates"
 
     @property
     def bands(self) -> Bands:

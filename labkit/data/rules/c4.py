@@ -71,7 +71,7 @@ class C4(Config):
     preset_field: ClassVar[str | None] = "preset"
 
     preset: str = field("english", "set of values to start from", choices=lambda: tuple(PRESETS))
-    name: str = field("C4", "Name of the step")
+    name: str = field("c4", "Name of the step")
     sentences: Literal["regex", "newline", "datatrove"] = field(
         "regex",
         "what is a sentence of a kept line. regex: up to .!? before white space or 。！？；, with "

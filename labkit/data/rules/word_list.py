@@ -44,7 +44,7 @@ MAX_WORD_BYTES = 1000
 class WordList(Config):
     """A `Step`; rule `listed_word`, its value how often listed words occur."""
 
-    name: str = field("word list", "Name of the step")
+    name: str = field("word_list", "Name of the step")
     words: tuple[str, ...] = field(..., "Words and phrases; white space in them as in the text")
     boundaries: Literal["by_script", "c4", "none"] = field(
         "by_script",

@@ -16,7 +16,7 @@ def test_all_but_one_of_k_copies_are_dropped_and_name_the_one_kept():
     assert outcome.kept["row"].to_pylist() == [0, 1, 3, 4]
     assert outcome.dropped["row"].to_pylist() == [2, 5, 6, 7]
     assert outcome.dropped["value"].to_pylist() == [0, 1, 0, 3]
-    assert set(outcome.dropped["rule"].to_pylist()) == {"exact_duplicate"}
+    assert set(outcome.dropped["rule"].to_pylist()) == {"exact_duplicates"}
 
 
 def test_groups_are_those_of_hashlib_in_any_order_and_any_cut():

@@ -98,7 +98,7 @@ def test_all_pairs_of_near_duplicates_and_no_others_are_joined():
     assert kept_of == truth
     outcome = step.apply(batch_of(texts))
     assert outcome.kept.num_rows + outcome.dropped.num_rows == len(texts)
-    assert set(outcome.dropped["rule"].to_pylist()) == {"near_duplicate"}
+    assert set(outcome.dropped["rule"].to_pylist()) == {"near_duplicates"}
     assert outcome.dropped["value"].to_pylist() == [truth[row] for row in sorted(truth)]
     assert set(outcome.dropped["threshold"].to_pylist()) == {0.8}
 

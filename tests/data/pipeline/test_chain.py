@@ -59,6 +59,6 @@ def test_the_chain_decides_as_its_steps_do_on_the_whole_corpus(tmp_path: Path, m
     assert as_rows(curated.documents("row", "text"), "row", "text") == kept
     names = ("row", "rule", "value", "threshold")
     assert as_rows(curated.dropped(*names), *names) == dropped
-    assert {row["name"] for row in curated.funnel.rules().to_pylist()} >= {"near_duplicate"}
+    assert {row["name"] for row in curated.funnel.rules().to_pylist()} >= {"near_duplicates"}
     two = run_pipeline(CORPUS, STEPS, folder=tmp_path / "two", processes=2, start_method="fork")
     assert contents(two) == contents(curated)
