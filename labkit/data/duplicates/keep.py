@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labkit.core.errors import LabError
-from labkit.data.ngrams import utf8_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
+from labkit.data.utf8 import utf8_bytes
 
 Keep = Literal["first", "longest", "highest"]
 KEEP_DESCRIPTION = "which copy stays: first in the corpus, longest, or highest in `score_column`"
@@ -59,7 +59,7 @@ def stake_claims(batch: pa.RecordBatch, keep: Keep, score_column: str) -> Claims
     ]
     num_bytes = np.diff(offsets)
     return Claims(
-        np.asarray(batch.column("row")),
+        batch.column("row").to_numpy().copy(),  # a view would hold the texts of the batch
         np.frombuffer(b"".join(hashes), dtype="<u8").reshape(-1, 2),
         num_bytes,
         _scores(batch, keep, score_column, num_bytes),

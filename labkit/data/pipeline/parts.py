@@ -10,7 +10,6 @@ a part, from the beginning.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,16 +133,17 @@ def _record(folder: Path, number: int) -> Path:
 def _write(path: Path, batches: Sequence[pa.RecordBatch]) -> str:
     """SHA-256 of the written file. Its record is what is fsynced: a part lost with the power is
     found by its hash and made again."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batches[0].schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    content = sink.getvalue()
     temporary = disk.temporary_beside(path)
     try:
         with disk.clear_errors(path):
-            temporary.write_bytes(content)
+            with (
+                pa.OSFile(str(temporary), "wb") as sink,
+                pa.ipc.new_file(sink, batches[0].schema) as writer,
+            ):
+                for batch in batches:
+                    writer.write_batch(batch)
+            sha256 = disk.sha256_file(temporary)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return hashlib.sha256(content).hexdigest()
+    return sha256

@@ -48,7 +48,8 @@ class Survey(Protocol):
     """Must see the corpus before it can decide: duplicates, percentiles.
 
     `sketch` runs in any process; `settle` in one, with the sketches in the order of the corpus and
-    a way to read some texts again by their rows.
+    a way to read some texts again by their rows. A sketch is held until then: no view of the batch,
+    whose texts it would hold.
     """
 
     @property
@@ -63,14 +64,20 @@ class Survey(Protocol):
 
 def split_by(batch: pa.RecordBatch, verdicts: Verdicts, texts: pa.Array | None = None) -> Outcome:
     """The outcome of verdicts on a batch; `texts` replace those of the kept documents."""
-    is_kept = verdicts.rule.is_null()
     kept = batch
     if texts is not None:
         kept = batch.set_column(
             batch.schema.get_field_index("text"), batch.schema.field("text"), texts
         )
+    is_kept = np.asarray(verdicts.rule.is_null())
     dropped = batch
     for (name, kind), column in zip(VERDICT, verdicts, strict=True):
         dropped = dropped.append_column(pa.field(name, kind), column)
-    is_dropped = pa.array(~np.asarray(is_kept))
-    return Outcome(kept.filter(is_kept), dropped.filter(is_dropped))
+    return Outcome(_rows(kept, is_kept), _rows(dropped, ~is_kept))
+
+
+def _rows(batch: pa.RecordBatch, chosen: np.ndarray) -> pa.RecordBatch:
+    """Those chosen; where they are all, the batch itself: a copy may be one text of any size."""
+    if chosen.all():
+        return batch
+    return batch.filter(pa.array(chosen)) if chosen.any() else batch.slice(0, 0)

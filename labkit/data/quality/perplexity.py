@@ -79,7 +79,8 @@ class PerplexitySurvey:
             chosen = np.array([one == language for one in languages])
             texts = batch.column("text").filter(pa.array(chosen))
             perplexities[chosen] = self.models[language].perplexity(texts)
-        return Sketch(batch.column("row").to_numpy(), languages, perplexities)
+        rows = batch.column("row").to_numpy().copy()  # a view would hold the texts of the batch
+        return Sketch(rows, languages, perplexities)
 
     def settle(
         self, sketches: Iterable[Sketch], texts: Callable[[Sequence[int]], list[str]]

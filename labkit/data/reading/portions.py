@@ -1,8 +1,9 @@
 """The loop that every format shares: records in, bounded Arrow batches and rejections out.
 
 Every record that a format meets is in exactly one side of one portion: kept + rejected = read.
-A portion ends once it has 4M characters (or one document, when that is longer) or 50,000 records,
-so that memory follows neither the corpus nor its faults. Same files, same policy: same portions.
+A portion ends once it has 4M characters or 50,000 records, and before a longer document, which is
+one by itself: memory follows neither the corpus nor its faults. Same files and policy, same
+portions.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ def read_part(part: Part, policy: ReadPolicy) -> Iterator[Portion]:
                     raise LabError(f"{_place(file, found, part.kind)}: {found.reason}") from found
                 rejected.append((file, found.number, found.rule, found.reason))
             else:
+                if kept and len(found.text) >= PORTION_CHARACTERS:
+                    yield _portion(kept, rejected)
+                    kept, rejected, num_characters = [], [], 0
                 kept.append(found)
                 num_characters += len(found.text)
             if num_characters >= PORTION_CHARACTERS or len(kept) + len(rejected) >= PORTION_RECORDS:
