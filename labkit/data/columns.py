@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from labkit.data.compiled import compiled
-from labkit.data.ngrams import utf8_bytes
+from labkit.data.utf8 import utf8_bytes
 
 CLASSES = (
     "latin",

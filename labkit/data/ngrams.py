@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from labkit.data.compiled import compiled
+from labkit.data.utf8 import utf8_bytes
 
 UNITS = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
@@ -66,19 +67,6 @@ def roll(units: np.ndarray, ends: np.ndarray, n: int) -> tuple[np.ndarray, np.nd
     grams, gram_ends = np.empty(len(units), dtype=np.uint64), np.empty_like(ends)
     num_grams = _roll(units, ends, n, grams, gram_ends)
     return grams[:num_grams], gram_ends
-
-
-def utf8_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes (uint8) below an array of strings and its offsets (int64[len + 1]) into them."""
-    if not pa.types.is_large_string(texts.type):
-        texts = texts.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    values = np.frombuffer(data if data else b"", dtype=np.uint8)
-    values.flags.writeable = False
-    if offsets is None or not len(texts):
-        return values[:0], np.zeros(len(texts) + 1, dtype=np.int64)
-    found = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
-    return values[found[0] : found[-1]], found - found[0]
 
 
 def _array_of(text: str) -> pa.Array:

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from labkit.data.compiled import compile_together
-from labkit.data.kernel.text_columns import text_bytes
-from labkit.data.ngrams import utf8_bytes
 
 SOURCE = """
 def double(number):
@@ -64,17 +61,3 @@ def test_changed_constants_of_another_file_are_compiled_anew(tmp_path):
         compile_together(user, ["space"], constants=constants)
         found.append((user.space(), sum(user.space.stats.cache_hits.values())))
     assert found == [(1, 0), (1, 1), (2, 0)]
-
-
-def test_text_is_read_only_wherever_it_comes_from():
-    """Else numba compiles all of it twice: for a list's texts and for those of a file."""
-    batch = pa.RecordBatch.from_pydict({"text": ["a b", "c"]})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as stream:
-        stream.write_batch(batch)
-    [read] = pa.ipc.open_stream(sink.getvalue())
-    assert batch["text"].buffers()[2].is_mutable
-    assert not read["text"].buffers()[2].is_mutable
-    for texts in (batch["text"], read["text"], batch["text"].slice(0, 0), pa.array([""])):
-        for bytes_of in (text_bytes, utf8_bytes):
-            assert not bytes_of(texts)[0].flags.writeable

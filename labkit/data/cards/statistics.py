@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -21,6 +20,7 @@ from labkit.core import disk
 from labkit.core.errors import LabError
 from labkit.data.pipeline.curated import DOCUMENTS, FUNNEL
 from labkit.data.pipeline.funnel import Funnel
+from labkit.data.utf8 import utf8_lengths
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
@@ -63,7 +63,7 @@ def _count(path: Path) -> dict[str, Any]:
     lengths: list[np.ndarray] = []
     wanted = ["text", *(name for name in groups if name in there)]
     for batch in file.iter_batches(batch_size=1024, columns=wanted):
-        sizes = _text_bytes(batch.column("text"))
+        sizes = utf8_lengths(batch.column("text"))
         lengths.append(sizes)
         for name, (documents, num_bytes) in groups.items():
             values = batch.column(name).to_pylist() if name in there else [None] * len(sizes)
@@ -102,11 +102,6 @@ def _passed(path: Path) -> dict[str, Any]:
         for row in funnel.rules().to_pylist()
     }
     return {"steps": steps, "rules": rules}
-
-
-def _text_bytes(texts: pa.Array) -> np.ndarray:
-    """Bytes of each text in UTF-8, int64, without making Python strings."""
-    return np.asarray(pc.call_function("binary_length", [texts]).fill_null(0), dtype=np.int64)
 
 
 def _quantiles(lengths: np.ndarray) -> dict[str, int]:

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from labkit.data.compiled import compiled
-from labkit.data.ngrams import roll, utf8_bytes
+from labkit.data.ngrams import roll
+from labkit.data.utf8 import utf8_bytes
 
 Split = Literal["lines", "sentences"]
 _LETTER, _32 = np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)

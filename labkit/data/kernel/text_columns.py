@@ -30,6 +30,7 @@ from labkit.data.kernel.definitions import (
     WORDS,
     Definitions,
 )
+from labkit.data.utf8 import utf8_bytes
 
 CHUNK_BYTES = 1 << 18
 _COMPILED = {
@@ -60,7 +61,7 @@ def count_columns(
     groups = [group for group in GROUPS if not group.keys().isdisjoint(wanted)]
     passes = [(group, _pass(group, definitions)) for group in groups]
     flags = characters.flag_table(definitions.terminators)
-    data, bounds = text_bytes(texts)
+    data, bounds = utf8_bytes(texts)
     found = [np.zeros((len(texts), len(group)), dtype=np.int64) for group in groups]
     for first, last in _chunks(bounds):
         part, ends = data[bounds[first] : bounds[last]], bounds[first + 1 : last + 1]
@@ -72,20 +73,6 @@ def count_columns(
     for group, table in zip(groups, found, strict=True):
         tables |= {name: table[:, column].copy() for column, name in enumerate(group)}
     return {name: tables[name] for name in wanted}
-
-
-def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(read-only uint8 data, int64[text + 1] bounds) of a string array, no copy of the data."""
-    if not pa.types.is_string(texts.type) and not pa.types.is_large_string(texts.type):
-        texts = texts.cast(pa.large_string())
-    _, offsets, data = texts.buffers()
-    if len(texts) == 0 or offsets is None:
-        return np.frombuffer(b"", dtype=np.uint8), np.zeros(1, dtype=np.int64)
-    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    bounds = np.frombuffer(offsets, dtype=width)[texts.offset : texts.offset + len(texts) + 1]
-    raw = np.frombuffer(data if data else b"", dtype=np.uint8)
-    raw.flags.writeable = False
-    return raw, bounds.astype(np.int64)
 
 
 def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:

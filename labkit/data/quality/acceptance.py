@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from labkit.core.config import Config, field
-from labkit.data.ngrams import utf8_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 from labkit.data.quality.classifier import QualityClassifier
+from labkit.data.utf8 import utf8_bytes
 
 RULES = {"pareto": "quality_pareto", "threshold": "quality_threshold"}
 

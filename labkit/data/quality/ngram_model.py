@@ -28,7 +28,7 @@ import pyarrow as pa
 from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.data.compiled import compiled
-from labkit.data.ngrams import utf8_bytes
+from labkit.data.utf8 import utf8_bytes
 
 UNKNOWN, START = 0, 1  # character numbers; the others follow in code point order
 UNKNOWN_BITS = float(np.log2(sys.maxunicode + 1))

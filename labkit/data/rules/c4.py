@@ -26,10 +26,10 @@ from labkit.core.config import Config, field
 from labkit.data.compiled import compile_together
 from labkit.data.kernel import characters
 from labkit.data.kernel.characters import IDEOGRAPH, flag_table
-from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 from labkit.data.rules import c4_kernel
 from labkit.data.rules.automaton import build_automaton
+from labkit.data.utf8 import utf8_bytes
 
 POLICY_PHRASES = (
     *("terms of use", "privacy policy", "cookie policy"),
@@ -152,7 +152,7 @@ class C4(Config):
 def _rewrite(texts: pa.Array, config: C4, counts_all: bool = False) -> tuple[pa.Array, np.ndarray]:
     """The rewritten texts, of any dropped one nothing, and `found` of the kernel."""
     kernel = _compile()
-    data, offsets = text_bytes(texts)
+    data, offsets = utf8_bytes(texts)
     out = np.empty(offsets[-1] - offsets[0], dtype=np.uint8)
     out_offsets = np.zeros(len(offsets), dtype=np.int64)
     found = np.zeros((len(texts), c4_kernel.NUM_COLUMNS), dtype=np.int64)

@@ -29,9 +29,9 @@ from pydantic import field_validator
 from labkit.core.config import Config, field, validate
 from labkit.core.errors import LabError
 from labkit.data.compiled import compile_together
-from labkit.data.kernel.text_columns import text_bytes
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
 from labkit.data.rules import automaton
+from labkit.data.utf8 import utf8_bytes
 
 UNSPACED = (
     *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF)),
@@ -105,7 +105,7 @@ class WordList(Config):
         ([2, 0], ['to be', None])
         """
         _compile()
-        data, bounds = text_bytes(_fold(texts))
+        data, bounds = utf8_bytes(_fold(texts))
         counts = np.zeros(len(texts), dtype=np.int64)
         first = np.full(len(texts), -1, dtype=np.int64)
         found, lengths = _automaton(self.words)
