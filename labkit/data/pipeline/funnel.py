@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from labkit.core.errors import LabError
 from labkit.data.pipeline.step import Outcome
+from labkit.data.utf8 import utf8_lengths
 
 Amount = tuple[int, int]
 """(documents, bytes)"""
@@ -69,7 +69,7 @@ class Ledger:
         self._groups = sorted(set(pairs))
         number = {pair: index for index, pair in enumerate(self._groups)}
         self._group = np.array([number[pair] for pair in pairs], dtype=np.int64)
-        self._rows, self._sizes = _rows(batch), text_bytes(batch)
+        self._rows, self._sizes = _rows(batch), utf8_lengths(batch.column("text"))
 
     def count(self, step: int, name: str, outcome: Outcome) -> None:
         """Count an outcome of the batch as the last call left it.
@@ -83,7 +83,7 @@ class Ledger:
                 f"step {step} ({name}): {len(self._rows)} documents in, {len(kept)} kept and "
                 f"{len(dropped)} dropped; each must be on exactly one side"
             )
-        out = text_bytes(outcome.kept)
+        out = utf8_lengths(outcome.kept.column("text"))
         rules = outcome.dropped.column("rule").to_pylist()
         by_rule: defaultdict[str, list[int]] = defaultdict(list)
         for position, rule in zip(dropped.tolist(), rules, strict=True):
@@ -188,12 +188,6 @@ class Funnel(BaseModel):
         for flow in self.flows:
             found[(flow.step, *(getattr(flow, name) for name in by))].append(flow)
         return sorted(found.items(), key=lambda item: item[0])
-
-
-def text_bytes(batch: pa.RecordBatch) -> np.ndarray:
-    """Bytes of each text."""
-    lengths = pc.call_function("binary_length", [batch.column("text")])
-    return lengths.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _rows(batch: pa.RecordBatch) -> np.ndarray:

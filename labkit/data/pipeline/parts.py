@@ -18,8 +18,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from labkit.core import disk
-from labkit.data.pipeline.funnel import Flow, text_bytes
+from labkit.data.pipeline.funnel import Flow
 from labkit.data.pipeline.stages import Worked
+from labkit.data.utf8 import utf8_lengths
 
 
 class Given(BaseModel):
@@ -34,7 +35,11 @@ class Given(BaseModel):
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> Given:
         first = batch.column("row")[0].as_py() if batch.num_rows else -1
-        return cls(documents=batch.num_rows, bytes=int(text_bytes(batch).sum()), first_row=first)
+        return cls(
+            documents=batch.num_rows,
+            bytes=int(utf8_lengths(batch.column("text")).sum()),
+            first_row=first,
+        )
 
 
 class Part(BaseModel):

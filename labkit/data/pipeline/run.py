@@ -9,9 +9,10 @@ from the finished batches.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labkit.core import artifacts, disk, lock, provenance
@@ -63,11 +64,22 @@ def run_pipeline(
     with lock.hold(folder.with_name(f"{folder.name}.lock"), f"the curation {folder.name}"):
         _discard_others(aside, folder)
         if not artifacts.exists(folder):
-            with Workers(processes, start_method) as workers:
+            with _kept_if_begun(aside), Workers(processes, start_method) as workers:
                 passage = Passage(source, stages, aside, workers, say)
                 passage.run(folder, inputs=inputs, described=described, config=config)
         shutil.rmtree(aside, ignore_errors=True)
     return _finished(folder, inputs)
+
+
+@contextlib.contextmanager
+def _kept_if_begun(aside: Path) -> Iterator[None]:
+    """A run that was refused before a batch was through leaves nothing to go on with."""
+    try:
+        yield
+    except LabError:
+        if not any(aside.glob("stage-*/*.arrow")):
+            shutil.rmtree(aside, ignore_errors=True)
+        raise
 
 
 def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:

@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 from labkit.core import disk
 from labkit.data.columns import add_statistics
 from labkit.data.pipeline.curated import DOCUMENTS, DROPPED, FUNNEL, REJECTED, RESULT
-from labkit.data.pipeline.funnel import Amount, Funnel, text_bytes
+from labkit.data.pipeline.funnel import Amount, Funnel
 from labkit.data.pipeline.stages import STEP
 from labkit.data.pipeline.step import ROW, VERDICT
 from labkit.data.readers import SCHEMA
+from labkit.data.utf8 import utf8_lengths
 
 KEPT_SCHEMA = SCHEMA.append(ROW)
 DROPPED_SCHEMA = pa.schema([*KEPT_SCHEMA, *(pa.field(*column) for column in [*VERDICT, *STEP])])
@@ -39,7 +40,7 @@ class DocumentsFile:
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
             return
-        sizes = text_bytes(batch)
+        sizes = utf8_lengths(batch.column("text"))
         self.amount = (self.amount[0] + batch.num_rows, self.amount[1] + int(sizes.sum()))
         start, ends = 0, np.cumsum(sizes)
         while start < batch.num_rows:

@@ -210,6 +210,20 @@ def test_a_corpus_that_changes_while_it_is_read_gives_nothing(tmp_path: Path, la
     assert not list((lab_home / "datasets").iterdir())
 
 
+def test_a_run_refused_before_a_batch_was_through_leaves_nothing(tmp_path: Path, lab_home: Path):
+    corpus = str(write_corpus(tmp_path / "c.jsonl"))
+    (tmp_path / "empty.jsonl").write_text("")
+    refused = [
+        (corpus, [ExactDuplicates(bytes_per_document=10**12)], "are free"),
+        (corpus, [Loses()], "each must be on exactly one side"),
+        (str(tmp_path / "empty.jsonl"), STEPS, "no documents in it"),
+    ]
+    for given, steps, why in refused:
+        with pytest.raises(LabError, match=why):
+            run_pipeline(given, steps)
+        assert not list((lab_home / "datasets").iterdir())
+
+
 def test_an_empty_corpus_and_one_that_is_not_there(tmp_path: Path):
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(LabError, match="no documents in it"):
