@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 MAX_LABEL_CHARACTERS = 200
+_EMPTY_BAR = "rgba(128,128,128,0.2)"
 MAX_ON_ONE_LINE = 32
 """Characters of a table's cell that is not broken: an interval stays together."""
 _UNSHOWABLE = re.compile(
@@ -76,13 +77,35 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = 
     )
 
 
+def bars(
+    caption: str, rows: Iterable[tuple[str, float, float, str]], colours: tuple[str, str]
+) -> Html:
+    """A bar per row of (label, share 0..1, share to mark, what stands beside); bar and mark differ
+    in shape, not in colour alone.
+    """
+    bar, mark = map(escape, colours)
+    body = "".join(
+        f'<tr><td style="text-align:left">{escape(label)}</td><td style="width:60%">'
+        f'<div style="position:relative;height:14px;min-width:60px;background:{_EMPTY_BAR}">'
+        f'<div style="width:{share:.2%};height:100%;background:{bar}"></div>'
+        f'<div style="position:absolute;left:calc({marked:.2%} - 1px);top:-2px;height:18px;'
+        f'width:3px;background:{mark}"></div></div></td>{_cell(beside)}</tr>'
+        for label, share, marked, beside in rows
+    )
+    return Html(
+        f'<table class="labkit-table" style="width:100%;table-layout:auto">'
+        f'<caption style="text-align:left">{escape(caption)}</caption><tbody>{body}</tbody></table>'
+    )
+
+
 def text_samples(samples: Iterable[tuple[str, str]], limit: int = 600) -> Html:
     """(label, text) pairs to read, each cut at `limit` characters, line breaks kept."""
     blocks = []
     for label, text in samples:
         cut = text if len(text) <= limit else text[:limit] + " […]"
         blocks.append(
-            f"<details open><summary>{escape(label[:MAX_LABEL_CHARACTERS])}</summary>"
+            f'<details open style="overflow-wrap:anywhere"><summary>'
+            f"{escape(label[:MAX_LABEL_CHARACTERS])}</summary>"
             f'<pre style="white-space:pre-wrap;margin:0 0 1em 1em">{escape(cut)}</pre></details>'
         )
     return Html("".join(blocks))

@@ -12,7 +12,7 @@ from labkit.core.display import Html, fault, paragraph, table, text_samples
 from labkit.core.errors import LabError
 from labkit.data.life_trace import LifeTrace, Lives
 from labkit.data.replay import Check
-from labkit.widgets.markup import html_widget, show_html
+from labkit.widgets.markup import html_widget, look_like_output, show_html
 from labkit.widgets.mode import is_interactive
 
 MAX_ROWS = 30
@@ -69,6 +69,7 @@ class LifeTracePanel:
         self.box.observe(lambda change: self.find(change["new"]), names="value")
         self.said = html_widget(fault(""), "labkit-fault")
         self.readout = html_widget(show_trace(self.value), "labkit-readout")
+        look_like_output(self.readout)
         sides = {"kept": self._lives.kept_rows, "dropped": self._lives.dropped_rows}
         buttons = [self._button(name, rows) for name, rows in sides.items()]
         controls = widgets.HBox([self.box, *buttons])
@@ -113,7 +114,7 @@ def _checks(trace: LifeTrace) -> Html:
     ]
     note = "" if trace.is_exact else " Behind a step that took lines out: of the text as it ended."
     columns = ["step", "rule", "value", "keeps", "verdict"]
-    return table(columns, rows, "What each step said, in their order; of rules each one." + note)
+    return table(columns, rows, "What each step said, in order, and each of its rules." + note)
 
 
 def _keeps(check: Check) -> str:
@@ -184,7 +185,7 @@ def _training(trace: LifeTrace) -> Html:
     if trace.share is not None:
         shown += paragraph(
             f"Mixture: its source is {trace.share:.1%} of the tokens read, in {trace.epochs:.2f} "
-            f"epochs, so often it is read on average."
+            f"epochs: so often it is read on average."
         )
     if trace.windows is None:
         return shown + paragraph("Training windows: no shards were given that hold it.")

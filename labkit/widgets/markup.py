@@ -24,3 +24,9 @@ def show_html(widget: widgets.HTML, content: Html) -> None:
     assert isinstance(content, Html), f"only core.display makes markup, not {type(content)}"
     widget.value = content.markup
     widget.layout.display = None if content.markup else "none"
+
+
+def look_like_output(widget: widgets.DOMWidget) -> None:
+    """Tables and text in it get JupyterLab's style of a cell's output."""
+    for css_class in ("jp-RenderedHTMLCommon", "jp-OutputArea-output"):
+        widget.add_class(css_class)

@@ -78,9 +78,9 @@ class RuleControl:
         self.switch.layout.width = "22px"
         side = "min" if self.rule.refuse == "below" else "max"
         unit = widgets.Label(f"{side} {self.rule.unit or 'ratio'}", tooltip=self.number.face.help)
-        unit.layout.width = "98px"
+        unit.layout.width = "112px"
         slider.layout.width = "76px"
-        row = widgets.HBox([self.switch, box, slider, unit])
+        row = widgets.HBox([self.switch, box, slider, unit], layout={"align_items": "center"})
         row.add_class(f"labkit-rule-{disk.slug(self.rule.id)}")
         self.widget = widgets.VBox([row, self.line])
         self.widget.layout.flex = "0 0 auto"

@@ -8,7 +8,6 @@ person the panel is its tables and a static figure, and its value is the set it 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 import plotly.graph_objects as go
@@ -19,16 +18,16 @@ from labkit.core.display import Html, paragraph, table, text_samples
 from labkit.data.curation import CurationConfig
 from labkit.data.rules.measured import Flip, MeasuredDocuments, Verdict, with_changes
 from labkit.data.rules.rule import Rule, RuleSet
-from labkit.plots.curation import Kept, keep_rate_figure, show_keep_rates
+from labkit.plots.curation import Kept, keep_rate_bars, keep_rate_figure
 from labkit.widgets.exports import export_row
-from labkit.widgets.markup import html_widget, show_html
+from labkit.widgets.markup import html_widget, look_like_output, show_html
 from labkit.widgets.mode import is_interactive
 from labkit.widgets.rule_control import RuleControl
 
 NUM_FLIPS = 20
-PANES = {"width": "496px", "max_height": "440px", "overflow": "auto", "margin": "0 4px 8px 0"}
-FIGURE_WIDTH = 484
-"""Controls, figure, rules and examples: two by two, so that a move and what follows are seen."""
+PANE = {"max_height": "440px", "overflow": "auto"}
+GRID = {"grid_template_columns": "500px minmax(320px, 1fr)", "grid_gap": "8px 12px"}
+"""Controls, bars, rules and examples: two by two, so that a move and what follows are seen."""
 
 
 class ThresholdPanel:
@@ -117,8 +116,8 @@ class ThresholdPanel:
         newly_kept, newly_dropped = self.documents.num_flips(verdict)
         return paragraph(
             f"{kept:,} of {whole:,} documents are kept ({kept / whole:.1%}), {whole - kept:,} "
-            f"dropped. Against {self._given.name}: {newly_kept:,} more kept, {newly_dropped:,} "
-            f"more dropped."
+            f"dropped. Against the preset {self._given.name}: {newly_kept:,} more kept, "
+            f"{newly_dropped:,} more dropped."
         )
 
     def flip_samples(self, verdict: Verdict) -> Html:
@@ -134,25 +133,22 @@ class ThresholdPanel:
         return keep_rate_figure(self._rates(self.verdict), self._given.name)
 
     def _build(self) -> None:
-        verdict = self.verdict
         self.controls = {rule.id: RuleControl(rule, self._moved) for rule in self._given.rules}
-        self.readout = html_widget(self.sentence(verdict), "labkit-readout")
-        self.rules = html_widget(self.rule_table(verdict), "labkit-rules")
-        self.flips = html_widget(self.flip_samples(verdict), "labkit-flips")
-        self.figure: Any = go.FigureWidget(self.static_figure().update_layout(width=FIGURE_WIDTH))
+        self.readout = html_widget(css_class="labkit-readout")
+        self.rates = html_widget(css_class="labkit-rates")
+        self.rules = html_widget(css_class="labkit-rules")
+        self.flips = html_widget(css_class="labkit-flips")
         back = widgets.Button(description="Back to the preset")
         back.on_click(lambda _: self.show({}))
         others = widgets.Button(description="Other examples", tooltip="draws by the next seed")
         others.on_click(lambda _: self._draw_again())
-        panes = [
-            widgets.VBox([one.widget for one in self.controls.values()]),
-            widgets.VBox([self.figure]),
-            widgets.VBox([self.rules]),
-            widgets.VBox([self.flips]),
-        ]
+        controls = widgets.VBox([one.widget for one in self.controls.values()])
+        panes = [widgets.VBox([one]) for one in (controls, self.rates, self.rules, self.flips)]
         for pane in panes:
-            pane.layout = widgets.Layout(**PANES)
-        grid = widgets.HBox(panes, layout={"flex_flow": "row wrap"})
+            pane.layout = widgets.Layout(**PANE)
+        for tables in panes[1:]:
+            look_like_output(tables)
+        grid = widgets.GridBox(panes, layout=GRID)
         exports = export_row({"params.yaml": self.save, "rules.json": self.save_rules})
         self.widget = widgets.VBox([self.readout, grid, widgets.HBox([back, others]), exports])
         self.widget.add_class("labkit-panel")
@@ -175,8 +171,8 @@ class ThresholdPanel:
         if not self.controls:
             return
         verdict = self.verdict
-        show_keep_rates(self.figure, self._rates(verdict))
         show_html(self.readout, self.sentence(verdict))
+        show_html(self.rates, keep_rate_bars(self._rates(verdict), self._given.name))
         show_html(self.rules, self.rule_table(verdict))
         show_html(self.flips, self.flip_samples(verdict))
 
@@ -211,7 +207,7 @@ def _side(rule: Rule, threshold: float) -> str:
 
 
 def _signed(difference: int) -> str:
-    return f"{difference:+,}" if difference else "as before"
+    return f"{difference:+,}" if difference else "same"
 
 
 def _label(flip: Flip) -> str:

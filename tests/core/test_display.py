@@ -13,6 +13,7 @@ def test_text_is_inert_in_every_display(text):
         display.fault(text),
         display.table([text], [[text, 1]], caption=text),
         display.text_samples([(text, text)]),
+        display.bars(text, [(text, 0.5, 1.0, text)], (text, text)),
         display.Html(f'<p title="{display.escape(text)}">{display.plain_label(text)}</p>'),
     ]
     for html in shown:

@@ -89,7 +89,8 @@ def test_counts_equal_a_pipelines_for_a_hundred_random_threshold_sets(monkeypatc
         assert {name: n for name, n in ours.items() if n} == Counter(
             dropped.column("rule").to_pylist()
         )
-        assert panel.figure.data[0].x[0] == kept.num_rows / given.num_rows
+        ratio = kept.num_rows / given.num_rows
+        assert f">{ratio:.1%}, {kept.num_rows:,} of {given.num_rows:,}</td>" in panel.rates.value
         num_kept.add(kept.num_rows)
     assert len(num_kept) > 30
 
@@ -109,14 +110,13 @@ def test_the_pipeline_drops_what_the_panel_says(monkeypatch, tmp_path):
     assert "char_dup_ratio" not in panel.value.ids
 
 
-def test_a_moved_control_moves_counts_figure_and_flips(panel):
-    figure = panel.figure
+def test_a_moved_control_moves_counts_bars_and_flips(panel):
     assert panel.readout.value.startswith("<p>4 of 6 documents are kept (66.7%), 2 dropped.")
     move(panel, "short", "3")
     assert panel.value == RULES.with_thresholds({"short": 3})
     assert "0 more kept, 2 more dropped" in panel.readout.value
-    assert (panel.figure, panel.figure.data[0].x[0]) == (figure, 2 / 6)
-    assert panel.figure.data[1].text[0] == "33.3%, 2 of 6"
+    assert "width:33.33%" in panel.rates.value
+    assert ">33.3%, 2 of 6</td>" in panel.rates.value
     assert "2 of 2 documents whose verdict changed" in panel.flips.value
     assert "now DROPPED: short, 2 against 3 · s1 · en · 1" in panel.flips.value
     assert '>short</td><td style="text-align:left;white-space:nowrap">at least 3 words' in (
@@ -231,9 +231,9 @@ def test_hostile_documents_and_rules_stay_text(monkeypatch):
     panel = ThresholdPanel(measure([given], RuleSet(name=HOSTILE_TEXTS[0], rules=tuple(rules))))
     panel.show({HOSTILE_TEXTS[0]: 10**6})
     assert panel.flips.value.count("<details") == len(HOSTILE_TEXTS)
-    for part in (panel.readout, panel.rules, panel.flips):
+    for part in (panel.readout, panel.rates, panel.rules, panel.flips):
         assert active_elements(part.value) == []
-    for trace in panel.figure.data:
+    for trace in panel.static_figure().data:
         labels = [*trace.y, *(trace.text or []), trace.name or "", trace.hovertemplate or ""]
         assert active_elements(" ".join(map(str, labels)).replace("<extra></extra>", "")) == []
 

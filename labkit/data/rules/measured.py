@@ -74,6 +74,7 @@ class MeasuredDocuments:
         assert values.shape == (len(rule_set.rules), facts.num_rows), values.shape
         self.rule_set, self.values, self.facts = rule_set, values, facts
         self._texts = texts
+        self._shown: dict[tuple[int, int], str] = {}
         self.groups, self._group = _group(facts)
         self.as_given = self.judge({})
 
@@ -106,14 +107,15 @@ class MeasuredDocuments:
 
     def flips(self, verdict: Verdict, count: int, seed: int, characters: int = 300) -> list[Flip]:
         """At most `count` of them by the seed; one stays shown while it remains a flip."""
-        flipped = np.flatnonzero(verdict.is_kept != self.as_given.is_kept)
+        is_kept_now = verdict.is_kept
+        flipped = np.flatnonzero(is_kept_now != self.as_given.is_kept)
         turn = np.random.default_rng(seed).permutation(len(self))[flipped]
         chosen = flipped[np.argsort(turn)[:count]]
-        texts = beginnings(self._texts(chosen.tolist()), characters)
+        texts = self._beginnings(chosen.tolist(), characters)
         facts = self.facts.take(pa.array(chosen)).to_pylist()
         found = []
         for position, fact, text in zip(chosen.tolist(), facts, texts, strict=True):
-            is_kept = bool(verdict.is_kept[position])
+            is_kept = bool(is_kept_now[position])
             judged = self.as_given if is_kept else verdict
             rule = int(judged.first[position])
             found.append(
@@ -127,6 +129,13 @@ class MeasuredDocuments:
                 )
             )
         return found
+
+    def _beginnings(self, positions: list[int], characters: int) -> list[str]:
+        """Looking for personal data is most of a move's work, and few examples change with it."""
+        new = [one for one in positions if (one, characters) not in self._shown]
+        texts = beginnings(self._texts(new), characters)
+        self._shown |= {(one, characters): text for one, text in zip(new, texts, strict=True)}
+        return [self._shown[one, characters] for one in positions]
 
 
 def measure(
