@@ -5,23 +5,34 @@ from __future__ import annotations
 import argparse
 import sys
 
-from labkit.cli.flags import add_config_flags, config_from_flags
+from labkit.cli.flags import add_config_flags, config_from_flags, wrapped
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.pipeline.curated import REJECTED, Curated
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="CORPUS", help="the same as --corpus")
-    add_config_flags(parser, CurationConfig)
-    needs = ", ".join(
-        f"{name} needs --{step.needs.replace('_', '-')}"
-        for name, step in STEPS.items()
-        if step.needs
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="CORPUS",
+        help="the same as --corpus; `labkit fetch` lists the registered ones",
     )
-    parser.epilog = (
-        f"Steps: {', '.join(STEPS)}; {needs}. Text in several languages: one run each, such as "
-        f"--steps 'language, rules' --preset chinese --set 'language.allowed=[\"zh\"]'."
+    add_config_flags(parser, CurationConfig)
+    steps = [
+        f"{name} (needs --{step.needs.replace('_', '-')})" if step.needs else name
+        for name, step in STEPS.items()
+    ]
+    parser.epilog = "\n\n".join(
+        [
+            wrapped(f"steps: {', '.join(steps)}"),
+            wrapped(
+                "Text in several languages: one run each, such as --steps 'language, rules' "
+                "--preset chinese --set 'language.allowed=[\"zh\"]'"
+            ),
+            parser.epilog or "",
+        ]
     )
 
 
@@ -53,7 +64,7 @@ def describe(curated: Curated) -> str:
         ]
     if curated.result["rejected"]:
         lines.append(
-            f"{curated.result['rejected']:,} records could not be read: "
+            f"{counted(curated.result['rejected'], 'record')} could not be read: "
             f"{curated.folder / REJECTED} has file, line and reason"
         )
     return "\n".join(lines)

@@ -7,15 +7,18 @@ A headline field `num_tokens` becomes `--num-tokens` and, where no other field h
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
+import textwrap
 from typing import Any
 
-from labkit.core.config import Config, ConfigError, load_parameters
-from labkit.core.schema import FieldFace, headline_faces, parse_value
+from labkit.core.config import Config, ConfigError, leaves, load_parameters, overridable
+from labkit.core.schema import FieldFace, faces, headline_faces, parse_value
 
 
 def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
     add_headline_flags(parser, config_type)
-    add_set_flag(parser)
+    add_set_flag(parser, config_type)
     parser.add_argument(
         "--overrides", metavar="JSON", help="the same as an object, as a W&B agent gives them"
     )
@@ -25,9 +28,9 @@ def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config])
 
 
 def add_headline_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
-    faces = headline_faces(config_type)
-    names = {face.name for face in faces}
-    for face in faces:
+    headline = headline_faces(config_type)
+    names = {face.name for face in headline}
+    for face in headline:
         flags = [_flag(face.name)]
         short = face.name.removeprefix("num_")
         if short not in names:
@@ -37,13 +40,29 @@ def add_headline_flags(parser: argparse.ArgumentParser, config_type: type[Config
         )
 
 
-def add_set_flag(parser: argparse.ArgumentParser) -> None:
+def add_set_flag(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
+    """`--set`, and at the end of the help the fields that it takes."""
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="override a field of a nested config, e.g. model.num_layers=16 (repeatable)",
+        help="a field of those below, value as JSON or text (repeatable)",
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"fields for --set with their defaults:\n{_nested_fields(config_type)}"
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """To the terminal's width, the first line further left than the rest."""
+    width = shutil.get_terminal_size().columns - 2
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=2 * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
@@ -87,17 +106,32 @@ def _overrides(text: str | None) -> dict[str, Any]:
     return found
 
 
+def _nested_fields(config_type: type[Config]) -> str:
+    config, groups = config_type(), dict[str, list[str]]()
+    values, units = leaves(config), {face.name: face.unit for face in faces(config_type)}
+    for name in overridable(config):
+        group, _, field = name.partition(".")
+        if field:
+            unit = f" [{units[name]}]" if units[name] else ""
+            groups.setdefault(group, []).append(f"{field}={_written(values[name])}{unit}")
+    return "\n".join(wrapped(f"{group}. {'; '.join(of)}", "  ") for group, of in groups.items())
+
+
+def _written(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
 def _metavar(face: FieldFace) -> str:
-    return {"bool": "true|false", "int": "N", "float": "X", "mapping": "JSON", "list": "JSON"}.get(
-        face.kind, "NAME"
-    )
+    kinds = {"bool": "true|false", "int": "N", "float": "X", "mapping": "JSON", "list": "JSON"}
+    return kinds.get(face.kind, "NAME" if face.kind == "choice" else "TEXT")
 
 
 def _help(face: FieldFace) -> str:
-    default = "" if face.default is None else f"; default {face.default}"
+    default = "" if face.default in (None, "", {}, ()) else f"; default {face.default}"
     choices = f": {', '.join(map(str, face.choices))}" if face.choices else ""
     return f"{face.help}{choices}{default}"

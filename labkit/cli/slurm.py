@@ -7,12 +7,13 @@ from pathlib import Path
 
 from labkit.batch.slurm_config import SlurmConfig
 from labkit.cli.flags import add_headline_flags, add_set_flag, given_headline, given_overrides
+from labkit.plan.plan import TrainingPlan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN.JSON", help="a plan or its parameters")
     add_headline_flags(parser, SlurmConfig)
-    add_set_flag(parser)
+    add_set_flag(parser, TrainingPlan)
     parser.add_argument(
         "--out", type=Path, default=Path("job.sh"), metavar="FILE", help="default job.sh"
     )

@@ -19,7 +19,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -91,6 +91,8 @@ class Config(BaseModel):
     def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
         """Numbers are numbers; only 2e12, which YAML reads as text, is taken for one."""
         annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, str) and get_origin(annotation) is tuple:
+            raise ValueError(f"should be a list, such as {json.dumps(_listed(value))}")
         is_number = {int, float} & {annotation, *get_args(annotation)}
         if not is_number or not isinstance(value, bool | str):
             return value
@@ -119,7 +121,7 @@ class Config(BaseModel):
         if not overrides:
             return validate(cls, headline)
         data = _with_nested_starts(cls, headline)
-        return validate(cls, _override(data, overrides, _known(cls())))
+        return validate(cls, _override(data, overrides, overridable(cls())))
 
     def to_parameters(self) -> dict[str, Any]:
         """JSON-typed parameters that give this config back."""
@@ -142,7 +144,7 @@ class Config(BaseModel):
         Raises:
             ConfigError: an unknown field (with the nearest known ones) or a refused value.
         """
-        data = _override(self.model_dump(), overrides, _known(self))
+        data = _override(self.model_dump(), overrides, overridable(self))
         return validate(type(self), data)
 
     def inputs(self) -> dict[str, str]:
@@ -215,6 +217,12 @@ def leaves(config: Config, prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def overridable(config: Config) -> list[str]:
+    """Dotted fields that `overrides` may name."""
+    presets = _preset_fields(config)
+    return [name for name in leaves(config) if name not in presets]
+
+
 def differences(before: Config, after: Config) -> dict[str, Any]:
     """Dotted fields of `after` whose values differ from `before`."""
     old, new = leaves(before), leaves(after)
@@ -240,6 +248,12 @@ def hash_json(value: Any) -> str:
 _MISSING = object()
 
 
+def _listed(text: str) -> list[str]:
+    """What was meant: the words between commas, or a sentence as it is."""
+    words = [word.strip() for word in text.split(",")]
+    return [text] if any(" " in word for word in words) else words
+
+
 def _without_negative_zero(value: Any) -> Any:
     if isinstance(value, float):
         return 0.0 if value == 0 else value
@@ -248,11 +262,6 @@ def _without_negative_zero(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_negative_zero(item) for item in value]
     return value
-
-
-def _known(config: Config) -> list[str]:
-    presets = _preset_fields(config)
-    return [name for name in leaves(config) if name not in presets]
 
 
 def _override(data: Any, overrides: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class FieldFace:
 
     @property
     def range(self) -> str:
-        low = "" if self.lower is None else f"{'>' if self.lower_is_open else ''}{self.lower:g}"
-        high = "" if self.upper is None else f"{self.upper:g}"
+        low = "" if self.lower is None else f"{'>' if self.lower_is_open else ''}{self.lower:.12g}"
+        high = "" if self.upper is None else f"{self.upper:.12g}"
         if low and high:
             return f"{low}..{high}"
         return f"at least {low}" if low else f"at most {high}"

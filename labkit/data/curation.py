@@ -53,34 +53,36 @@ from labkit.data.rules.word_list import WordList
 class CurationConfig(Config):
     """From raw text to clean text."""
 
-    corpus: str = field("package-licences", "registered corpus or path: what is curated")
+    corpus: str = field("package-licences", "what is curated: a registered corpus or a path")
     steps: str = field(
         "exact_duplicates, rules, near_duplicates, personal_data",
-        "names of steps in their order, separated by commas",
+        "names of steps in the order they are taken, separated by commas",
     )
     preset: str = field(
         "english",
-        "of the step `rules`: words, stop words and thresholds",
+        "what the step `rules` takes for words, stop words and thresholds",
         choices=lambda: tuple(PRESETS),
     )
     thresholds: dict[str, float | None] = field(
-        {}, "rule -> threshold where it is not the preset's; null switches a rule off"
+        {},
+        "thresholds of rules where they are not the preset's, such as "
+        '{"gopher_short_doc": 30}; null switches a rule off',
     )
     benchmarks: str = field("", "of the step `contamination`: a JSONL file or a folder of them")
     good_corpus: str = field(
         "", "of the steps `quality` and `perplexity`: a corpus of the text you want more of"
     )
     word_list: str = field("", "of the step `word_list`: a file of words, one a line")
-    processes: int = field(1, "on this machine; the result is the same", ge=1, le=256)
+    processes: int = field(1, "at work on this machine; no result depends on it", ge=1, le=256)
     token_budget: int = field(
         1_000_000,
-        "tokens to train on, for the mixture",
+        "what a model will be trained on: the mixture says how often each source is read for it",
         unit="tokens",
         ge=1,
         le=10**15,
         scale="log",
     )
-    num_examples: int = field(6, "dropped documents to read", unit="documents", ge=0, le=100)
+    num_examples: int = field(6, "dropped documents shown to read", unit="documents", ge=0, le=100)
     seed: int = field(0, "seed of the examples", ge=0, le=2**31 - 1)
     reading: ReadPolicy = field(ReadPolicy(on_error="skip"), "what is done with broken records")
     language: LanguageList = field(LanguageList(), "which languages are kept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labkit.core import artifacts
+from labkit.core.counted import counted
 from labkit.core.records.decision import Decision, record_decision
 from labkit.data.curation import Curation
 from labkit.data.curation_tables import funnel_rows, kept_rows, rule_rows
@@ -21,7 +22,7 @@ def record_curation(curation: Curation) -> Path:
     decision = Decision(
         notebook=NOTEBOOK,
         question="Which of this text should a model be trained on?",
-        choice=f"{kept['documents']:,} of {read['documents']:,} documents, "
+        choice=f"{kept['documents']:,} of {counted(read['documents'], 'document')}, "
         f"{kept['bytes'] / 1e6:.2f} of {read['bytes'] / 1e6:.2f} MB of {curated.result['corpus']}",
         artifact=curated.folder.relative_to(artifacts.home()).as_posix(),
         artifact_hash=content_hash,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph
 from labkit.data.curation import Curation
 from labkit.data.curation_tables import (
@@ -33,13 +34,14 @@ def curation_sentences(curation: Curation, bytes_per_token: float = 4.0) -> dict
 def _funnel(curation: Curation) -> str:
     steps, rejected = funnel_rows(curation), curation.curated.result["rejected"]
     first, last = steps[0], steps[-1]
-    unread = f" {rejected:,} records could not be read." if rejected else ""
+    unread = f" {counted(rejected, 'record')} could not be read." if rejected else ""
     added = sum(row["bytes added by rewriting"] for row in steps)
     rewritten = f" and {added:,} that rewriting added" if added > 0 else ""
     if added < 0:
         rewritten = f" but the {-added:,} that rewriting took"
     return (
-        f"{last['kept']:,} of {first['documents in']:,} documents are kept "
+        f"{last['kept']:,} of "
+        f"{counted(first['documents in'], 'document is', 'documents are')} kept "
         f"({last['kept'] / first['documents in']:.1%}), {last['MB out']:.2f} of "
         f"{first['MB in']:.2f} MB.{unread} Every document that came in is in one of two files, "
         f"kept, or dropped with rule, value and threshold; with it every byte{rewritten}."
@@ -56,9 +58,10 @@ def _rules(curation: Curation) -> str:
     )
     language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
     return (
-        f"{first['rule']} costs most: {first['documents']:,} documents, {first['MB']:.2f} MB. "
+        f"{first['rule']} costs most: {counted(first['documents'], 'document')}, "
+        f"{first['MB']:.2f} MB. "
         f"Least is kept of {worst['source']}{language}: {worst['share kept']:.1%} of "
-        f"{worst['documents']:,} documents."
+        f"{counted(worst['documents'], 'document')}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labkit.core import artifacts
+from labkit.core.counted import counted
 from labkit.core.records.decision import Decision, record_decision
 from labkit.data.corpora import CORPORA
 from labkit.data.exploration import Exploration, duplicate_table, size_table
@@ -22,8 +23,9 @@ def record_corpus(exploration: Exploration) -> Path:
     decision = Decision(
         notebook=NOTEBOOK,
         question="Which text do the next notebooks read, and what is in it?",
-        choice=f"{Path(config.corpus).name}: {whole['documents']:,} documents, "
-        f"{whole['bytes'] / 1e6:.2f} MB, {duplicates.num_rows} texts with exact copies",
+        choice=f"{Path(config.corpus).name}: {counted(whole['documents'], 'document')}, "
+        f"{whole['bytes'] / 1e6:.2f} MB, "
+        f"{counted(duplicates.num_rows, 'text')} with exact copies",
         artifact=folder.relative_to(artifacts.home()).as_posix(),
         artifact_hash=content_hash,
         corpus_hash=config.inputs()["corpus"],

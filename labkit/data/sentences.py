@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph
 from labkit.data.exploration import (
     Exploration,
@@ -33,7 +34,7 @@ def _sizes(exploration: Exploration) -> str:
     mean = mean_length(exploration)
     per_character = whole["bytes"] / max(whole["characters"], 1)
     return (
-        f"{whole['documents']:,} documents, {whole['bytes'] / 1e6:.2f} MB of UTF-8, "
+        f"{counted(whole['documents'], 'document')}, {whole['bytes'] / 1e6:.2f} MB of UTF-8, "
         f"{per_character:.2f} bytes per character. A document has {mean.estimate:,.0f} characters "
         f"on average (95% interval {mean.low:,.0f} to {mean.high:,.0f} if these documents are a "
         f"sample of more like them)."
@@ -59,7 +60,7 @@ def _characters(exploration: Exploration) -> str:
         found = "No replacement characters, byte order marks or stray controls were found."
         return found + _scope(exploration)
     found = ", ".join(
-        f"{row['code point']} {row['count']:,} times" for row in suspicious.to_pylist()[:5]
+        f"{row['code point']} {counted(row['count'], 'time')}" for row in suspicious.to_pylist()[:5]
     )
     return (
         f"Traces of broken decoding or editing: {found}. They would each cost tokens."
@@ -100,6 +101,7 @@ def _duplicates(exploration: Exploration) -> str:
     extra = sum((row["copies"] - 1) * row["bytes of one"] for row in rows)
     whole = size_table(exploration).to_pylist()[-1]["bytes"]
     return (
-        f"{len(rows):,} texts occur more than once; dropping the copies would remove "
+        f"{counted(len(rows), 'text occurs', 'texts occur')} more than once; "
+        "dropping the copies would remove "
         f"{extra / max(whole, 1):.1%} of the bytes. Near-duplicates are not looked for."
     )

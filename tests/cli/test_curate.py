@@ -77,7 +77,10 @@ def test_help_names_every_step(capsys):
     with pytest.raises(SystemExit):
         main(["curate", "--help"])
     help_text = " ".join(capsys.readouterr().out.split())
-    assert f"Steps: {', '.join(STEPS)}; word_list needs --word-list" in help_text
+    for name, step in STEPS.items():
+        assert f"{name} (needs --" in help_text if step.needs else f" {name}," in help_text
+    assert 'language. name=language; allowed=["en"]; min_score=0.65;' in help_text
+    assert "reading. on_error=skip;" in help_text
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,7 @@ def test_help_names_every_step(capsys):
     [
         (["shakespear"], "neither a registered corpus"),
         (["shakespeare", "--corpus", "milton"], "two corpora: shakespeare and --corpus milton"),
+        (["--set", "language.allowed=zh"], 'should be a list, such as ["zh"]'),
         (["--steps", "polish"], "unknown polish; steps: exact_duplicates"),
     ],
 )

@@ -100,7 +100,7 @@ def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):
     config = CurationConfig(corpus=corpus)
     curation = curate(config)
     assert re.search(
-        r"3 of 6 documents .* 1 records could not", curation_sentences(curation)["funnel"].markup
+        r"3 of 6 documents .* 1 record could not", curation_sentences(curation)["funnel"].markup
     )
     # <EMAIL> for 21 bytes, <PHONE> for 13
     assert (

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from labkit.core.counted import counted
 from labkit.core.display import plain_label
 
 BEGIN, END = "<!-- figures: counted, don't edit -->", "<!-- end of figures -->"
@@ -18,7 +19,8 @@ MAX_TABLE_ROWS = 30
 def figures_markdown(figures: Mapping[str, Any]) -> str:
     """The counted part of a README, from its first marker to its last."""
     parts = [
-        f"{figures['documents']:,} documents, {figures['bytes']:,} bytes of text.",
+        f"{counted(figures['documents'], 'document')}, "
+        f"{counted(figures['bytes'], 'byte')} of text.",
         _table("source", figures["sources"]),
         _table("language", figures["languages"]),
         _rows(

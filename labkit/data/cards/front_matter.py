@@ -83,9 +83,8 @@ def join_card(data: Mapping[str, Any], markdown: str) -> str:
 
 def faults(data: Mapping[str, Any]) -> list[str]:
     """What the hub would refuse or could not show, one sentence each."""
-    found = [
-        f"{name} is missing; give {', '.join(REQUIRED)}" for name in REQUIRED if not data.get(name)
-    ]
+    missing = [name for name in REQUIRED if not data.get(name)]
+    found = [f"missing: {', '.join(missing)}; the hub asks for each, so give it"] if missing else []
     found += [
         f"license {licence!r} is no identifier of the hub; take one (cc-by-4.0, mit, ...), "
         f"or 'other' with license_name"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import labkit
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.data.cards.front_matter import check_front_matter, split_card
 
@@ -180,4 +181,4 @@ def _row(card: DataCard) -> dict[str, Any]:
 def _counted(data: Mapping[str, Any]) -> str:
     if "num_documents" not in data:
         return "follows the interpreter's version"
-    return f"{data['num_documents']:,} documents, {data['num_bytes'] / 1e6:.2f} MB"
+    return f"{counted(data['num_documents'], 'document')}, {data['num_bytes'] / 1e6:.2f} MB"

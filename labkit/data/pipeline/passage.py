@@ -14,6 +14,7 @@ from typing import Any
 
 from labkit.core import artifacts, disk
 from labkit.core.config import Config
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.data.pipeline.corpus import Corpus
 from labkit.data.pipeline.curated import REJECTED, timing_file
@@ -202,6 +203,6 @@ def _given(parts: list[Part]) -> tuple[int, int]:
 
 def _summary(read: tuple[int, int], kept: tuple[int, int], seconds: float) -> str:
     return (
-        f"kept {kept[0]:,} of {read[0]:,} documents ({kept[0] / read[0]:.1%}), "
+        f"kept {kept[0]:,} of {counted(read[0], 'document')} ({kept[0] / read[0]:.1%}), "
         f"{kept[1] / 1e6:,.1f} of {read[1] / 1e6:,.1f} MB; {seconds:,.1f} s"
     )

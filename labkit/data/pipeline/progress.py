@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from labkit.core.counted import counted
+
 EVERY_SECONDS = 15.0
 
 Say = Callable[[str], None]
@@ -43,6 +45,6 @@ class Progress:
             of = f" of {self._total / 1e6:,.1f}"
             left = f", {max(self._total - self._bytes, 0) / rate:,.0f} s left" if rate else ""
         return (
-            f"{self._stage}: {self._bytes / 1e6:,.1f}{of} MB, {self._documents:,} documents, "
-            f"{rate / 1e6:,.1f} MB/s{left}"
+            f"{self._stage}: {self._bytes / 1e6:,.1f}{of} MB, "
+            f"{counted(self._documents, 'document')}, {rate / 1e6:,.1f} MB/s{left}"
         )

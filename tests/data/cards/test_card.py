@@ -85,7 +85,7 @@ def test_drift_is_named_figure_by_figure(folder: Path):
     [said] = check_card(folder)
     assert "says '6 documents of text.', the data '5 documents, 12 bytes of text.'" in said
     (folder / "README.md").write_text(readme.replace("license: mit\n", ""))
-    assert [d for d in check_card(folder) if "license is missing" in d]
+    assert [d for d in check_card(folder) if "missing: license;" in d]
     (folder / "README.md").write_text(readme)
     table = pq.read_table(folder / "documents.parquet")
     pq.write_table(table.slice(0, 4), folder / "documents.parquet")
@@ -130,10 +130,10 @@ def test_a_curated_corpus_tells_its_steps_and_publishes_nothing_it_dropped(tmp_p
 
 
 def test_what_is_missing_is_asked_for(folder: Path, tmp_path: Path):
-    with pytest.raises(LabError, match="card of five: pretty_name is missing.*license is missing"):
+    with pytest.raises(LabError, match="card of five: missing: pretty_name, license; the hub asks"):
         card_files(folder, CardConfig())
     pq.write_table(pa.table({"text": ["a"]}), folder / "documents.parquet")
-    with pytest.raises(LabError, match="language is missing; give pretty_name"):
+    with pytest.raises(LabError, match="missing: language; the hub asks"):
         card_files(folder, CARD)
     assert card_files(folder, CARD.model_copy(update={"language": ("en",)}))
     with pytest.raises(LabError, match="documents.parquet: missing; a card is made of"):

@@ -51,12 +51,12 @@ def test_sizes_are_the_hubs():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"pretty_name": ""}, "pretty_name is missing; give pretty_name, license"),
+        ({"pretty_name": ""}, "missing: pretty_name; the hub asks for each"),
         ({"license": "CC BY"}, "license 'CC BY' is no identifier of the hub; take one"),
         ({"license": "other"}, "license 'other' needs a license_name"),
         ({"license": "other", "license_name": "My own"}, "should be lower case, digits"),
         ({"language": ["python"]}, "language 'python' is no ISO 639 code"),
-        ({"language": []}, "language is missing"),
+        ({"language": []}, "missing: language;"),
         ({"size_categories": "77"}, "size_categories '77' should be one of"),
     ],
 )

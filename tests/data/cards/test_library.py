@@ -97,7 +97,7 @@ def test_what_a_card_says_does_nothing_on_the_page(tmp_path: Path, monkeypatch):
         ("## Access", "## Price", "nothing under Access; a card has facts under Size"),
         ("as_of: 2026-11\n", "", "needs sources \\(key: reference\\) and as_of"),
         ("sources:\n", "sources:\n  spare: A book\n", "source 'spare' is behind no fact"),
-        ("license: odc-by\n", "", "license is missing"),
+        ("license: odc-by\n", "", "missing: license;"),
     ],
 )
 def test_a_card_without_its_evidence_is_refused(tmp_path: Path, old, new, said):
