@@ -63,12 +63,13 @@ def run_pipeline(
         return _finished(folder, inputs)
     with lock.hold(folder.with_name(f"{folder.name}.lock"), f"the curation {folder.name}"):
         _discard_others(aside, folder)
-        if not artifacts.exists(folder):
+        is_new = not artifacts.exists(folder)
+        if is_new:
             with _kept_if_begun(aside), Workers(processes, start_method) as workers:
                 passage = Passage(source, stages, aside, workers, say)
                 passage.run(folder, inputs=inputs, described=described, config=config)
         shutil.rmtree(aside, ignore_errors=True)
-    return _finished(folder, inputs)
+    return _finished(folder, inputs, verify=not is_new)
 
 
 @contextlib.contextmanager
@@ -103,8 +104,8 @@ def _discard_others(aside: Path, folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _finished(folder: Path, inputs: dict[str, str]) -> Curated:
-    curated = Curated(folder)
+def _finished(folder: Path, inputs: dict[str, str], *, verify: bool = True) -> Curated:
+    curated = Curated(folder, verify=verify)
     there = artifacts.read_manifest(folder, verify=False).inputs
     if different := [name for name, value in inputs.items() if there.get(name) != value]:
         raise LabError(

@@ -79,9 +79,7 @@ class Workers:
         try:
             with _interrupts_held():
                 taken = [self._pool.submit(_take, stage) for _ in range(self.processes)]
-            for future in taken:
-                future.result()
-            yield from self._in_order(self._pool, tasks)
+            yield from self._in_order(self._pool, tasks, taken)
         except BrokenProcessPool as error:
             raise LabError(
                 "a worker process ended: short of memory, or started from a script without "
@@ -89,14 +87,24 @@ class Workers:
                 "fewer processes need less memory"
             ) from error
 
-    def _in_order(self, pool: ProcessPoolExecutor, tasks: Iterable[Task]) -> Iterator[Done]:
+    def _in_order(
+        self, pool: ProcessPoolExecutor, tasks: Iterable[Task], taken: list[Future[None]]
+    ) -> Iterator[Done]:
+        """The corpus is read while workers start; that all took the stage comes before any part."""
         waiting: deque[Future[Done]] = deque()
         for task in tasks:
             waiting.append(pool.submit(_work, task))
             if len(waiting) > 2 * self.processes:
+                _check_all(taken)
                 yield waiting.popleft().result()
+        _check_all(taken)
         while waiting:
             yield waiting.popleft().result()
+
+
+def _check_all(futures: list[Future[None]]) -> None:
+    while futures:
+        futures.pop().result()
 
 
 @contextlib.contextmanager

@@ -64,7 +64,14 @@ class DocumentsFile:
     def _write_group(self) -> None:
         group = pa.Table.from_batches(self._waiting).combine_chunks()
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, group.schema, compression="zstd")
+            few_values = [name for name in group.schema.names if name != "text"]
+            self._writer = pq.ParquetWriter(
+                self._path,
+                group.schema,
+                compression="zstd",
+                use_dictionary=few_values,  # of texts, which are all different, it takes a fifth
+                write_statistics=few_values,
+            )
         self._writer.write_table(group, row_group_size=group.num_rows)
         self._waiting, self._num_waiting_bytes = [], 0
 
