@@ -30,9 +30,9 @@ from labkit.data.duplicates.keep import (
     drop_all_but_one,
     stake_claims,
 )
-from labkit.data.duplicates.near import Sketch, join_sketches
+from labkit.data.duplicates.near import Sketch, bytes_at_peak, join_sketches
 from labkit.data.duplicates.signatures import permutations, sign
-from labkit.data.duplicates.verify import BLOCK_BYTES, COPIES_PER_BLOCK, connect
+from labkit.data.duplicates.verify import connect
 from labkit.data.ngrams import roll
 
 
@@ -64,9 +64,7 @@ class CodeDuplicates(Config):
         return "code_duplicates"
 
     def predicted_bytes(self, num_documents: int, num_bytes: int = 0) -> int:
-        """Tables, and for a corpus of so many bytes the block of programs that is verified."""
-        tables = (5 * self.num_permutations + 150) * num_documents
-        return tables + COPIES_PER_BLOCK * min(num_bytes, BLOCK_BYTES)
+        return bytes_at_peak(self.num_permutations, num_documents, num_bytes)
 
     def sketch(self, batch: pa.RecordBatch) -> Sketch:
         tokens = [normal_tokens(text) for text in batch.column("text").to_pylist()]

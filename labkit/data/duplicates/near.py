@@ -86,9 +86,7 @@ class NearDuplicates(Config):
         return choose_bands(self.threshold, self.num_permutations, self.min_recall)
 
     def predicted_bytes(self, num_documents: int, num_bytes: int = 0) -> int:
-        """Tables, and for a corpus of so many bytes the block of texts that is verified."""
-        tables = (5 * self.num_permutations + 150) * num_documents
-        return tables + COPIES_PER_BLOCK * min(num_bytes, BLOCK_BYTES)
+        return bytes_at_peak(self.num_permutations, num_documents, num_bytes)
 
     def sketch(self, batch: pa.RecordBatch) -> Sketch:
         grams, ends = batch_ngrams(batch.column("text"), self.num_units)
@@ -131,6 +129,12 @@ def near_duplicate_clusters(texts: Sequence[str], threshold: float) -> list[int]
     claims, signatures = join_sketches(sketches)
     found = survey.components(claims, signatures, lambda rows: [texts[row] for row in rows])
     return found.tolist()
+
+
+def bytes_at_peak(num_permutations: int, num_documents: int, num_bytes: int) -> int:
+    """Tables, and for a corpus of so many bytes the block of texts that is verified."""
+    tables = (5 * num_permutations + 150) * num_documents
+    return tables + COPIES_PER_BLOCK * min(num_bytes, BLOCK_BYTES)
 
 
 def join_sketches(sketches: Iterable[Sketch]) -> Sketch:
