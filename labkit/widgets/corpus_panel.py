@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from pydantic import model_validator
 
 from labkit.core.config import Config, field
+from labkit.core.counted import counted
 from labkit.core.display import paragraph
 from labkit.data.exploration import Exploration
 from labkit.plots.corpus import length_figure
@@ -87,6 +88,7 @@ class CorpusPanel:
         whole = np.concatenate(list(self._lengths.values()))
         share = kept.sum() / max(whole.sum(), 1)
         return (
-            f"{len(kept):,} of {len(whole):,} documents are kept, with {kept.sum():,} characters "
+            f"{len(kept):,} of {counted(len(whole), 'document is', 'documents are')} kept, "
+            f"with {counted(int(kept.sum()), 'character')} "
             f"({share:.1%})."
         )

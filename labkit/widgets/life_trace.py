@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 import numpy as np
 
+from labkit.core.counted import counted
 from labkit.core.display import Html, fault, paragraph, table, text_samples
 from labkit.core.errors import LabError
 from labkit.data.life_trace import LifeTrace, Lives
@@ -145,7 +146,7 @@ def _copies(trace: LifeTrace) -> Html:
         ]
         more = f", {len(rows)} of them here" if found.num_members > len(rows) else ""
         caption = (
-            f"Copies by {found.rule}: {found.num_members:,} documents{more}; row "
+            f"Copies by {found.rule}: {counted(found.num_members, 'document')}{more}; row "
             f"{found.kept_row:,} stays in place of the others"
         )
         shown += table(["row", "id", "", "what became of it"], rows, caption)
@@ -171,8 +172,8 @@ def _rewritings(trace: LifeTrace) -> Html:
         ]
         more = f", the first {MAX_ROWS} here" if len(one.changes) > MAX_ROWS else ""
         caption = (
-            f"Rewritten by {one.step}: {one.num_bytes_before:,} bytes in, {one.num_bytes_after:,} "
-            f"out, {len(one.changes):,} changes{more}"
+            f"Rewritten by {one.step}: {counted(one.num_bytes_before, 'byte')} in, "
+            f"{one.num_bytes_after:,} out, {counted(len(one.changes), 'change')}{more}"
         )
         shown += table(["at byte", "removed", "put in its place"], rows, caption)
     return shown
@@ -203,7 +204,7 @@ def _training(trace: LifeTrace) -> Html:
     ]
     equal = "equal to" if found.equals_text else "NOT equal to"
     more = f", the first {MAX_ROWS} here" if len(found.windows) > MAX_ROWS else ""
-    left = f"; {found.num_tokens_left:,} tokens in none" if found.num_tokens_left else ""
+    left = f"; {counted(found.num_tokens_left, 'token')} in none" if found.num_tokens_left else ""
     caption = (
         f"Training windows: {len(found.windows):,}{more}; their tokens decoded are {equal} the "
         f"bytes that were kept{left}"
@@ -218,7 +219,7 @@ def _listed(steps: tuple[int, ...]) -> str:
 
 def _text(trace: LifeTrace) -> Html:
     state = "as it was kept" if trace.is_kept else "as it reached the step that dropped it"
-    label = f"The text {state}: {len(trace.text):,} bytes, personal data masked"
+    label = f"The text {state}: {counted(len(trace.text), 'byte')}, personal data masked"
     return text_samples([(label, trace.shown)], MAX_TEXT)
 
 
@@ -226,8 +227,8 @@ def _piece(content: bytes) -> str:
     """Beginning and end, on one line; white space alone is told by its number."""
     text = content.decode("utf-8", "replace")
     if not text.strip():
-        return f"{len(content)} bytes of white space" if content else "nothing"
+        return f"{counted(len(content), 'byte')} of white space" if content else "nothing"
     line = " ".join(text.split())
     if len(line) <= MAX_PIECE:
         return line
-    return f"{line[: MAX_PIECE // 2]} … {line[-MAX_PIECE // 2 :]} ({len(content):,} bytes)"
+    return f"{line[: MAX_PIECE // 2]} … {line[-MAX_PIECE // 2 :]} ({counted(len(content), 'byte')})"

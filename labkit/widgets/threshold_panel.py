@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from labkit.core import disk
 from labkit.core.config import ConfigError
+from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph, table, text_samples
 from labkit.data.curation import CurationConfig
 from labkit.data.rules.measured import Flip, MeasuredDocuments, Verdict, with_changes
@@ -115,9 +116,9 @@ class ThresholdPanel:
         whole, kept = len(self.documents), int(verdict.is_kept.sum())
         newly_kept, newly_dropped = self.documents.num_flips(verdict)
         return paragraph(
-            f"{kept:,} of {whole:,} documents are kept ({kept / whole:.1%}), {whole - kept:,} "
-            f"dropped. Against the preset {self._given.name}: {newly_kept:,} more kept, "
-            f"{newly_dropped:,} more dropped."
+            f"{kept:,} of {counted(whole, 'document is', 'documents are')} kept "
+            f"({kept / whole:.1%}), {whole - kept:,} dropped. Against the preset "
+            f"{self._given.name}: {newly_kept:,} more kept, {newly_dropped:,} more dropped."
         )
 
     def flip_samples(self, verdict: Verdict) -> Html:

@@ -52,7 +52,7 @@ def test_a_kept_document_is_told_from_source_to_training(panel):
     assert shown.startswith("<p>Row 0: kept.</p>")
     assert "Copies by exact_duplicates: 2 documents; row 0 stays" in shown
     assert "Personal data: 1 EMAIL; replaced by placeholders." in shown
-    assert "Rewritten by personal_data: 23 bytes in, 20 out, 1 changes" in shown
+    assert "Rewritten by personal_data: 23 bytes in, 20 out, 1 change" in shown
     assert "**********" in shown
     assert (
         "Training windows: 2; their tokens decoded are equal to the bytes that were kept" in shown
