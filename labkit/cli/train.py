@@ -43,6 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
         from labkit.training.launch import train_in_front
 
         return train_in_front(plan, *flags)
+    from labkit.training.lean_import import import_lightning
+
+    import_lightning()
     from labkit.training.run import run
 
     quieten()

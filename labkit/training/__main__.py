@@ -36,6 +36,9 @@ def main() -> int:
         help="of the same plan, whatever its layout was",
     )
     arguments = parser.parse_args()
+    from labkit.training.lean_import import import_lightning
+
+    import_lightning()
     from labkit.training.processes import leave
     from labkit.training.run import run
 
