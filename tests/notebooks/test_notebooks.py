@@ -22,7 +22,6 @@ EXPLORATION = ROOT / "notebooks" / "10_data_exploration.ipynb"
 CURATION = ROOT / "notebooks" / "11_data_curation.ipynb"
 TOKENIZERS = ROOT / "notebooks" / "20_tokenizer_comparison.ipynb"
 COST = ROOT / "notebooks" / "40_cost_and_scaling.ipynb"
-TRAINING = ROOT / "notebooks" / "50_fsdp_training.ipynb"
 
 
 def test_exploring_an_own_corpus_records_its_figures_and_shows_it_inert(tmp_path, lab_home):
@@ -92,42 +91,3 @@ def test_a_notebook_loads_no_torch(notebook, parameters, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "recorded: " in done.stdout
-
-
-def test_training_trains_two_recipes_predicts_and_proves_its_resume(tmp_path, lab_home):
-    pytest.importorskip("lightning", reason="needs labkit[train]")
-    path = tmp_path / "mine.jsonl"
-    words = "one two three four five six seven eight nine ten".split()
-    texts = [" ".join(words[n % 10 :] * (n % 7 + 12)) + f" {n}." for n in range(300)]
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    small = {"d_model": 32, "num_layers": 1, "num_tokens": 30_000, "tracking": "off"}
-    overrides = {"compute.precision": "fp32", "compute.num_threads": 1}
-    parameters = {"corpus": str(path), **small, "overrides": overrides}
-    job = make_job(TRAINING, parameters)
-    status = execute(job, Limits(200, 300))
-    assert status.state == "completed", status.reason
-    decision, folder = current_decision("50_fsdp_training", fingerprint(str(path)))
-    result = json.loads((folder / "result.json").read_text())
-    assert result["resume"]["first_difference"] is None
-    for recipe, one in result["runs"].items():
-        assert one["steps"] == 20
-        assert one["validation"]["loss"] < 8
-        scores = json.loads(
-            (lab_home / "runs" / decision.evidence["runs"][recipe] / "timing.json").read_text()
-        )["scores"]
-        assert scores["parameters"]["measured_to_predicted"] == 1
-        assert scores["seconds_of_steps"]["predicted"] > 0
-    assert (lab_home / decision.artifact / "weights.pt").is_file()
-    [whole] = json.loads(
-        (lab_home / "runs" / decision.evidence["runs"]["modern"] / "processes.json").read_text()
-    )
-    shares = [
-        [own["weights"] / whole["weights"] for own in json.loads(path.read_text())]
-        for path in (lab_home / "layouts").glob("*/processes.json")
-    ]
-    one_head_is_not_cut = [0.5, 1.0]
-    assert sorted(map(max, shares)) == pytest.approx(one_head_is_not_cut, abs=0.02)
-    report = (job.folder / "report.html").read_text()
-    assert "Each layout read the same samples. Over the first 10 steps" in report
-    assert "Inconclusive as to the recipes" in report
-    assert "are bitwise equal at step 12" in report

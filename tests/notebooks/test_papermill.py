@@ -1,52 +1,23 @@
-"""papermill's own command line on each notebook, with changed parameters: what it records."""
+"""papermill's own command line on each notebook, with changed parameters: what it records.
+
+Notebook 50 is in test_training.py.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from labkit.core.records.decision import current_decision
 from labkit.data.readers import fingerprint
 from tests.comparison.small import SMALL_STUDY
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.notebooks.command_line import papermill, result_of, write_corpus
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> str:
-    path = tmp_path / "mine.jsonl"
-    words = "one two three four five six seven eight nine ten".split()
-    texts = [" ".join(words[n % 10 :] * (n % 7 + 12)) + f" {n}." for n in range(200)]
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    return str(path)
-
-
-def papermill(notebook: str, home: Path, parameters: dict[str, Any]) -> None:
-    """In its own process, as a person calls it: parameters from a file."""
-    source, folder = ROOT / "notebooks" / f"{notebook}.ipynb", home.parent
-    given = folder / "params.yaml"
-    given.write_text(yaml.safe_dump(parameters))
-    command = [sys.executable, "-m", "papermill", source, folder / "out.ipynb", "-f", given]
-    done = subprocess.run(
-        [*command, "--cwd", folder, "--no-progress-bar"],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"LABKIT_HOME": str(home)},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def result_of(notebook: str, corpus_hash: str | None = None) -> dict[str, Any]:
-    arguments = (notebook, corpus_hash) if corpus_hash else (notebook,)
-    _, folder = current_decision(*arguments)
-    return json.loads((folder / "result.json").read_text())
+    return write_corpus(tmp_path, 200)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +36,6 @@ def test_notebooks_on_an_own_corpus(notebook, parameters, corpus, lab_home):
 def test_the_cost_notebook(lab_home):
     papermill("40_cost_and_scaling", lab_home, {"model": "gpt2", "num_gpus": 8})
     assert result_of("40_cost_and_scaling")["config"]["num_gpus"] == 8
-
-
-def test_the_training_notebook(corpus, lab_home):
-    pytest.importorskip("lightning", reason="needs labkit[train]")
-    small = {"d_model": 32, "num_layers": 1, "num_tokens": 8000, "tracking": "off", "seed": 3}
-    papermill("50_fsdp_training", lab_home, {"corpus": corpus, **small})
-    result = result_of("50_fsdp_training", fingerprint(corpus))
-    assert {plan["seed"] for plan in result["plans"].values()} == {3}
-    assert result["resume"]["first_difference"] is None
 
 
 def test_a_study_and_the_comparison_of_its_runs(corpus, lab_home):
