@@ -93,6 +93,8 @@ class Config(BaseModel):
         annotation = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, str) and get_origin(annotation) is tuple:
             raise ValueError(f"should be a list, such as {json.dumps(_listed(value))}")
+        if isinstance(value, str) and get_origin(annotation) is dict:
+            raise ValueError('should be an object, such as {"name": 1}')
         is_number = {int, float} & {annotation, *get_args(annotation)}
         if not is_number or not isinstance(value, bool | str):
             return value

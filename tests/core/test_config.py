@@ -28,10 +28,11 @@ class Toy(Config):
     name: str = field("a", "a name")
     inner: Inner = field(Inner(), "nested")
     tags: tuple[str, ...] = field((), "words")
+    limits: dict[str, float] = field({}, "by name")
 
 
 def test_hash_is_sha256_of_sorted_compact_json():
-    text = '{"inner":{"depth":2},"name":"a","rate":0.1,"tags":[]}'
+    text = '{"inner":{"depth":2},"limits":{},"name":"a","rate":0.1,"tags":[]}'
     assert canonical_json(Toy().model_dump()) == text
     assert Toy().hash == hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -68,6 +69,7 @@ def test_an_override_that_changes_nothing_leaves_no_trace():
         ({"rate": "0.5"}, "rate", "rate='0.5': should be a number, not str"),
         ({"name": 3}, "name", "name=3: should be a valid string"),
         ({"tags": "en, zh"}, "tags", """tags='en, zh': should be a list, such as ["en", "zh"]"""),
+        ({"limits": "a=3"}, "limits", """limits='a=3': should be an object, such as {"name": 1}"""),
         ({"tags": "a dog"}, "tags", 'should be a list, such as ["a dog"]'),
         ({"overrides": {"inner.dept": 3}}, "inner.dept", "did you mean inner.depth"),
         ({"overrides": {"inner.depth": 30}}, "inner.depth", "inner.depth=30: should be less"),

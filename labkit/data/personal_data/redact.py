@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from labkit.data.ngrams import utf8_bytes
 from labkit.data.personal_data.config import KINDS, PLACEHOLDERS, PersonalDataConfig
 from labkit.data.personal_data.find import Item, find_personal_data
 from labkit.data.pipeline.step import Outcome, Verdicts, split_by
+from labkit.data.utf8 import utf8_bytes
 
 RULE = "personal_data_per_kb"
 
