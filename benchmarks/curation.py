@@ -1,6 +1,6 @@
 """The whole chain of curation: speed, two processes against one, growth, memory.
 
-    python -m benchmarks.curation [--megabytes 150] [--rounds 3]
+    python -m benchmarks.curation [--megabytes 150] [--rounds 7]
 
 Read JSON lines, exact duplicates, Gopher's quality and repetition rules, FineWeb's, C4 (which
 rewrites), near-duplicates by MinHash with every pair verified, personal data; write documents with
@@ -15,8 +15,10 @@ spare later steps work; and with thresholds that refuse nothing, the most that t
 - *two processes against one*: wall time, A B A B, forked from the warm process; equal bytes of
   every file asserted first.
 - *growth*: CPU seconds at four sizes a decade apart, and the exponent fitted to them.
-- *memory*: peak resident memory above what the warm process held, at each size, and at
-  the second largest with a document of 10 MB in its middle.
+- *memory*: peak resident memory at each size, without and with a document of 10 MB in the middle:
+  above a warm process, and above a cold one, which has numpy and pyarrow loaded and compiled
+  nothing. Two readings: with the document by without it, at one size; and with the document at
+  every size, the highest peak by the least.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ CHAIN = (
     "near-duplicates (MinHash, verified), personal data, statistics, write Parquet"
 )
 PLANTED_BYTES = 10_000_000
+GROWTH_ROUNDS = 3
 C4_DROPS = ("drops_lorem_ipsum", "drops_curly_brackets")
 THRESHOLDS = {
     "published": "published thresholds",
@@ -69,14 +72,17 @@ def chain(thresholds: str) -> list[Any]:
     return [ExactDuplicates(), rules, c4, NearDuplicates(), RedactPersonalData()]
 
 
-def child(corpus: Path, small: Path, folder: Path, processes: int, thresholds: str) -> None:
-    """One measured run; prints its figures."""
+def child(corpus: Path, start: str, folder: Path, processes: int, thresholds: str) -> None:
+    """One measured run, started `cold` or warmed by the corpus named; prints its figures."""
+    before_bytes = resident("VmRSS")
     from labkit.data.pipeline.run import run_pipeline
 
     steps = chain(thresholds)
-    run_pipeline(str(small), steps, folder=folder / "small")
-    reset_peak()
-    before_bytes, cpu, started = resident("VmRSS"), cpu_seconds(), time.perf_counter()
+    if start != "cold":
+        run_pipeline(start, steps, folder=folder / "small")
+        reset_peak()
+        before_bytes = resident("VmRSS")
+    cpu, started = cpu_seconds(), time.perf_counter()
     curated = run_pipeline(
         str(corpus), steps, folder=folder / "curated", processes=processes, start_method="fork"
     )
@@ -123,10 +129,13 @@ class Bench:
         self.sizes = [megabytes / 10**power for power in (3, 2, 1, 0)]
         self.files = [self.write(f"{size:g}", first_megabytes(texts, size)) for size in self.sizes]
         self.small = self.write("small", texts[-300:])
-        half = first_megabytes(texts, megabytes / 10)
-        middle = len(half) // 2
-        self.planted = self.write("planted", [*half[:middle], giant(texts), *half[middle:]])
+        self.planted = [self.plant(texts, size) for size in self.sizes]
         self.number = 0
+
+    def plant(self, texts: list[str], size: float) -> Path:
+        some = first_megabytes(texts, size)
+        middle = len(some) // 2
+        return self.write(f"planted-{size:g}", [*some[:middle], giant(texts), *some[middle:]])
 
     def write(self, name: str, texts: list[str]) -> Path:
         path = self.root / f"{name}.jsonl"
@@ -136,10 +145,12 @@ class Bench:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         return path
 
-    def run(self, corpus: Path, processes: int = 1, thresholds: str = "none") -> Record:
+    def run(
+        self, corpus: Path, processes: int = 1, thresholds: str = "none", *, is_warm: bool = True
+    ) -> Record:
         self.number += 1
-        folder = self.root / str(self.number)
-        command = [sys.executable, "-m", "benchmarks.curation", "--child", corpus, self.small]
+        folder, start = self.root / str(self.number), self.small if is_warm else "cold"
+        command = [sys.executable, "-m", "benchmarks.curation", "--child", corpus, start]
         done = subprocess.run(
             [str(part) for part in [*command, folder, processes, thresholds]],
             stdout=subprocess.PIPE,
@@ -183,12 +194,15 @@ def two_against_one(bench: Bench, rounds: int, thresholds: str) -> Record:
     }
 
 
-def growth_and_memory(bench: Bench) -> Record:
-    runs = [[bench.run(file) for _ in range(3)] for file in bench.files]
-    planted = bench.run(bench.planted)
-    cpu = [median(run["cpu_s"] for run in of_size) for of_size in runs]
-    sizes = [of_size[0]["bytes"] / 1e6 for of_size in runs]
-    peaks = [median(run["peak_bytes_above_start"] for run in of_size) / 1e6 for of_size in runs]
+def growth_and_memory(bench: Bench, rounds: int) -> Record:
+    plain = [[bench.run(file) for _ in range(rounds)] for file in bench.files]
+    planted = [[bench.run(file) for _ in range(rounds)] for file in bench.planted]
+    cold = [
+        [[bench.run(file, is_warm=False) for _ in range(rounds)] for file in files]
+        for files in (bench.files, bench.planted)
+    ]
+    cpu = [median(run["cpu_s"] for run in of_size) for of_size in plain]
+    sizes = [of_size[0]["bytes"] / 1e6 for of_size in plain]
     return {
         "growth": {
             "megabytes": [round(size, 3) for size in sizes],
@@ -196,32 +210,44 @@ def growth_and_memory(bench: Bench) -> Record:
             "exponent": round(float(np.polyfit(np.log(sizes), np.log(cpu), 1)[0]), 3),
         },
         "memory": {
-            "documents": [of_size[0]["documents"] for of_size in runs],
-            "peak_mb_above_start": [round(peak, 1) for peak in peaks],
-            "peak_mb_above_start_with_10_mb_document": round(
-                planted["peak_bytes_above_start"] / 1e6, 1
-            ),
-            "compared_with_mb": round(peaks[-2], 1),
+            "documents": [of_size[0]["documents"] for of_size in plain],
+            "above_a_warm_process": peaks(plain, planted),
+            "above_a_cold_process": peaks(*cold),
         },
+    }
+
+
+def peaks(plain: list[list[Record]], planted: list[list[Record]]) -> Record:
+    """MB at each size, medians, and the two readings of whether they are flat."""
+    without, with_document = (
+        [median(run["peak_bytes_above_start"] for run in of_size) / 1e6 for of_size in runs]
+        for runs in (plain, planted)
+    )
+    by_size = zip(with_document[-2:], without[-2:], strict=True)
+    return {
+        "without": [round(peak, 1) for peak in without],
+        "with_10_mb_document": [round(peak, 1) for peak in with_document],
+        "with_by_without_at_the_two_largest": [round(one / other, 2) for one, other in by_size],
+        "with_document_highest_by_least": round(max(with_document) / min(with_document), 2),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--megabytes", type=float, default=150.0, help="of the largest corpus")
-    parser.add_argument("--rounds", type=int, default=3, help="of one and two processes in turn")
+    parser.add_argument("--rounds", type=int, default=7, help="of one and two processes in turn")
     parser.add_argument("--child", nargs=5, metavar="ARGUMENT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        corpus, small, folder, processes, thresholds = arguments.child
-        child(Path(corpus), Path(small), Path(folder), int(processes), thresholds)
+        corpus, start, folder, processes, thresholds = arguments.child
+        child(Path(corpus), start, Path(folder), int(processes), thresholds)
         return
     facts = conditions("pyarrow", "numpy", "numba")
     texts = gather(arguments.megabytes)
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(Path(temporary), texts, arguments.megabytes)
         results = [two_against_one(bench, arguments.rounds, name) for name in THRESHOLDS]
-        results[-1] |= growth_and_memory(bench)
+        results[-1] |= growth_and_memory(bench, GROWTH_ROUNDS)
     common = {"chain": CHAIN, "megabytes": round(num_megabytes(texts), 1)} | facts
     results = [result | common for result in results]
     print(json.dumps(results, indent=1))
