@@ -19,7 +19,7 @@ from labkit.comparison.architectures import ArchitectureConfig, Architectures
 from labkit.comparison.study_record import declare
 from labkit.comparison.study_tables import scope, sentence
 from labkit.core import artifacts, disk
-from labkit.lab.tokenizers import compare_tokenizers, record_tokenizer
+from labkit.lab import compare_tokenizers, record_tokenizer
 
 
 def main() -> int:

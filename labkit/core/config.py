@@ -89,7 +89,7 @@ class Config(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
-        """Numbers are numbers; only 2e12, which YAML reads as text, is taken for one."""
+        """Text is no number, list or object; only 2e12, which YAML reads as text, is a number."""
         annotation = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, str) and get_origin(annotation) is tuple:
             raise ValueError(f"should be a list, such as {json.dumps(_listed(value))}")
