@@ -1,177 +1,266 @@
-"""Where an item can stand at all: windows of bytes, found in vectors over a whole batch.
+"""Where an item can begin: places found in one compiled pass over the bytes of a batch.
 
-A pattern is looked for in these windows alone, which most text has few of. Each function returns
-(starts, ends) of windows that hold every match of its patterns with the context they look at; that
-this is so is tested against the patterns run over whole documents.
+A pattern is matched at its own places alone, which most text has few of. A place is told by what
+the body of a match looks like. It stays one while items are masked: a mask takes bytes from bodies
+and gives none, and no item ends before a letter or digit, so that no letter or digit gets another
+left border (the block of a private key may, and is masked before). What begins with another
+character is a place whatever stands before it, but for IPv6 addresses, which are looked for last.
+That every match begins at a place is tested against the patterns run over whole documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import functools
+import string
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 
-_DIGIT, _SEPARATOR, _KEY, _CAPITAL, _WORD_ONLY, _OF_NAME = 1, 2, 4, 8, 16, 32
-_CLASSES = bytes(
-    (_DIGIT if chr(code) in "0123456789" else 0)
-    | (_SEPARATOR if chr(code) in " .-()/" else 0)
-    | (_KEY if (chr(code).isalnum() and code < 128) or chr(code) in "_-+/=" else 0)
-    | (_CAPITAL if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" else 0)
-    | (_WORD_ONLY if chr(code).lower() in "ghijklmnopqrstuvwxyz_" else 0)
-    | (_OF_NAME if chr(code).isalnum() or code >= 128 or chr(code) in "._%+'-" else 0)
-    for code in range(256)
-)
-_BLOCK = 8
-_EACH = 0x0101010101010101  # times a class: that class in each byte of a block
-_MIN_RUN = 16  # of the shortest key
-_MIN_DIGITS = 9  # of the shortest number that is no address
-_PEM = b"PRIVATE KEY"
+from labkit.data.compiled import compile_together
 
+_BITS = tuple(1 << n for n in range(14))
+(TOKEN, ASSIGNED, EMAIL, IBAN, RESIDENT, CARD, SOCIAL, IPV4) = _BITS[:8]
+(CHINESE, NORTH_AMERICAN, INTERNATIONAL, IPV6) = _BITS[8:12]
+"""What can begin at a place: a bit for each pattern, one for two of cards."""
 
-class Windows(NamedTuple):
-    starts: np.ndarray
-    ends: np.ndarray
+MARGIN = b"<" * 8
+"""Before and behind the documents, so that no look around leaves the array."""
 
-
-class Bytes(NamedTuple):
-    """Documents end to end; document i is data[bounds[i]:bounds[i + 1]]."""
-
-    data: bytes | bytearray
-    bounds: np.ndarray
-    classes: np.ndarray
-
-
-def classify(data: bytes | bytearray, bounds: np.ndarray) -> Bytes:
-    return Bytes(data, bounds, np.frombuffer(data.translate(_CLASSES), dtype=np.uint8))
-
-
-def at_signs(text: Bytes) -> Windows:
-    """A name of at most 64 characters before, a host of at most 246 after, two bytes each."""
-    positions = _positions(text, b"@")
-    follows_name = _at(text, positions - 1) & _OF_NAME > 0
-    positions = positions[follows_name & (_at(text, positions + 1) & _OF_NAME > 0)]
-    return Windows(positions - 140, positions + 530)
-
-
-def private_keys(text: Bytes) -> Windows:
-    starts, data, found = [], text.data, text.data.find(_PEM)
-    while found >= 0:
-        starts.append(found)
-        found = data.find(_PEM, found + len(_PEM))
-    positions = np.array(starts, dtype=np.int64)
-    return Windows(positions - 64, positions + 20_800)
-
-
-def numbers(text: Bytes) -> Windows:
-    """Digits with at most two separators between any two: nine of them, or three single dots."""
-    digits = np.flatnonzero((text.classes & _DIGIT).view(np.bool_))
-    if len(digits) < 4:
-        return Windows(digits[:0], digits[:0])
-    gaps = np.diff(digits)
-    after, second = text.classes[digits[:-1] + 1], text.classes[digits[1:] - 1]
-    joined = (gaps == 1) | ((gaps <= 3) & (after & second & _SEPARATOR > 0))
-    joined &= ~_cut_between(digits, text.bounds)
-    raw = np.frombuffer(text.data, dtype=np.uint8)
-    dotted = joined & (gaps == 2) & (raw[digits[:-1] + 1] == ord("."))
-    first = np.flatnonzero(np.concatenate([[True], ~joined]))
-    num_digits = np.diff(np.append(first, len(digits)))
-    num_dots = np.add.reduceat(np.append(dotted, False), first, dtype=np.int64)
-    is_enough = (num_digits >= _MIN_DIGITS) | (num_dots >= 3)
-    last = first + num_digits - 1
-    return Windows(digits[first[is_enough]] - 48, digits[last[is_enough]] + 48)
-
-
-def colons(text: Bytes) -> Windows:
-    """Two colons between what can be hexadecimal, or seven with at most four characters between."""
-    positions = _positions(text, b":")
-    gaps = np.diff(positions)
-    pairs = positions[:-1][gaps == 1]
-    before = np.where(np.isin(pairs, text.bounds), 0, _at(text, pairs - 1))
-    after = np.where(np.isin(pairs + 2, text.bounds), 0, _at(text, pairs + 2))
-    pairs = pairs[(before | after) & _WORD_ONLY == 0]
-    near = np.concatenate([[0], np.cumsum(gaps <= 5)])
-    sevens = positions[: max(len(positions) - 6, 0)][near[6:] - near[:-6] == 6]
-    places = np.union1d(pairs, sevens)
-    return Windows(places - 48, places + 48)
-
-
-def long_runs(text: Bytes) -> Windows:
-    """16 characters of keys in a row hold an aligned block of 8, and 8 more beside it.
-
-    Every key has a digit, or 20 characters that are all capitals, of which 8 fill a block.
-    """
-    size = len(text.classes) // _BLOCK * _BLOCK
-    blocks = text.classes[:size].view(np.uint64)
-    is_full = blocks & (_KEY * _EACH) == _KEY * _EACH
-    full = np.flatnonzero(is_full)
-    if not len(full):
-        return Windows(full, full)
-    is_first = np.concatenate([[True], np.diff(full) > 1])
-    first, last = full[is_first], full[np.append(is_first[1:], True)]
-    around = np.clip(full[:, None] + np.array([-1, 0, 1]), 0, len(blocks) - 1)
-    is_likely = (blocks[around] & _EACH).any(axis=1)
-    is_likely |= full == len(blocks) - 1  # what follows is in no block
-    is_likely |= blocks[full] & (_CAPITAL * _EACH) == _CAPITAL * _EACH
-    is_likely = np.logical_or.reduceat(is_likely, np.flatnonzero(is_first))
-    starts, ends = first[is_likely] * _BLOCK, (last[is_likely] + 1) * _BLOCK
-    steps = np.arange(_BLOCK)
-    before = (_at(text, starts[:, None] - 1 - steps) & _KEY > 0).cumprod(axis=1).sum(axis=1)
-    after = (_at(text, ends[:, None] + steps) & _KEY > 0).cumprod(axis=1).sum(axis=1)
-    is_long = before + (ends - starts) + after >= _MIN_RUN
-    return Windows(starts[is_long] - 72, ends[is_long] + 24)
-
-
-HINTS: dict[str, Callable[[Bytes], Windows]] = {
-    "private_keys": private_keys,
-    "long_runs": long_runs,
-    "at_signs": at_signs,
-    "numbers": numbers,
-    "colons": colons,
+(_DIGIT, _CAPITAL, _ALPHANUMERIC, _WORD, _TOKEN, _KEY, _HEX) = map(np.uint16, _BITS[:7])
+(_SEPARATOR, _NAME, _LABEL, _ACCOUNT, _BLANK, _QUOTE, _BEGINS) = map(np.uint16, _BITS[7:])
+_LETTERS = string.ascii_letters + string.digits
+_MEMBERS = {
+    _DIGIT: string.digits,
+    _CAPITAL: string.ascii_uppercase,
+    _ALPHANUMERIC: _LETTERS,
+    _WORD: _LETTERS + "_",
+    _TOKEN: _LETTERS + "_-",
+    _KEY: _LETTERS + "_-+/=",
+    _HEX: string.hexdigits + ":",
+    _SEPARATOR: " .-()/",
+    _NAME: _LETTERS + "._%+'-",
+    _LABEL: _LETTERS + "-",
+    _ACCOUNT: string.ascii_uppercase + string.digits + " ",
+    _BLANK: " \t",
+    _QUOTE: "\"'",
+    _BEGINS: string.digits + "@:=Agsx",
 }
+CLASSES = np.array(
+    [
+        sum(kind for kind, members in _MEMBERS.items() if chr(code) in members)
+        | (_NAME | _LABEL) * (code >= 128)
+        for code in range(256)
+    ],
+    dtype=np.uint16,
+)
+_NAMES_OF_KEYS = tuple(ord(one) << 8 | ord(other) for one, other in "ap ac se to pa cr pr".split())
+"""First two letters of what `assigned_key` takes for a name."""
+_BLOCK = b"-----BEGIN "
+_LONGEST = 200
+"""Bytes of a run that are counted, so that each costs a bounded number of steps."""
 
 
-def clip(windows: Windows, bounds: np.ndarray) -> list[tuple[int, int, int]]:
-    """(document, start, end): windows joined where they touch, then cut at the ends of documents.
+def key_block_places(data: bytearray) -> Iterator[int]:
+    place = data.find(_BLOCK)
+    while place >= 0:
+        yield place
+        place = data.find(_BLOCK, place + 1)
 
-    Windows come in ascending order of their starts.
+
+def find_places(
+    data: bytearray, marks: np.ndarray, begins: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places (int64, ascending) in the ranges data[begin:end], and what can begin there.
+
+    All but blocks of private keys; around each document are bytes that are in no item. `marks` is
+    a zero for each byte, and is again afterwards.
     """
-    if not len(windows.starts):
-        return []
-    starts = np.clip(windows.starts, 0, bounds[-1])
-    ends = np.maximum.accumulate(np.clip(windows.ends, 0, bounds[-1]))
-    is_first = np.concatenate([[True], starts[1:] > ends[:-1]])
-    starts, ends = starts[is_first], ends[np.append(is_first[1:], True)]
-    first = np.searchsorted(bounds, starts, side="right") - 1
-    last = np.searchsorted(bounds, ends, side="left") - 1
-    pieces = []
-    for start, end, one, other in zip(
-        starts.tolist(), ends.tolist(), first.tolist(), last.tolist(), strict=True
-    ):
-        if one == other:
-            pieces.append((one, start, end))
-            continue
-        for document in range(one, other + 1):
-            low, high = max(start, int(bounds[document])), min(end, int(bounds[document + 1]))
-            if low < high:
-                pieces.append((document, low, high))
-    return pieces
+    _compile()
+    raw = np.frombuffer(data, dtype=np.uint8)
+    raw.flags.writeable = False
+    _mark(raw, begins, ends, marks)
+    return _collect(marks, begins, ends)
 
 
-def _cut_between(positions: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """For each two neighbours, whether a document ends between them."""
-    cuts = np.searchsorted(positions, bounds[1:-1]) - 1
-    is_cut = np.zeros(len(positions) - 1, dtype=bool)
-    is_cut[cuts[(cuts >= 0) & (cuts < len(is_cut))]] = True
-    return is_cut
+def _collect(marks, begins, ends):
+    num_places = 0
+    for number in range(len(begins)):
+        for at in range(begins[number], ends[number]):
+            num_places += marks[at] != 0
+    places, kinds = np.empty(num_places, np.int64), np.empty(num_places, np.uint16)
+    num_places = 0
+    for number in range(len(begins)):
+        for at in range(begins[number], ends[number]):
+            if marks[at] != 0:
+                places[num_places], kinds[num_places] = at, marks[at]
+                num_places += 1
+                marks[at] = 0
+    return places, kinds
 
 
-def _at(text: Bytes, positions: np.ndarray) -> np.ndarray:
-    """Classes at positions, none outside."""
-    inside = (positions >= 0) & (positions < len(text.classes))
-    return np.where(inside, text.classes[np.where(inside, positions, 0)], 0)
+def _mark(data, begins, ends, marks):
+    for number in range(len(begins)):
+        end = ends[number]
+        group_end = colons_end = begins[number]
+        is_enough = False
+        at = _next(data, begins[number], end)
+        while at < end:
+            kind = CLASSES[data[at]]
+            if kind & _DIGIT:
+                if CLASSES[data[at - 1]] & _DIGIT == 0:
+                    if at >= group_end:
+                        group_end, is_enough = _measure_group(data, at)
+                    _mark_account(data, at, marks)
+                    if is_enough:
+                        _mark_numbers(data, at, marks)
+            elif kind & _ALPHANUMERIC:
+                is_first = CLASSES[data[at - 1]] & _ALPHANUMERIC == 0
+                if is_first and _run(data, at, _TOKEN) >= 17:
+                    marks[at] |= TOKEN
+            elif data[at] == ord("@"):
+                _mark_emails(data, at, marks)
+            else:
+                _mark_assigned(data, at, marks)
+                if data[at] == ord(":") and at >= colons_end:
+                    colons_end = _mark_ipv6(data, at, marks)
+            at = _next(data, at + 1, end)
 
 
-def _positions(text: Bytes, byte: bytes) -> np.ndarray:
-    raw = np.frombuffer(text.data, dtype=np.uint8)
-    return np.flatnonzero(raw == byte[0])
+def _next(data, at, end):
+    while at < end and CLASSES[data[at]] & _BEGINS == 0:
+        at += 1
+    return at
+
+
+def _run(data, at, kind):
+    """Bytes of a class from `at` on, counted up to `_LONGEST`."""
+    size = 0
+    while size < _LONGEST and CLASSES[data[at + size]] & kind:
+        size += 1
+    return size
+
+
+def _run_before(data, at, kind):
+    size = 0
+    while size < _LONGEST and CLASSES[data[at - 1 - size]] & kind:
+        size += 1
+    return size
+
+
+def _is_border(data, at):
+    """Whether a number can begin; behind the escape of a line end (a backslash, n) it can."""
+    return CLASSES[data[at - 1]] & _WORD == 0 or data[at - 2] == ord("\\")
+
+
+def _measure_group(data, at):
+    """The end of a row of digits with at most three separators between two; if it is long enough.
+
+    Nine digits are, or three single dots: no number but an account's has less.
+    """
+    num_digits = num_dots = 0
+    while True:
+        size = _run(data, at, _DIGIT)
+        num_digits += size
+        at += size
+        gap = _run(data, at, _SEPARATOR)
+        if gap == 0 or gap > 3 or CLASSES[data[at + gap]] & _DIGIT == 0:
+            return at, num_digits >= 9 or num_dots >= 3
+        num_dots += gap == 1 and data[at] == ord(".")
+        at += gap
+
+
+def _mark_account(data, at, marks):
+    """Two capitals, two digits, and what makes it 15 characters at least."""
+    are_capitals = CLASSES[data[at - 1]] & CLASSES[data[at - 2]] & _CAPITAL
+    are_digits = CLASSES[data[at + 1]] & _DIGIT
+    if are_capitals and are_digits and _is_border(data, at - 2) and _run(data, at, _ACCOUNT) >= 12:
+        marks[at - 2] |= IBAN
+
+
+def _mark_numbers(data, at, marks):
+    """What can begin with a run of digits, or with the + or ( before it."""
+    before, first = data[at - 1], data[at]
+    if before == ord("+"):
+        marks[at - 1] |= CHINESE | NORTH_AMERICAN | INTERNATIONAL
+    if before == ord("("):
+        marks[at - 1] |= CHINESE | NORTH_AMERICAN
+    if not _is_border(data, at):
+        return
+    size = _run(data, at, _DIGIT)
+    after = data[at + size]
+    is_joined = CLASSES[after] & _SEPARATOR > 0
+    if 17 <= size <= 18:
+        marks[at] |= RESIDENT
+    if 13 <= size <= 19 or (size == 4 and is_joined):
+        marks[at] |= CARD
+    if size == 3 and after == ord("-"):
+        marks[at] |= SOCIAL
+    if size <= 3 and after == ord("."):
+        marks[at] |= IPV4
+    if (first == ord("0") or first == ord("1") or first == ord("8")) and (is_joined or size >= 11):
+        marks[at] |= CHINESE
+    if is_joined and (size == 3 or (first == ord("1") and (size == 1 or size == 4))):
+        marks[at] |= NORTH_AMERICAN
+    if first == ord("0") and data[at + 1] == ord("0") and 3 <= size <= 5:
+        marks[at] |= INTERNATIONAL
+
+
+def _mark_emails(data, at, marks):
+    """A host of two labels behind the @; before it a name, at each of its borders."""
+    size = _run(data, at + 1, _LABEL)
+    dot = at + 1 + size
+    if size == 0 or data[dot] != ord(".") or CLASSES[data[dot + 1]] & _LABEL == 0:
+        return
+    for place in range(at - _run_before(data, at, _NAME), at):
+        byte, before = data[place], data[place - 1]
+        if CLASSES[byte] & _ALPHANUMERIC:
+            is_inside = CLASSES[before] & _TOKEN != 0 or before == ord("%") or before == ord("+")
+            is_escaped = data[place - 2] == ord("\\") or data[place - 6] == ord("\\")
+            if is_escaped or not is_inside:
+                marks[place] |= EMAIL
+        elif byte == ord("_") or 0xC3 <= byte <= 0xC9:
+            marks[place] |= EMAIL
+
+
+def _mark_assigned(data, at, marks):
+    """A value of 15 characters and a digit at least behind = or :, a likely name before it."""
+    value = at + 1 + (data[at + 1] == ord(">") or data[at + 1] == ord("="))
+    value += _run(data, value, _BLANK)
+    value += _run(data, value, _QUOTE)
+    size = _run(data, value, _KEY)
+    num_digits = 0
+    for place in range(value, value + size):
+        num_digits += CLASSES[data[place]] & _DIGIT
+    if size < 15 or num_digits == 0:
+        return
+    end = at - _run_before(data, at, _BLANK)
+    end -= _run_before(data, end, _QUOTE)
+    for place in range(end - _run_before(data, end, _WORD), end - 4):
+        if (data[place] | 32) << 8 | data[place + 1] | 32 in _NAMES_OF_KEYS:
+            marks[place] |= ASSIGNED
+
+
+def _mark_ipv6(data, at, marks):
+    """A row of hexadecimal digits and colons with :: or six colons; returns its end."""
+    start = at - _run_before(data, at, _HEX)
+    num_colons, is_double, end = 0, False, at
+    while CLASSES[data[end]] & _HEX:
+        if data[end] == ord(":"):
+            num_colons += 1
+            is_double |= data[end + 1] == ord(":")
+        end += 1
+    is_inside = CLASSES[data[start - 1]] & _WORD != 0 or data[start - 1] == ord(".")
+    if (is_double or num_colons >= 6) and not is_inside:
+        marks[start] |= IPV6
+    return end
+
+
+@functools.cache
+def _compile() -> None:
+    """Numba is slow to import: functions are plain until now."""
+    names = (
+        *("_next", "_run", "_run_before", "_is_border", "_measure_group", "_mark_account"),
+        *("_mark_numbers", "_mark_emails", "_mark_assigned", "_mark_ipv6", "_mark", "_collect"),
+    )
+    compile_together(sys.modules[__name__], names)

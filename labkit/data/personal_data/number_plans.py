@@ -5,6 +5,7 @@ From knowledge of the named documents, as of 2025; a plan that grows afterwards 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -130,6 +131,7 @@ def is_social_security_number(number: str) -> bool:
     return not is_void and number not in _ADVERTISED_SSNS
 
 
+@functools.lru_cache(maxsize=1 << 14)  # mails name the same hosts again and again
 def is_ip_address(text: str, *, global_only: bool) -> bool:
     try:
         address = ipaddress.ip_address(text)

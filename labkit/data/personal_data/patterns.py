@@ -18,6 +18,20 @@ from datetime import date
 from itertools import pairwise
 from typing import NamedTuple
 
+from labkit.data.personal_data.candidates import (
+    ASSIGNED,
+    CARD,
+    CHINESE,
+    EMAIL,
+    IBAN,
+    INTERNATIONAL,
+    IPV4,
+    IPV6,
+    NORTH_AMERICAN,
+    RESIDENT,
+    SOCIAL,
+    TOKEN,
+)
 from labkit.data.personal_data.checksums import (
     luhn_is_valid,
     mod_11_2_is_valid,
@@ -48,13 +62,11 @@ _LATIN = rb"[A-Za-z0-9]|[\xc3-\xc9][\x80-\xbf]"
 class Pattern(NamedTuple):
     name: str
     kind: str
-    hint: str
-    """Where it can stand: the name of a function in `candidates.py`."""
+    place: int
+    """Where it can begin: a bit of `candidates.py`."""
     regex: re.Pattern[bytes]
     """The item is the group `item` where there is one, else the whole match."""
     accepts: Callable[[str, PersonalDataConfig], bool]
-    needles: tuple[bytes, ...] = ()
-    """One of them is in every match, in small letters; none: not known."""
     trim: Callable[[str], str] = str
     """The beginning of a match that is the item, where its length follows from itself."""
 
@@ -150,8 +162,6 @@ _TOKEN = (
     rb"|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{20,64}|AIza[A-Za-z0-9_-]{35}"
     rb"|xox[abeoprs]-[A-Za-z0-9-]{12,250}|sk-[A-Za-z0-9_-]{20,250})(?![A-Za-z0-9])"
 )
-_IN_TOKENS = tuple(b"akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- aiza xox sk-".split())
-_IN_NAMES = (b"key", b"secret", b"token", b"passw", b"credential")
 _ASSIGNED = (
     rb"(?i:api_?key|access_?key|secret|token|passw(?:or)?d|private_?key|credentials?)"
     rb"[A-Za-z0-9_]{0,20}[\"']?[ \t]{0,3}(?:=>|:=|=|:)[ \t]{0,3}[\"']?"
@@ -207,33 +217,37 @@ def _number(body: bytes) -> re.Pattern[bytes]:
     return re.compile(_LEFT + body + _RIGHT)
 
 
+PRIVATE_KEY_BLOCK = Pattern("private_key", "KEY", 0, re.compile(_PRIVATE_KEY), _always)
 PATTERNS = (
-    Pattern("private_key", "KEY", "private_keys", re.compile(_PRIVATE_KEY), _always),
-    Pattern("token", "KEY", "long_runs", re.compile(_TOKEN), _is_token, _IN_TOKENS),
-    Pattern("assigned_key", "KEY", "long_runs", re.compile(_ASSIGNED), _is_random, _IN_NAMES),
-    Pattern("email", "EMAIL", "at_signs", re.compile(_EMAIL), _is_email),
-    Pattern("iban", "BANK_ACCOUNT", "numbers", _number(_IBAN), _is_iban, trim=_trim_iban),
-    Pattern("resident_id", "ID_NUMBER", "numbers", _number(rb"[0-9]{17}[0-9Xx]"), _is_resident_id),
-    Pattern("card_of_19_digits", "CARD", "numbers", _number(_LONG_CARD), _is_card),
-    Pattern("card", "CARD", "numbers", _number(_CARD), _is_card),
+    Pattern("token", "KEY", TOKEN, re.compile(_TOKEN), _is_token),
+    Pattern("assigned_key", "KEY", ASSIGNED, re.compile(_ASSIGNED), _is_random),
+    Pattern("email", "EMAIL", EMAIL, re.compile(_EMAIL), _is_email),
+    Pattern("iban", "BANK_ACCOUNT", IBAN, _number(_IBAN), _is_iban, trim=_trim_iban),
+    Pattern("resident_id", "ID_NUMBER", RESIDENT, _number(rb"[0-9]{17}[0-9Xx]"), _is_resident_id),
+    Pattern("card_of_19_digits", "CARD", CARD, _number(_LONG_CARD), _is_card),
+    Pattern("card", "CARD", CARD, _number(_CARD), _is_card),
     Pattern(
         "social_security_number",
         "ID_NUMBER",
-        "numbers",
+        SOCIAL,
         _number(rb"[0-9]{3}-[0-9]{2}-[0-9]{4}"),
         _is_social_security_number,
     ),
-    Pattern("ipv4", "IP_ADDRESS", "numbers", re.compile(_IPV4), _is_ip),
-    Pattern("chinese_phone", "PHONE", "numbers", _number(_CHINESE_PHONE), _always),
+    Pattern("ipv4", "IP_ADDRESS", IPV4, re.compile(_IPV4), _is_ip),
+    Pattern("chinese_phone", "PHONE", CHINESE, _number(_CHINESE_PHONE), _always),
     Pattern(
-        "north_american_phone", "PHONE", "numbers", _number(_NORTH_AMERICAN), _is_north_american
+        "north_american_phone",
+        "PHONE",
+        NORTH_AMERICAN,
+        _number(_NORTH_AMERICAN),
+        _is_north_american,
     ),
     Pattern(
         "international_phone",
         "PHONE",
-        "numbers",
+        INTERNATIONAL,
         re.compile(_INTERNATIONAL + _RIGHT),
         _is_international,
     ),
-    Pattern("ipv6", "IP_ADDRESS", "colons", re.compile(_IPV6), _is_ip),
+    Pattern("ipv6", "IP_ADDRESS", IPV6, re.compile(_IPV6), _is_ip),
 )

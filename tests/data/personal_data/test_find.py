@@ -8,10 +8,9 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from labkit.data.personal_data import find
-from labkit.data.personal_data.candidates import HINTS, Windows
 from labkit.data.personal_data.config import KINDS, PersonalDataConfig
 from labkit.data.personal_data.find import find_personal_data
+from labkit.data.personal_data.patterns import PATTERNS, PRIVATE_KEY_BLOCK
 from labkit.data.personal_data.redact import replace_items
 from labkit.data.readers import read_documents
 from tests.data.personal_data.planted import planted_documents
@@ -48,7 +47,9 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("http://[2001:4860:4860::8888]/", "http://[<IP_ADDRESS>]/"),
         ("git+ssh://git@github.com/a/b.git", "git+ssh://git@github.com/a/b.git"),
         ("git@github.com:a/b, a@b.de:c@d.de", "git@github.com:a/b, <EMAIL>:<EMAIL>"),
+        ("NO9386011117947", "<BANK_ACCOUNT>"),  # the shortest
         ("api_key = 'x8Fj2kLm9QpR4sTv7Wz'", "api_key = '<KEY>'"),
+        ("{'api_key' => 'x8Fj2kLm9QpR4sTv7Wz'}", "{'api_key' => '<KEY>'}"),
         ("8" * 40 + " 13812345678 13912345678", "8" * 40 + " <PHONE> <PHONE>"),
     ],
 )
@@ -93,18 +94,65 @@ def fuzzed(count: int) -> list[str]:
     return ["".join(rng.choices(alphabet, k=40)) for _ in range(count)]
 
 
-def test_windows_hold_every_match(monkeypatch):
-    """The patterns over whole documents find the same: planted, fuzzed, and real ones."""
+GLUE = " |.|-|:|::|,|/|@|+|(|)|%|_|'|=|é|中|\n|\\n|\\u00e9|<|0|1|a|key=|secret: |token_|1.|(0)|+86"
+
+
+def glued(count: int) -> list[str]:
+    """Lines as of mail headers: items and negatives side by side, some cut by what is between."""
+    rng, documents = random.Random(9), planted_documents(300, seed=8)
+    pieces = [
+        document.text[piece.start : piece.end]
+        for document in documents
+        for piece in document.items + document.negatives
+    ]
+    pieces += ["Received: from [66.35.250.206] (helo=mail.example.net)", "<20020822.g7MBH@b.de>"]
+    pieces += ["Thu, 22 Aug 2002 12:46:18 +0100", "(8.11.6/8.11.6)", "zzzz@localhost [127.0.0.1]"]
+    pieces += 3 * ["+49(0) -3012345", "2001:2:3:4:5:6:10.0.0.200"]
+
+    def piece() -> str:
+        chosen, cut = rng.choice(pieces), rng.randrange(40)
+        return rng.choice(["", chosen, chosen, chosen[:cut] + rng.choice(glue) + chosen[cut:]])
+
+    glue = GLUE.split("|")
+    return ["".join(piece() + rng.choice(glue) for _ in range(20)) for _ in range(count)]
+
+
+def find_everywhere(text: str, config: PersonalDataConfig) -> list[tuple[int, int, str, str]]:
+    """Every pattern, at every place of one document, until nothing is found."""
+    data, found, is_new = bytearray(text.encode()), [], True
+    while is_new:
+        is_new = False
+        for pattern in (PRIVATE_KEY_BLOCK, *PATTERNS):
+            place, group = 0, "item" if "item" in pattern.regex.groupindex else 0
+            while match := pattern.regex.search(data, place):
+                item = pattern.trim(match[group].decode(errors="replace"))
+                place = match.start() + 1
+                if pattern.accepts(item, config):
+                    start = match.start(group)
+                    place = start + len(item.encode())
+                    data[start:place] = b"<" * (place - start)
+                    found.append((start, place, pattern.kind, pattern.name))
+                    is_new = True
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    "config", [CONFIG, PersonalDataConfig(ip_ranges="all", min_largest_octet=0)]
+)
+def test_every_match_is_at_a_place_where_it_is_looked_for(config):
+    """The patterns over whole documents find the same: planted, fuzzed, glued, and real ones."""
     texts = [document.text for document in planted_documents(60, seed=2)] + fuzzed(400)
-    texts += [text[:20_000] for text in _real_texts()]
-    found = find_personal_data(pa.array(texts), CONFIG)
-
-    def everywhere(text) -> Windows:
-        return Windows(text.bounds[:-1], text.bounds[1:])
-
-    monkeypatch.setattr(find, "HINTS", dict.fromkeys(HINTS, everywhere))
-    assert found == find_personal_data(pa.array(texts), CONFIG)
-    assert len(found) > 400
+    texts += [text[:20_000] for text in _real_texts()] + glued(1000)
+    found = find_personal_data(pa.array(texts), config)
+    expected = [
+        (number, *item)
+        for number, text in enumerate(texts)
+        for item in find_everywhere(text, config)
+    ]
+    assert found == expected
+    names = Counter(item.pattern for item in found)
+    assert names.keys() == {pattern.name for pattern in (PRIVATE_KEY_BLOCK, *PATTERNS)}
+    assert len(found) > 3000
 
 
 def test_batches_and_neighbours_do_not_matter():
@@ -134,6 +182,9 @@ ATTACKS = {
     "key blocks": lambda n: "-----BEGIN PRIVATE KEY-----" * (n // 27),
     "assignments": lambda n: "secret=" * (n // 7),
     "colons": lambda n: "1::" * (n // 3),
+    "tokens": lambda n: "s-" * (n // 2),
+    "values": lambda n: "secret=a1" * (n // 9),
+    "names of two bytes, then @": lambda n: ("é" * 64 + "@a.b ") * (n // 133),
 }
 
 
