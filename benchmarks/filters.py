@@ -5,7 +5,8 @@
 1. *Equal*: first reasons of every text that is timed and of every other below 100,000 characters
    (13,000 and more where packages are installed; chapters of the Three Kingdoms and their
    paragraphs) and 5,000 random texts with random thresholds, for words between white space and
-   words that are characters. One different verdict ends the benchmark.
+   words that are characters. Then all mails of the SpamAssassin corpus, of any length, where they
+   are here; of these C4's too, with what it rewrites. One different verdict ends the benchmark.
 2. *Ratio*: CPU seconds of both sides on the same texts, A B A B, one process. datatrove gets the
    same words by its `split_into_words` replaced by `str.split`, and stops at its first reason; so
    does labkit, which leaves out n-grams where a rule before them refused. The *chain* is the three
@@ -25,22 +26,25 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks import c4
 from benchmarks.result import Record, conditions, ratios, write
 from benchmarks.texts import first_megabytes, gather, num_megabytes
 from labkit.data.corpora import find_corpus
 from labkit.data.fetch import is_here
 from labkit.data.kernel.definitions import Definitions
 from labkit.data.readers import read_documents
+from labkit.data.rules.c4 import C4
 from labkit.data.rules.presets import chinese
 from labkit.data.rules.rule import RuleSet
 from tests.data.rules.datatrove_filters import (
@@ -60,11 +64,16 @@ DEFINITIONS = {"whitespace": Definitions(), "characters": chinese().definitions}
 TARGETS = {"gopher_quality": 10, "gopher_repetition": 15, "fineweb": 1, "as shipped": 50}
 
 
+def texts_of(corpus: str) -> list[str]:
+    """None where the corpus isn't here."""
+    if not is_here(find_corpus(corpus)):
+        return []
+    return [text for batch in read_documents(corpus) for text in batch.column("text").to_pylist()]
+
+
 def chinese_texts() -> list[str]:
     """Paragraphs of the Three Kingdoms, two at a time; none where the corpus isn't here."""
-    if not is_here(find_corpus("sanguo")):
-        return []
-    chapters = [t for b in read_documents("sanguo") for t in b.column("text").to_pylist()]
+    chapters = texts_of("sanguo")
     lines = [line for chapter in chapters for line in chapter.split("\n") if line.strip()]
     return chapters + ["\n".join(lines[at : at + 2]) for at in range(0, len(lines), 2)]
 
@@ -86,12 +95,33 @@ def compare(texts: list[str]) -> dict[str, dict[str, int]]:
                 pairs += zip(
                     expected_reasons(family, moved, made), found_reasons(moved, made), strict=True
                 )
-            found[f"{family}, {words}"] = {
-                "num_verdicts": len(pairs),
-                "num_different": sum(a != b for a, b in pairs),
-                "num_reasons": len({a for a, _ in pairs}),
-            }
+            expected, decided = zip(*pairs, strict=True)
+            found[f"{family}, {words}"] = counts(expected, decided, set(expected))
     return found
+
+
+def compare_mails(mails: list[str]) -> dict[str, dict[str, int]]:
+    """As `compare`, with published thresholds; C4's verdicts and texts, sentences by one regex."""
+    found = {}
+    for family in RULES:
+        rules = rule_set(family)
+        expected, decided = expected_reasons(family, rules, mails), found_reasons(rules, mails)
+        found[f"{family}, mails"] = counts(expected, decided, set(expected))
+    from datatrove.pipeline.filters import c4_filters
+
+    batch = pa.RecordBatch.from_pydict({"row": range(len(mails)), "text": mails})
+    with patch.object(c4_filters, "split_into_sentences", lambda line, _: c4.BOUNDARY.split(line)):
+        expected = c4.theirs(c4_filters.C4QualityFilter(), mails)[1]
+    found["C4, mails"] = counts(expected, c4.ours(C4(), batch)[1], {why for why, _ in expected})
+    return found
+
+
+def counts(expected: Sequence[Any], found: Sequence[Any], reasons: set[Any]) -> dict[str, int]:
+    return {
+        "num_verdicts": len(expected),
+        "num_different": sum(a != b for a, b in zip(expected, found, strict=True)),
+        "num_reasons": len(reasons),
+    }
 
 
 def ours(rules: RuleSet, texts: list[str]) -> float:
@@ -221,6 +251,8 @@ def main() -> None:
     texts = first_megabytes(everything, arguments.megabytes)
     short = [text for text in everything[len(texts) :] if len(text) < 100_000]
     verdicts = compare([*texts, *short, *chinese_texts()])
+    if mails := texts_of("spam-assassin"):
+        verdicts |= compare_mails(mails)
     print(json.dumps(verdicts, indent=1))
     assert not any(found["num_different"] for found in verdicts.values()), "no figure"
     records = measure_all(texts, first_megabytes(texts, arguments.megabytes / 12))
