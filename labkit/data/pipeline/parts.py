@@ -94,7 +94,7 @@ def read_parts(folder: Path, num_parts: int) -> list[Part]:
 
 
 def read_batch(path: Path) -> pa.RecordBatch:
-    """The kept documents of a part, in memory; mapped, they would stand beside what is held for them
+    """The kept documents of a part, in memory: mapped, they stand beside what the process holds
     already (25 MB more at the peak, with a document of 10 MB)."""
     with pa.OSFile(str(path), "rb") as file:
         return pa.ipc.open_file(file).get_batch(0)
