@@ -57,7 +57,8 @@ $(READY): pyproject.toml constraints.txt Makefile
 	@echo "Installing labkit[$(EXTRAS)] into $(VENV): about 2.2 GB with CPU torch, 2 to 4 minutes."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(if $(EXISTING_TORCH),--system-site-packages) $(VENV)
 	@$(if $(EXISTING_TORCH),grep -v '^torch==' constraints.txt,cat constraints.txt) > $(VENV)/constraints.txt
-	$(BIN)/pip install --quiet -c $(VENV)/constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/pip install --quiet --no-compile -c $(VENV)/constraints.txt -e '.[$(EXTRAS)]'
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores; pip takes one
 	$(BIN)/pip check
 	@touch $@
 
