@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from labkit.data.ngrams import utf8_bytes
 from labkit.data.personal_data.candidates import MARGIN, find_places, key_block_places
 from labkit.data.personal_data.config import PersonalDataConfig
 from labkit.data.personal_data.patterns import PATTERNS, PRIVATE_KEY_BLOCK, Pattern
+from labkit.data.utf8 import utf8_bytes
 
 MASK = b"<"  # in no item and in no context that a pattern minds; also between documents
 REACH = 800
