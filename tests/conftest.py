@@ -1,10 +1,32 @@
-"""Every test writes below its own folder: LABKIT_HOME points into tmp_path."""
+"""Every test writes below its own folder: LABKIT_HOME points into tmp_path.
+
+Threads of OpenMP that wait sleep instead of spinning: several workers share the cores, and two
+threads that spin for each other on busy ones took 8 to 15 times as long. What they compute is the
+same.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+
+SLOW = (
+    "tests/comparison/test_study.py",
+    "tests/batch/test_slurm_job.py",
+    "tests/notebooks",
+    "tests/training/test_run.py",
+    "tests/training/test_tracking.py",
+    "tests/widgets/test_run_monitor.py",
+)
+"""First, so that no core ends alone with one of them; groups of tests go before all others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
 
 
 @pytest.fixture(autouse=True)
