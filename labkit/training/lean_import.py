@@ -17,11 +17,12 @@ UNUSED = ("scipy.signal", "transformers")
 
 
 class _StandIn(ModuleType):
-    """Has every public name, so that `from transformers import AutoModel` finds one."""
+    """Has every public name, as a class: it can be imported and inherited from."""
 
-    def __getattr__(self, name: str) -> None:
+    def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
             raise AttributeError(name)
+        return type(name, (), {})
 
 
 def import_lightning() -> None:
