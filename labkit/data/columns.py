@@ -123,10 +123,11 @@ def _flag_table() -> np.ndarray:
 @compiled
 def _count(data, offsets, table, counts, words, lines):
     for text in range(len(words)):
-        at, stop = offsets[text], offsets[text + 1]
-        is_inside, is_open, after_return = False, False, False
+        at, stop, row = offsets[text], offsets[text + 1], counts[text]
+        num_words = num_lines = 0
+        was_space, is_open, after_return = True, False, False
         while at < stop:
-            code = np.int64(data[at])
+            code = np.int64(data[np.uint64(at)])  # unsigned: no look for a negative index
             if code < 128:
                 at += 1
             elif code < 224:
@@ -139,19 +140,14 @@ def _count(data, offsets, table, counts, words, lines):
                 code = (code & 7) << 18 | np.int64(data[at + 1] & 63) << 12
                 code |= np.int64(data[at + 2] & 63) << 6 | (data[at + 3] & 63)
                 at += 4
-            flags = table[code]
+            flags = table[np.uint64(code)]
             kind = flags & (_BOUNDARY - 1)
-            counts[text, kind] += 1
-            if kind == SPACE:
-                is_inside = False
-            elif not is_inside:
-                is_inside = True
-                words[text] += 1
+            row[np.uint64(kind)] += 1
+            num_words += was_space & (kind != SPACE)
+            was_space = kind == SPACE
             if flags >= _BOUNDARY:
-                if not (after_return and code == 10):
-                    lines[text] += 1
-                is_open = False
+                num_lines += not (after_return and code == 10)
+                is_open, after_return = False, code == 13
             else:
-                is_open = True
-            after_return = code == 13
-        lines[text] += is_open
+                is_open, after_return = True, False
+        words[text], lines[text] = num_words, num_lines + is_open

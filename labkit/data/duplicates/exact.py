@@ -41,7 +41,7 @@ class ExactDuplicates(Config):
         return BYTES_PER_DOCUMENT * num_documents
 
     def sketch(self, batch: pa.RecordBatch) -> Claims:
-        return stake_claims(batch, self.keep, self.score_column)
+        return stake_claims(batch, self.keep, self.score_column, compares_hashes=True)
 
     def settle(
         self, sketches: Iterable[Claims], texts: Callable[[Sequence[int]], list[str]]

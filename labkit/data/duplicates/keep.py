@@ -34,7 +34,7 @@ class Claims(NamedTuple):
     rows: np.ndarray
     """int64"""
     hashes: np.ndarray
-    """uint64[documents, 2]: 16 bytes of BLAKE2b of the text."""
+    """uint64[documents, 2]: 16 bytes of BLAKE2b of the text, 0 where none are wanted."""
     num_bytes: np.ndarray
     """int64"""
     scores: np.ndarray
@@ -47,20 +47,26 @@ class Claims(NamedTuple):
         return np.lexsort((self.rows, self.hashes[:, 1], self.hashes[:, 0], -self.scores, groups))
 
 
-def stake_claims(batch: pa.RecordBatch, keep: Keep, score_column: str) -> Claims:
-    """
+def stake_claims(
+    batch: pa.RecordBatch, keep: Keep, score_column: str, compares_hashes: bool = False
+) -> Claims:
+    """With hashes where texts are compared by them, or copies ordered.
+
     Raises:
         LabError: `highest` without a column of numbers.
     """
     data, offsets = utf8_bytes(batch.column("text"))
-    hashes = [
-        hashlib.blake2b(data.data[start:stop], digest_size=16).digest()
-        for start, stop in pairwise(offsets.tolist())
-    ]
+    hashes = np.zeros((batch.num_rows, 2), dtype=np.uint64)
+    if compares_hashes or keep != "first":
+        digests = [
+            hashlib.blake2b(data.data[start:stop], digest_size=16).digest()
+            for start, stop in pairwise(offsets.tolist())
+        ]
+        hashes = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
     num_bytes = np.diff(offsets)
     return Claims(
         batch.column("row").to_numpy().copy(),  # a view would hold the texts of the batch
-        np.frombuffer(b"".join(hashes), dtype="<u8").reshape(-1, 2),
+        hashes,
         num_bytes,
         _scores(batch, keep, score_column, num_bytes),
     )
