@@ -12,7 +12,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -92,11 +92,14 @@ class Workers:
     ) -> Iterator[Done]:
         """The corpus is read while workers start; that all took the stage comes before any part."""
         waiting: deque[Future[Done]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(_work, task))
-            if len(waiting) > 2 * self.processes:
-                _check_all(taken)
-                yield waiting.popleft().result()
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(_work, task))
+                if len(waiting) > 2 * self.processes:
+                    _check_all(taken)
+                    yield waiting.popleft().result()
+        finally:
+            wait(taken)  # one cancelled leaves the others at the barrier
         _check_all(taken)
         while waiting:
             yield waiting.popleft().result()

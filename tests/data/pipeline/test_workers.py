@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from labkit.core.errors import LabError
+from labkit.data.pipeline import workers
+from labkit.data.pipeline.stages import Stage
+from labkit.data.pipeline.workers import Task, Workers
+
+
+def refused() -> Iterator[Task]:
+    raise LabError("no documents in it")
+    yield
+
+
+def test_a_corpus_refused_while_workers_start_lets_each_of_them_start(monkeypatch):
+    """A start that is cancelled would leave the others waiting for it until their limit."""
+    monkeypatch.setattr(workers, "SECONDS_TO_START", 5)
+    starts, submit = [], ProcessPoolExecutor.submit
+
+    def seen(*arguments):
+        starts.append(submit(*arguments))
+        return starts[-1]
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", seen)
+    for _ in range(10):
+        with pytest.raises(LabError, match="no documents"), Workers(2, "fork") as two:
+            list(two.work(Stage(1), refused()))
+    assert len(starts) == 20
+    assert [start.result() for start in starts] == [None] * 20
