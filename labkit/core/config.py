@@ -270,9 +270,10 @@ def _override(data: Any, overrides: Mapping[str, Any], known: Sequence[str]) -> 
     """`data` with dotted fields set; rules between fields are checked later, on the whole."""
     for dotted, value in overrides.items():
         if dotted not in known:
-            near = difflib.get_close_matches(str(dotted), known, n=3) or sorted(known)
-            hint = f"overrides: unknown field {dotted!r}; did you mean {', '.join(near)}?"
-            raise ConfigError({str(dotted): hint})
+            near = difflib.get_close_matches(str(dotted), known, n=3)
+            first = dict.fromkeys(re.sub(r"\..*", ".*", name) for name in known)
+            hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(first)}"
+            raise ConfigError({str(dotted): f"overrides: unknown field {dotted!r}; {hint}"})
         *groups, leaf = dotted.split(".")
         target = data
         for group in groups:

@@ -72,6 +72,7 @@ def test_an_override_that_changes_nothing_leaves_no_trace():
         ({"limits": "a=3"}, "limits", """limits='a=3': should be an object, such as {"name": 1}"""),
         ({"tags": "a dog"}, "tags", 'should be a list, such as ["a dog"]'),
         ({"overrides": {"inner.dept": 3}}, "inner.dept", "did you mean inner.depth"),
+        ({"overrides": {"xyz": 3}}, "xyz", "'xyz'; known: rate, name, inner.*, tags, limits"),
         ({"overrides": {"inner.depth": 30}}, "inner.depth", "inner.depth=30: should be less"),
         ({"overrides": [1]}, "overrides", "give a dictionary"),
     ],
