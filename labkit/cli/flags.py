@@ -55,7 +55,7 @@ def add_set_flag(parser: argparse.ArgumentParser, config_type: type[Config]) -> 
 
 def wrapped(text: str, indent: str = "") -> str:
     """To the terminal's width, the first line further left than the rest."""
-    width = shutil.get_terminal_size().columns - 2
+    width = max(shutil.get_terminal_size().columns - 2, 20)
     return textwrap.fill(
         text,
         width,

@@ -73,7 +73,9 @@ def test_ctrl_c_while_workers_start_is_one_word(tmp_path, lab_home):
     assert "Traceback" not in said
 
 
-def test_help_names_every_step(capsys):
+@pytest.mark.parametrize("columns", ["80", "1"])
+def test_help_names_every_step(capsys, monkeypatch, columns: str):
+    monkeypatch.setenv("COLUMNS", columns)
     with pytest.raises(SystemExit):
         main(["curate", "--help"])
     help_text = " ".join(capsys.readouterr().out.split())
