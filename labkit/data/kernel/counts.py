@@ -25,7 +25,6 @@ from labkit.data.kernel.characters import (
     NEWLINE,
     PUNCTUATION,
     SPACE,
-    TERMINATOR,
     UPPERCASE,
 )
 
@@ -34,9 +33,9 @@ def classify(data, flags, kinds):
     """Fill kinds[byte] for the UTF-8 `data`."""
     at = 0
     while at < len(data):
-        byte = np.int64(data[at])
+        byte = np.int64(data[np.uint64(at)])
         if byte < 0x80:
-            kinds[at] = flags[byte]
+            kinds[np.uint64(at)] = flags[np.uint64(byte)]
             at += 1
             continue
         size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
@@ -51,10 +50,11 @@ def classify(data, flags, kinds):
 def count_characters(kinds, ends, counts):
     start = 0
     for row in range(len(ends)):
-        characters = spaces = letters = alphanumerics = digits = 0
-        uppercase = ideographs = hashes = newlines = 0
-        for at in range(start, ends[row]):
-            kind = np.int64(kinds[at])
+        characters = spaces = letters = alphanumerics = digits = np.int32(0)
+        uppercase = ideographs = hashes = newlines = np.int32(0)
+        own = kinds[start : ends[row]]
+        for at in range(len(own)):  # in vectors: no branch, narrow numbers
+            kind = np.int32(own[at])
             characters += (kind & CONTINUATION) == 0
             spaces += (kind & SPACE) != 0
             letters += (kind & LETTER) != 0
@@ -78,14 +78,14 @@ def count_words(data, kinds, ends, alone, stop_bytes, stop_ends, by_start, by_le
         words = letter_words = plain_words = plain_characters = found = 0
         at, stop = start, ends[row]
         while at < stop:
-            kind = np.int64(kinds[at])
+            kind = np.int64(kinds[np.uint64(at)])  # unsigned: no look for a negative index
             if kind & (SPACE | CONTINUATION):
                 at += 1
                 continue
             first, characters, some, all_, is_alone = at, 1, kind, kind, kind & alone
             at += 1
             while at < stop:
-                kind = np.int64(kinds[at])
+                kind = np.int64(kinds[np.uint64(at)])
                 if kind & ends_word or (is_alone and not kind & CONTINUATION):
                     break
                 characters += 1 - (kind >> CONTINUATION_BIT)
@@ -134,7 +134,7 @@ def count_lines(kinds, ends, counts):
             bullet_lines += at < stop and (kinds[at] & BULLET) != 0
             dots, after_dot, mark = 0, -1, -1
             while at < stop:
-                if kinds[at] & rare:
+                if kinds[np.uint64(at)] & rare:
                     if kinds[at] & BOUNDARY:
                         break
                     dots = dots + 1 if after_dot == at else 1
@@ -155,26 +155,3 @@ def count_lines(kinds, ends, counts):
         counts[row, 0], counts[row, 1] = lines, bullet_lines
         counts[row, 2], counts[row, 3] = ellipsis_lines, ellipses
         start = stop
-
-
-def count_filled_lines(kinds, ends, short_line_characters, counts):
-    start = 0
-    for row in range(len(ends)):
-        filled = terminated = short = longest = characters = last = 0
-        is_filled = False
-        for at in range(start, ends[row] + 1):
-            if at < ends[row] and not kinds[at] & NEWLINE:
-                kind = np.int64(kinds[at])
-                if not kind & CONTINUATION:
-                    characters, last = characters + 1, kind
-                    is_filled = is_filled or not kind & SPACE
-                continue
-            longest = max(longest, characters)
-            if is_filled:
-                filled, terminated = filled + 1, terminated + ((last & TERMINATOR) != 0)
-                short += characters <= short_line_characters
-            characters = last = 0
-            is_filled = False
-        counts[row, 0], counts[row, 1] = filled, terminated
-        counts[row, 2], counts[row, 3] = short, longest
-        start = ends[row]

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from labkit.data.compiled import compile_together
-from labkit.data.kernel import characters, counts, duplicates, grams
+from labkit.data.kernel import characters, counts, grams, lines
 from labkit.data.kernel.definitions import (
     CHARACTERS,
     COLUMNS,
@@ -34,11 +33,11 @@ from labkit.data.utf8 import utf8_bytes
 
 CHUNK_BYTES = 1 << 18
 _COMPILED = {
-    counts: (
-        *("classify", "count_characters", "stop_word", "count_words", "count_lines"),
-        "count_filled_lines",
+    counts: ("classify", "count_characters", "stop_word", "count_words", "count_lines"),
+    lines: (
+        *("read_line", "cut_lines", "count_filled_lines", "empty_table", "is_repeated"),
+        *("count_duplicate_lines", "strip", "count_duplicate_paragraphs"),
     ),
-    duplicates: ("is_equal", "count_pieces", "count_duplicates"),
     grams: (
         *("join_words", "long_power", "add_hashes", "is_equal", "is_same", "name_words"),
         *("top_gram", "duplicate_grams", "count_grams"),
@@ -59,23 +58,38 @@ def count_columns(
     assert not unknown, unknown
     _compile()
     groups = [group for group in GROUPS if not group.keys().isdisjoint(wanted)]
-    passes = [(group, _pass(group, definitions)) for group in groups]
+    passes = [_pass(group, definitions) for group in groups]
     flags = characters.flag_table(definitions.terminators)
     data, bounds = utf8_bytes(texts)
     found = [np.zeros((len(texts), len(group)), dtype=np.int64) for group in groups]
-    for first, last in _chunks(bounds):
+    for first, last in _ranges(bounds):
         part, ends = data[bounds[first] : bounds[last]], bounds[first + 1 : last + 1]
-        kinds = np.empty(len(part), dtype=np.uint16)
-        counts.classify(part, flags, kinds)
-        for (_, count), table in zip(passes, found, strict=True):
-            count(part, kinds, ends - bounds[first], table[first:last])
+        chunk = _Chunk(part, ends - bounds[first], flags)
+        for count, table in zip(passes, found, strict=True):
+            count(chunk, table[first:last])
     tables = dict[str, np.ndarray]()
     for group, table in zip(groups, found, strict=True):
         tables |= {name: table[:, column].copy() for column, name in enumerate(group)}
     return {name: tables[name] for name in wanted}
 
 
-def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
+class _Chunk:
+    """Some texts side by side; `ends` is where each ends."""
+
+    def __init__(self, data: np.ndarray, ends: np.ndarray, flags: np.ndarray):
+        self.data, self.ends = data, ends
+        self.kinds = np.empty(len(data), dtype=np.uint16)
+        counts.classify(data, flags, self.kinds)
+
+    @functools.cached_property
+    def lines(self) -> lines.Lines:
+        """Made only when a pass is on lines."""
+        table = lines.empty_lines(self.data, len(self.ends))
+        lines.cut_lines(self.data, self.kinds, self.ends, *table)
+        return table
+
+
+def _ranges(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
     """Ranges of texts, each of `CHUNK_BYTES` or of a single longer text."""
     first, num_texts = 0, len(bounds) - 1
     while first < num_texts:
@@ -85,37 +99,31 @@ def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _pass(group: dict[str, str], definitions: Definitions) -> Callable[..., None]:
-    """The group's pass as a function of data, kinds, ends and the table to fill."""
+def _pass(group: dict[str, str], definitions: Definitions) -> Callable[[_Chunk, np.ndarray], None]:
+    """The group's pass over a chunk, which fills the group's table."""
     is_alone = definitions.words == "characters"
     alone, separator = (characters.IDEOGRAPH, 0) if is_alone else (0, 1)
     stop_words = _stop_words(definitions.stop_words)
     short = definitions.short_line_characters
-    passes: list[tuple[dict[str, str], Callable[[Any, Any, Any, Any], None]]] = [
-        (CHARACTERS, lambda _, kinds, ends, to: counts.count_characters(kinds, ends, to)),
-        (
-            WORDS,
-            lambda data, kinds, ends, to: counts.count_words(
-                data, kinds, ends, alone, *stop_words, to
-            ),
-        ),
-        (LINES, lambda _, kinds, ends, to: counts.count_lines(kinds, ends, to)),
+    passes: list[tuple[dict[str, str], Callable[[_Chunk, np.ndarray], None]]] = [
+        (CHARACTERS, lambda c, to: counts.count_characters(c.kinds, c.ends, to)),
+        (WORDS, lambda c, to: counts.count_words(c.data, c.kinds, c.ends, alone, *stop_words, to)),
+        (LINES, lambda c, to: counts.count_lines(c.kinds, c.ends, to)),
         (
             FILLED_LINES,
-            lambda _, kinds, ends, to: counts.count_filled_lines(kinds, ends, short, to),
+            lambda c, to: lines.count_filled_lines(
+                c.lines.characters, c.lines.marks, c.lines.ends, short, to
+            ),
         ),
-        (
-            DUPLICATE_LINES,
-            lambda data, kinds, ends, to: duplicates.count_duplicates(data, kinds, ends, False, to),
-        ),
+        (DUPLICATE_LINES, lambda c, to: lines.count_duplicate_lines(c.data, *c.lines, to)),
         (
             DUPLICATE_PARAGRAPHS,
-            lambda data, kinds, ends, to: duplicates.count_duplicates(data, kinds, ends, True, to),
+            lambda c, to: lines.count_duplicate_paragraphs(c.data, c.kinds, *c.lines, to),
         ),
         (
             GRAMS,
-            lambda data, kinds, ends, to: grams.count_grams(
-                data, kinds, ends, alone, separator, MAX_GRAM_WORDS, to
+            lambda c, to: grams.count_grams(
+                c.data, c.kinds, c.ends, alone, separator, MAX_GRAM_WORDS, to
             ),
         ),
     ]

@@ -67,6 +67,23 @@ def test_counts_are_those_of_python():
         assert found["max_line_characters"] == max(map(len, text.split("\n")))
 
 
+def test_pieces_that_occurred_before_are_those_of_a_set_of_strings():
+    found = counts("  a\n漢\n\n \n\na\n漢\n\na\n\na ")
+    assert (found["num_paragraphs"], found["num_duplicate_paragraphs"]) == (5, 2)
+    assert found["num_duplicate_paragraph_characters"] == len("a\n漢") + len("a")
+    rng = random.Random(5)
+    for _ in range(2000):
+        text = "".join(rng.choices("a漢 \u3000\n\n\n", k=rng.randint(0, 40)))
+        found = counts(text)
+        for name, pieces in (
+            ("line", re.split("\n+", text)),
+            ("paragraph", re.split("\n{2,}", text.strip())),
+        ):
+            again = [piece for at, piece in enumerate(pieces) if piece in pieces[:at]]
+            assert found[f"num_duplicate_{name}s"] == len(again), (name, text)
+            assert found[f"num_duplicate_{name}_characters"] == len("".join(again)), (name, text)
+
+
 @pytest.mark.parametrize("definitions", [Definitions(), CHARACTERS])
 def test_a_text_counts_the_same_wherever_it_stands(definitions: Definitions, monkeypatch):
     texts = [*mixed_texts(), *random_texts(60), None]
