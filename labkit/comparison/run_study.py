@@ -7,6 +7,7 @@ it was. A run that diverges is a result; one that cannot run ends the study when
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -16,9 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
-
-import psutil
 
 from labkit.comparison.study import BASELINE, Arm, extension
 from labkit.comparison.study_record import Progress, StudyRecord
@@ -194,13 +194,12 @@ def _means(arm: Arm, tried: dict[Key, Outcome]) -> dict[float, float]:
 
 
 def _in_own_process(work: Callable[[Any], Any], task: Any) -> Any:
-    receiver, sender = PROCESSES.Pipe(duplex=False)
-    about = {"home": str(artifacts.home()), "parent": os.getpid()}
-    process = PROCESSES.Process(target=_answer, args=(work, task, sender, about))
+    ours, its = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=_answer, args=(work, task, its, str(artifacts.home())))
     process.start()
-    sender.close()
+    its.close()
     try:
-        answer, fault = receiver.recv()
+        answer, fault = ours.recv()
     except EOFError:
         answer, fault = None, "its process ended without an answer"
     process.join()
@@ -209,23 +208,27 @@ def _in_own_process(work: Callable[[Any], Any], task: Any) -> Any:
     return answer
 
 
-def _answer(work: Callable[[Any], Any], task: Any, sender: Any, about: dict[str, Any]) -> None:
-    """`about` the study's process: the server that forks may have started in another home."""
+def _answer(work: Callable[[Any], Any], task: Any, study: Connection, home: str) -> None:
+    """`home`: the server that forks may have started in another."""
     from labkit.training.__main__ import quieten
 
-    os.environ["LABKIT_HOME"] = about["home"]
+    os.environ["LABKIT_HOME"] = home
     quieten()
-    threading.Thread(target=_end_with, args=(psutil.Process(about["parent"]),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(study,), daemon=True).start()
     try:
-        sender.send((work(task), ""))
-    except Exception as error:
-        sender.send((None, str(error) or type(error).__name__))
+        study.send((work(task), ""))
+    except (Exception, KeyboardInterrupt) as error:
+        study.send((None, str(error) or type(error).__name__))
 
 
-def _end_with(parent: psutil.Process) -> None:
-    """A run whose study was killed ends with a checkpoint, as by SIGTERM."""
-    while parent.is_running():
-        time.sleep(1)
+def _end_with(study: Connection) -> None:
+    """A run whose study was killed ends with a checkpoint, as by SIGTERM.
+
+    The study says nothing on its end, which closes with it: a pid would stay until someone waits
+    for the process, and who started the study may never.
+    """
+    with contextlib.suppress(EOFError, OSError):
+        study.recv()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -240,7 +243,7 @@ def _train(task: tuple[dict[str, Any], list[float]]) -> Outcome:
             status = run(plan, record.folder, step_seconds=task[1], say=lambda _: None)
         except lock.HeldLock:  # another study trains what both share
             time.sleep(1)
-    if status.state not in ("finished", "failed"):
+    if status.state not in ("finished", "failed"):  # returned as failed: diverged
         raise LabError(f"run {record.run_id} {status.state}: {status.reason}")
     found = (record.read("result") or {}).get("validation", {})
     if found.get("loss") is not None and found["bits_per_byte"] is None:

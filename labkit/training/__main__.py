@@ -1,7 +1,7 @@
 """`python -m labkit.training plan.json`: the process in which a run trains.
 
-Exit status: 0 finished, paused or stopped as asked; 1 failed; 2 refused; 143 ended by SIGTERM after
-a checkpoint.
+Exit status: 0 finished, paused or stopped as asked; 1 failed; 2 refused; 130 ended by Ctrl-C; 143
+ended by SIGTERM after a checkpoint.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def main() -> int:
         if os.environ.get("RANK", "0") == "0":
             print(f"labkit.training: {error}", file=sys.stderr)
         return _told(2)
+    except KeyboardInterrupt:
+        return _told(130)
     return _told(EXIT_STATUS.get(status.state, 0))
 
 

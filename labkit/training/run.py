@@ -68,6 +68,7 @@ def run(
     Raises:
         LabError: what cannot be read or had here, another process at work on the same run, or a
             checkpoint of another plan.
+        KeyboardInterrupt: Ctrl-C, at once; the run goes on from its last checkpoint.
     """
     processes = join(plan.layout, plan.compute.device)
     facts = find_device_facts()
@@ -87,7 +88,10 @@ def run(
         try:
             one = _Run(plan, record, processes, facts.gpu_name, say)
             return one.go(until, save_at, resume_from, step_seconds)
-        except SystemExit:  # Lightning's answer to SIGTERM before the recorder listens
+        except (KeyboardInterrupt, SystemExit) as error:
+            if _is_ctrl_c(error):
+                record.set_status("interrupted", record.status().step, "Ctrl-C")
+                raise KeyboardInterrupt from None
             record.set_status("interrupted", record.status().step, "signal SIGTERM at the start")
             return record.status()
         except BaseException as error:
@@ -95,6 +99,11 @@ def run(
             if not processes.is_first:
                 _let_the_first_speak(record)
             raise
+
+
+def _is_ctrl_c(error: KeyboardInterrupt | SystemExit) -> bool:
+    """Lightning exits on Ctrl-C, and on SIGTERM before the recorder listens."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _reason(error: BaseException, processes: Processes) -> str:
@@ -307,9 +316,14 @@ class _Run:
 
 
 def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:
-    if step == plan.num_steps:
-        return "finished", ""
-    return "failed", f"the trainer ended at step {step:,} of {plan.num_steps:,} for no known reason"
+    """`failed` is left to runs that diverged: an end that nobody can explain says nothing of the
+    plan.
+    """
+    if step != plan.num_steps:
+        raise RuntimeError(
+            f"the trainer ended at step {step:,} of {plan.num_steps:,} for no known reason"
+        )
+    return "finished", ""
 
 
 def _refuse_other_plan(record: RunRecord, plan: TrainingPlan) -> None:

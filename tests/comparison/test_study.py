@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,12 @@ def plan(lab_home: Path) -> TrainingPlan:
     )
 
 
+STUDY_OF_A_RUN_THAT_SLEEPS = """
+import time
+from labkit.comparison import run_study
+run_study.PROCESSES.set_forkserver_preload([])
+run_study._in_own_process(time.sleep, 600)
+"""
 ROPE = {"name": "rope", "changes": {"model.positions": "rope"}}
 AGAIN = {"name": "again", "is_control": True}
 
@@ -184,14 +192,35 @@ def test_a_killed_study_goes_on_and_ends_the_same(plan, lab_home):
     family.kill()
     _, alive = psutil.wait_procs(started, timeout=30)
     assert not alive
+    while record.is_running:
+        time.sleep(0.01)
     with pytest.raises(LabError, match="has no verdict yet"):
         record.result()
     run_study(record, 2, lambda _: None)
     killed = record.result()
-    runs = [one for arm in killed["arms"] for one in arm["runs"]]
+    runs = [RunRecord(runs_folder() / one) for arm in killed["arms"] for one in arm["runs"]]
+    ended = {one.run_id: one.status() for one in runs}
+    assert {status.state for status in ended.values()} == {"finished"}, ended
     alone = RunRecord(lab_home / "alone")
-    run(study.run_plan(study.arms[0], 1.0, 2), alone.folder, say=lambda _: None)
-    assert alone.read("result") == RunRecord(runs_folder() / runs[-1]).read("result")
+    status = run(study.run_plan(study.arms[0], 1.0, 2), alone.folder, say=lambda _: None)
+    assert status.state == "finished", status
+    assert alone.read("result") == runs[-1].read("result")
+
+
+def test_runs_end_with_a_study_that_nobody_waits_for():
+    """Killed, its pid stays until whoever started it asks how it ended."""
+    study = subprocess.Popen([sys.executable, "-c", STUDY_OF_A_RUN_THAT_SLEEPS])
+    family = psutil.Process(study.pid)
+    while len(started := family.children(recursive=True)) < 3:  # two of multiprocessing's own
+        assert study.poll() is None
+        time.sleep(0.05)
+    study.kill()
+    _, alive = psutil.wait_procs(started, timeout=30)
+    for one in alive:
+        one.kill()
+    assert family.status() == psutil.STATUS_ZOMBIE
+    study.wait()
+    assert not alive
 
 
 def test_a_run_that_diverged_is_counted_and_not_judged(plan):

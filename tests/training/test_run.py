@@ -32,7 +32,9 @@ from labkit.training.checkpoints import (
     load_checkpoint,
 )
 from labkit.training.launch import attach, launch, prepare
+from labkit.training.module import TrainingModule
 from labkit.training.run import run
+from labkit.training.trainer import make_trainer
 from tests.training.tiny import tiny_plan, tiny_texts, write_tiny_corpus
 
 PROCESSES = get_context("forkserver")
@@ -280,6 +282,37 @@ def test_a_run_that_ends_while_it_is_looked_at_has_not_died(tmp_path, monkeypatc
 
     monkeypatch.setattr("labkit.core.records.run.lock.is_held", ends_meanwhile)
     assert record.status().state == "finished"
+
+
+def test_ctrl_c_reaches_the_caller_and_the_run_goes_on_later(data, lab_home, monkeypatch):
+    """Lightning makes it a SystemExit, as it does a SIGTERM at the start."""
+    record, plan = RunRecord(lab_home / "run"), tiny_plan(data, 4)
+
+    def pressed(_module, _batch, number):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingModule, "on_train_batch_start", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan, record.folder, step_seconds=[1.0], say=lambda _: None)
+    status = record.status()
+    assert (status.state, status.step, status.reason) == ("interrupted", 2, "Ctrl-C")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert run(plan, record.folder, say=lambda _: None).state == "finished"
+
+
+def test_an_end_that_nobody_can_explain_is_raised(data, lab_home, monkeypatch):
+    """Returned as failed it would count as diverged."""
+
+    def one_step_short(plan, num_steps, *others):
+        return make_trainer(plan, num_steps - 1, *others)
+
+    monkeypatch.setattr("labkit.training.run.make_trainer", one_step_short)
+    record = RunRecord(lab_home / "run")
+    with pytest.raises(RuntimeError, match="ended at step 2 of 3 for no known reason"):
+        run(tiny_plan(data, 3), record.folder, step_seconds=[1.0], say=lambda _: None)
+    assert record.status().state == "failed"
 
 
 def test_a_run_that_fails_says_why_to_whoever_waits(data, lab_home):
