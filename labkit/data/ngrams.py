@@ -99,7 +99,7 @@ def _hash_units(data, offsets, table, hashes, ends):
         at, stop = offsets[text], offsets[text + 1]
         word, inside = np.uint64(0), False
         while at < stop:
-            code = np.int64(data[at])
+            code = np.int64(data[np.uint64(at)])  # unsigned: no look for a negative index
             if code < 128:
                 at += 1
             elif code < 224:
@@ -112,7 +112,7 @@ def _hash_units(data, offsets, table, hashes, ends):
                 code = (code & 7) << 18 | np.int64(data[at + 1] & 63) << 12
                 code |= np.int64(data[at + 2] & 63) << 6 | (data[at + 3] & 63)
                 at += 4
-            kind = table[code]
+            kind = table[np.uint64(code)]
             if kind != 0 and kind < _SINGLE:
                 word = (word ^ np.uint64(kind)) * _LETTER
                 word ^= word >> _32

@@ -135,10 +135,10 @@ def is_equal(one, other, n, letters, bounds):
 
 
 def name_words(letters, bounds, hashes, table, shift, words):
-    mask, stamp = len(table) - 1, _ONE_STAMP
+    mask, stamp = np.uint64(len(table) - 1), _ONE_STAMP
     for word in range(len(words)):
         mixed = (hashes[word + 1] ^ hashes[word + 1] >> _29) * _MIX
-        entry, row = mixed << _32 | stamp | np.uint64(word + 1), np.int64(mixed >> shift)
+        entry, row = mixed << _32 | stamp | np.uint64(word + 1), mixed >> shift
         start, length = np.int64(bounds[word]), bounds[word + 1] - bounds[word]
         while table[row] & _STAMP == stamp:
             name = np.int64(table[row] & _PLACE) - 1
@@ -148,7 +148,7 @@ def name_words(letters, bounds, hashes, table, shift, words):
                     same += 1
                 if same == length:
                     break
-            row = (row + 1) & mask
+            row = (row + _1) & mask
         if table[row] & _STAMP != stamp:
             table[row] = entry
         words[word] = np.int64(table[row] & _PLACE) - 1
@@ -156,13 +156,13 @@ def name_words(letters, bounds, hashes, table, shift, words):
 
 def top_gram(n, words, before, characters, separator, table, shift, names, times):
     """Fill the names of n-grams from those of (n-1)-grams; 0 where the text has fewer words."""
-    mask, last, stamp = len(table) - 1, n - 1, _ONE_STAMP * np.uint64(n)
+    mask, last, stamp = np.uint64(len(table) - 1), n - 1, _ONE_STAMP * np.uint64(n)
     best = best_times = 0
     for at in range(len(words) - n + 1):
         code = np.uint64(before[at]) << _32 | np.uint64(words[at + last])
         code = (code ^ code >> _29) * _MIX
         mixed = (code ^ code >> _32) * _MIX
-        entry, row = mixed << _32 | stamp | np.uint64(at + 1), np.int64(mixed >> shift)
+        entry, row = mixed << _32 | stamp | np.uint64(at + 1), mixed >> shift
         name = at
         while table[row] & _STAMP == stamp:
             name = np.int64(table[row] & _PLACE) - 1
@@ -172,7 +172,7 @@ def top_gram(n, words, before, characters, separator, table, shift, names, times
                 and words[name + last] == words[at + last]
             ):
                 break
-            row = (row + 1) & mask
+            row = (row + _1) & mask
             name = at
         if name == at:
             table[row], times[at] = entry, 0
@@ -187,19 +187,19 @@ def top_gram(n, words, before, characters, separator, table, shift, names, times
 
 
 def duplicate_grams(n, words, letters, bounds, characters, hashes, powers, table, shift):
-    mask, stamp = len(table) - 1, _ONE_STAMP * np.uint64(n)
+    mask, stamp = np.uint64(len(table) - 1), _ONE_STAMP * np.uint64(n)
     at = found = 0
     while at < len(bounds) - n:
         length = np.int64(bounds[at + n]) - np.int64(bounds[at])
         power = powers[length] if length < MAX_POWERS else long_power(length)
         code = hashes[at + n] - hashes[at] * power
         mixed = (code ^ code >> _29) * _MIX
-        entry, row = mixed << _32 | stamp | np.uint64(at + 1), np.int64(mixed >> shift)
+        entry, row = mixed << _32 | stamp | np.uint64(at + 1), mixed >> shift
         while table[row] & _STAMP == stamp:
             name = np.int64(table[row] & _PLACE) - 1
             if (table[row] ^ entry) <= _LOW and is_same(name, at, n, words, letters, bounds):
                 break
-            row = (row + 1) & mask
+            row = (row + _1) & mask
         if table[row] & _STAMP == stamp:
             found += np.int64(characters[at + n]) - np.int64(characters[at])
             at += n
