@@ -32,6 +32,7 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("11010519491331002X", "11010519491331002X"),  # a 13th month
         ("SSN 536-90-4399, not 666-12-3456", "SSN <ID_NUMBER>, not 666-12-3456"),
         ("4111 1111 1111 1111 123", "<CARD> 123"),
+        ("+4915112345678, 4915112345678", "<PHONE>, <CARD>"),  # that is Luhn-valid
         ("AT61 1904 3002 3457 3201 BIC", "<BANK_ACCOUNT> BIC"),
         ("Größe: anna.müller@web.de.", "Größe: <EMAIL>."),
         ("+49 (0)30 1234567, 0049 30 1234567", "<PHONE>, <PHONE>"),
