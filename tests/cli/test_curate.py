@@ -81,7 +81,7 @@ def test_help_names_every_step(capsys, monkeypatch, columns: str):
     help_text = " ".join(capsys.readouterr().out.split())
     for name, step in STEPS.items():
         assert f"{name} (needs --" in help_text if step.needs else f" {name}," in help_text
-    assert 'language. name=language; allowed=["en"]; min_score=0.65;' in help_text
+    assert 'language. allowed=["en"]; min_score=0.65;' in help_text
     assert "reading. on_error=skip;" in help_text
 
 

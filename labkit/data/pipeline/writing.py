@@ -64,7 +64,7 @@ class DocumentsFile:
     def _write_group(self) -> None:
         group = pa.Table.from_batches(self._waiting).combine_chunks()
         if self._writer is None:
-            # Texts are all different: looking for equal ones, and the least, takes a tenth longer.
+            # Few texts are equal: to look for those, and for the least, takes a tenth longer.
             others = [name for name in group.schema.names if name != "text"]
             options: dict[str, Any] = {"use_dictionary": others, "write_statistics": others}
             self._writer = pq.ParquetWriter(self._path, group.schema, compression="zstd", **options)

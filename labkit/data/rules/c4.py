@@ -71,7 +71,6 @@ class C4(Config):
     preset_field: ClassVar[str | None] = "preset"
 
     preset: str = field("english", "set of values to start from", choices=lambda: tuple(PRESETS))
-    name: str = field("c4", "Name of the step")
     sentences: Literal["regex", "newline", "datatrove"] = field(
         "regex",
         "what is a sentence of a kept line. regex: up to .!? before white space or 。！？；, with "
@@ -129,6 +128,10 @@ class C4(Config):
     @classmethod
     def from_preset(cls, name: str) -> Self:
         return cls.model_validate({"preset": name})
+
+    @property
+    def name(self) -> str:
+        return "c4"
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         texts, found = _rewrite(batch.column("text"), self)

@@ -31,7 +31,6 @@ _END_OF_LINE = "</s>"
 class LanguageList(Config):
     """A `Step`; rules `language:` and the code that isn't allowed, or `language_score`."""
 
-    name: str = field("language", "Name of the step")
     allowed: tuple[str, ...] = field(("en",), "codes of ISO 639-1, or 639-3 where there is none")
     min_score: float = field(
         0.65, "of the language predicted; FineWeb's for English (Penedo et al. 2024)", ge=0, le=1
@@ -56,6 +55,10 @@ class LanguageList(Config):
             if not re.fullmatch(r"[a-z]{2,3}", code):
                 raise ValueError(f"{code!r} is no code of a language, such as en, zh or de")
         return tuple(dict.fromkeys(allowed))
+
+    @property
+    def name(self) -> str:
+        return "language"
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         declared = [primary_language(code) for code in _declared(batch)]

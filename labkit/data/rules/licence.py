@@ -32,7 +32,6 @@ _DEPRECATED = ("AGPL-", "GFDL-", "GPL-", "LGPL-")
 class LicenceList(Config):
     """A `Step`; the rule that drops a document is `licence:` and the normalised expression."""
 
-    name: str = field("licence", "Name of the step")
     allowed: tuple[str, ...] = field(PERMISSIVE, "SPDX identifiers; A WITH E allows that alone")
 
     @field_validator("allowed")
@@ -45,6 +44,10 @@ class LicenceList(Config):
             if found == UNKNOWN or " OR " in found or " AND " in found:
                 raise ValueError(f"{licence!r} is no SPDX identifier, such as MIT or Apache-2.0")
         return tuple(dict.fromkeys(normalise_licence(licence) for licence in allowed))
+
+    @property
+    def name(self) -> str:
+        return "licence"
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         if "licence" in batch.schema.names:

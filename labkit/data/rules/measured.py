@@ -181,16 +181,6 @@ def with_changes(rule_set: RuleSet, changes: Mapping[str, float | None]) -> Rule
     return RuleSet(name=rule_set.name, rules=rules, definitions=rule_set.definitions)
 
 
-def changes_between(before: RuleSet, after: RuleSet) -> dict[str, float | None]:
-    """What `with_changes` needs to make the one from the other: only what differs."""
-    thresholds = {rule.id: rule.threshold for rule in after.rules}
-    return {
-        rule.id: thresholds.get(rule.id)
-        for rule in before.rules
-        if thresholds.get(rule.id) != rule.threshold
-    }
-
-
 def _group(facts: pa.Table) -> tuple[list[str], np.ndarray]:
     sources, languages = (facts[name].fill_null("").to_pylist() for name in FACTS[1:])
     names = [

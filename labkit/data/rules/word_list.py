@@ -44,7 +44,6 @@ MAX_WORD_BYTES = 1000
 class WordList(Config):
     """A `Step`; rule `listed_word`, its value how often listed words occur."""
 
-    name: str = field("word_list", "Name of the step")
     words: tuple[str, ...] = field(..., "Words and phrases; white space in them as in the text")
     boundaries: Literal["by_script", "c4", "none"] = field(
         "by_script",
@@ -76,6 +75,10 @@ class WordList(Config):
             LabError: file, line and reason.
         """
         return validate(cls, {"words": _read_words(Path(path)), **options})
+
+    @property
+    def name(self) -> str:
+        return "word_list"
 
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         counts, _ = self.count(batch.column("text"))
