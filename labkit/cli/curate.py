@@ -62,6 +62,8 @@ def describe(curated: Curated) -> str:
             for rule in rules
             if rule["step"] == row["step"]
         ]
+    if not curated.result["kept"]["documents"]:
+        lines.append("nothing is kept: is this the preset and the language of the text?")
     if curated.result["rejected"]:
         lines.append(
             f"{counted(curated.result['rejected'], 'record')} could not be read: "

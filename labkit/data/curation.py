@@ -131,6 +131,12 @@ class CurationConfig(Config):
             needed = STEPS[step].needs
             if needed and not getattr(self, needed):
                 raise ValueError(f"the step {step} needs {needed}: give it, or leave the step out")
+        for given in sorted({step.needs for step in STEPS.values()} - {""}):
+            readers = [name for name, step in STEPS.items() if step.needs == given]
+            if getattr(self, given) and not set(readers) & set(names(self.steps)):
+                raise ValueError(
+                    f"no step reads {given}: add {' or '.join(readers)} to steps, or leave it out"
+                )
         with_changes(PRESETS[self.preset](), self.thresholds)  # refuses a threshold of no rule
         return self
 

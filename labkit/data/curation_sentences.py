@@ -52,17 +52,27 @@ def _rules(curation: Curation) -> str:
     rows = rule_rows(curation)
     if not rows:
         return "No rule dropped anything."
-    first = rows[0]
+    first, groups = rows[0], kept_rows(curation)
+    few = sum(row["documents"] for row in groups) / 100
     worst = min(
-        kept_rows(curation), key=lambda row: (row["share kept"], -row["documents"], row["source"])
+        (row for row in groups if row["documents"] >= few),
+        key=lambda row: (row["share kept"], -row["documents"], row["source"]),
     )
     language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
     return (
-        f"{first['rule']} costs most: {counted(first['documents'], 'document')}, "
-        f"{first['MB']:.2f} MB. "
+        f"{first['rule']}{_measured(curation, first['rule'])} costs most: "
+        f"{counted(first['documents'], 'document')}, {first['MB']:.2f} MB. "
         f"Least is kept of {worst['source']}{language}: {worst['share kept']:.1%} of "
         f"{counted(worst['documents'], 'document')}."
     )
+
+
+def _measured(curation: Curation, name: str) -> str:
+    """What a rule of the preset refuses, in words; nothing for others."""
+    rules = {rule.id: rule for rule in curation.config.rules.rules}
+    if not (rule := rules.get(name)):
+        return ""
+    return f" (refuses {rule.value} {rule.refuse} {rule.threshold:g})"
 
 
 def _presets(curation: Curation) -> str:

@@ -105,7 +105,7 @@ def fingerprint(corpus: str, policy: ReadPolicy | None = None) -> str:
 
 
 def check_corpus(corpus: str) -> str:
-    """The name or path itself, when it can be read.
+    """The name itself, or the absolute path, so that what is saved here can be read elsewhere.
 
     Raises:
         LabError: neither registered nor an existing path of a known kind.
@@ -116,6 +116,7 @@ def check_corpus(corpus: str) -> str:
         path = _existing_path(corpus)
         if not path.is_dir():
             find_parts_of(path, ReadPolicy())
+        return str(path.absolute())
     return corpus
 
 

@@ -26,7 +26,10 @@ class RuleControl:
         self.rule, self.fault = rule, ""
         self._tell, self._is_quiet = moved, False
         self.switch = widgets.Checkbox(
-            value=True, indent=False, description="", tooltip=f"use the rule {rule.id}"
+            value=True,
+            indent=False,
+            description="",
+            tooltip=f"use the rule {rule.id}: {rule.value}",
         )
         self.number = NumberControl(_face(rule), self._moved)
         self.line = html_widget(fault(""), FAULT_CLASS)

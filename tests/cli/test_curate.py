@@ -46,6 +46,12 @@ def test_the_command_line_does_what_the_config_says(tmp_path: Path, capsys):
     assert texts[-1].startswith("call <EMAIL>, she said.")
 
 
+def test_a_curation_that_keeps_nothing_says_so(tmp_path, lab_home, capsys):
+    corpus = str(write(tmp_path / "letters"))
+    assert main(["curate", corpus, "--steps", "rules", "--preset", "chinese"]) == 0
+    assert "nothing is kept: is this the preset" in capsys.readouterr().out.splitlines()[-2]
+
+
 def test_the_unread_are_counted_on_the_last_lines(tmp_path, lab_home, capsys):
     corpus = tmp_path / "letters.jsonl"
     corpus.write_text('{"text": "one"}\n{"txt": "two"}\nthree\n')

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.core.config import ConfigError
+from labkit.core.config import ConfigError, load_parameters
 from labkit.core.records.decision import current_decision
 from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.curation_decision import record_curation
@@ -123,6 +123,7 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
     assert mixture_table_rows(curation, 4.0) == personal_data_rows(curation) == []
     found = curation_sentences(curation)
     assert "0 of 6 documents are kept (0.0%)" in found["funnel"].markup
+    assert "(refuses num_ideographs / num_characters below 0.3) costs most" in found["rules"].markup
     assert "Least is kept of books: 0.0% of 3 documents." in found["rules"].markup
     assert "Nothing was kept" in found["mixture"].markup
 
@@ -135,6 +136,8 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
         ({"steps": "quality"}, "the step quality needs good_corpus"),
         ({"steps": "contamination"}, "the step contamination needs benchmarks"),
         ({"steps": "word_list", "word_list": "none.txt"}, "word_list='none.txt': no such path"),
+        ({"benchmarks": __file__}, "no step reads benchmarks: add contamination to steps"),
+        ({"good_corpus": "sotu"}, "no step reads good_corpus: add quality or perplexity"),
         ({"steps": "quality", "good_corpus": "none"}, "'none' is neither a registered corpus"),
         ({"preset": "german"}, "presets: published, english"),
         ({"thresholds": {"gopher_shot_doc": 3}}, "no rule 'gopher_shot_doc'; rules: gopher_sh"),
@@ -156,6 +159,13 @@ def test_thresholds_move_and_switch_off_rules(corpus, lab_home):
     assert config.from_parameters(config.to_parameters()) == config
 
 
+def test_a_path_is_saved_so_that_it_is_found_from_elsewhere(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved = CurationConfig(corpus=Path(corpus).name).save_parameters("params.yaml").resolve()
+    monkeypatch.chdir("/")
+    assert CurationConfig.from_parameters(load_parameters(saved)).corpus == corpus
+
+
 def test_text_unlike_a_good_corpus_is_told_apart(corpus, tmp_path, lab_home):
     good = tmp_path / "good.jsonl"
     with good.open("w") as file:
@@ -174,10 +184,11 @@ def test_whatever_a_curation_reads_is_part_of_its_identity(corpus, tmp_path):
     words.write_text("sea\n")
     (items / "one.jsonl").write_text('{"text": "one"}\n')
     given = {"word_list": str(words), "benchmarks": str(items), "good_corpus": corpus}
-    before = CurationConfig(corpus=corpus, **given).inputs()
+    steps = "word_list, contamination, quality"
+    before = CurationConfig(corpus=corpus, steps=steps, **given).inputs()
     words.write_text("ship\n")
     (items / "one.jsonl").write_text('{"text": "two"}\n')
-    after = CurationConfig(corpus=corpus, **given).inputs()
+    after = CurationConfig(corpus=corpus, steps=steps, **given).inputs()
     changed = {name for name in before if before[name] != after[name]}
     assert set(before) == {"corpus", *given}
     assert changed == {"word_list", "benchmarks"}
