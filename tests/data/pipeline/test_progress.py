@@ -18,6 +18,16 @@ def test_a_line_every_fifteen_seconds_with_speed_and_time_left():
     ]
 
 
+def test_a_slow_first_batch_does_not_make_the_others_slow():
+    lines: list[str] = []
+    now = 0.0
+    progress = Progress("stage 1 of 1", 100_000_000, lines.append, clock=lambda: now)
+    for seconds in (14.0, 1.0, 1.0):
+        now += seconds
+        progress.advance(1, 10_000_000)
+    assert lines == ["stage 1 of 1: 20.0 of 100.0 MB, 2 documents, 10.0 MB/s, 8 s left"]
+
+
 def test_of_a_packed_corpus_no_time_is_promised():
     lines: list[str] = []
     now = 0.0
