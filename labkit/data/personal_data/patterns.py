@@ -85,13 +85,17 @@ def _is_email(item: str, config: PersonalDataConfig) -> bool:
 
 
 def _is_resident_id(item: str, config: PersonalDataConfig) -> bool:
-    if item[:2] not in PROVINCES or item[6:8] not in ("19", "20"):
+    return _has_region_and_birth(item) and mod_11_2_is_valid(item)
+
+
+def _has_region_and_birth(number: str) -> bool:
+    if number[:2] not in PROVINCES or number[6:8] not in ("19", "20"):
         return False
     try:
-        date(int(item[6:10]), int(item[10:12]), int(item[12:14]))
+        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         return False
-    return mod_11_2_is_valid(item)
+    return True
 
 
 def _is_iban(item: str, config: PersonalDataConfig) -> bool:
@@ -107,7 +111,10 @@ def _trim_iban(item: str) -> str:
 
 
 def _is_card(item: str, config: PersonalDataConfig) -> bool:
+    """No resident's number with a wrong or a lost check digit, by chance valid as a card's."""
     digits = _digits(item)
+    if len(digits) in (17, 18) and _has_region_and_birth(digits):
+        return False
     return is_card_number(digits) and luhn_is_valid(digits)
 
 
@@ -116,7 +123,8 @@ def _is_social_security_number(item: str, config: PersonalDataConfig) -> bool:
 
 
 def _is_ip(item: str, config: PersonalDataConfig) -> bool:
-    if item == "::":
+    """None that ends in :: (`2a02:8100::`, `Jun 6 2006::`): a network's, or prose."""
+    if item.endswith("::"):
         return False
     if ":" not in item and max(map(int, item.split("."))) < config.min_largest_octet:
         return False
@@ -185,7 +193,8 @@ _CARD = (  # not behind a +: German mobiles have 13 digits, and one in ten the c
     rb"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})"
 )
 _IPV4 = (
-    rb"(?<![" + _WORD + rb"])(?<![0-9][.-])(?<!version )(?<!Version )(?<!Ver\. )"
+    rb"(?<![" + _WORD + rb"])(?<![0-9][.-])"
+    rb"(?<!(?i:version|release)[ :=])(?<!(?i:version|release)[:=] )(?<!Ver\. )(?<!\b[vV][. ])"
     rb"(?<!\xe7\x89\x88\xe6\x9c\xac)(?<!\xe7\x89\x88\xe6\x9c\xac )"  # 版本
     rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + _RIGHT
 )
@@ -199,9 +208,11 @@ _INTERNATIONAL = (
     rb"(?:\+|00(?=[1-9][0-9]{0,2}[ ./(-]))[1-9]"
     rb"(?:\(0\)|[ ./()-]{0,2}[0-9]){8,14}(?<=[0-9]{2})"  # +35236450.6 is a number
 )
-_NORTH_AMERICAN = (  # three numbers with spaces alone are a row of numbers without +1
+_NORTH_AMERICAN = (
+    # three numbers with spaces alone are a row of numbers without +1, and 252.227-7013 is a clause
     rb"(?:(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\)[ -]?[2-9][0-9]{2}[ .-]"
-    rb"|[2-9][0-9]{2}[ .-][2-9][0-9]{2}[.-])|\+1 ?[2-9][0-9]{2} [2-9][0-9]{2} )[0-9]{4}"
+    rb"|[2-9][0-9]{2}(?:\.[2-9][0-9]{2}\.|[ -][2-9][0-9]{2}[.-]))"
+    rb"|\+1 ?[2-9][0-9]{2} [2-9][0-9]{2} )[0-9]{4}"
 )
 _CHINESE_AREA = rb"0(?:10|2[0-9]|[3-9][0-9]{2})"
 _CHINESE_MOBILE = (  # prefixes that are given out: 17938452872 is a number like any other

@@ -252,6 +252,14 @@ NEGATIVES: dict[str, Callable[[Random], str]] = {
     "public_key": lambda rng: "-----BEGIN PUBLIC KEY-----",
     "false_id": lambda rng: _with_other_last(resident_id(rng), rng),
     "false_card": lambda rng: _with_other_last(_plain_card(rng), rng),
+    "cut_id": lambda rng: resident_id(rng)[:17],
+    "clause": lambda rng: (
+        f"{rng.randrange(202, 300)}.{rng.randrange(212, 300)}-7{rng.randrange(999):03}"
+    ),
+    "year_and_colons": lambda rng: f"Jun 6 {rng.randrange(2000, 2030)}::",
+    "release": lambda rng: (
+        rng.choice(["release ", "Version: ", "v "]) + f"3.24.{rng.randrange(33, 256)}.22"
+    ),
 }
 
 

@@ -37,6 +37,8 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("Größe: anna.müller@web.de.", "Größe: <EMAIL>."),
         ("+49 (0)30 1234567, 0049 30 1234567", "<PHONE>, <PHONE>"),
         ("212 555-1234, +1 212 555 1234", "<PHONE>, <PHONE>"),
+        ("415.555.0123, 1.415.555.0123, 415.555-0123", "<PHONE>, <PHONE>, 415.555-0123"),
+        ("252.227-7013 (c) (1) of DFARs", "252.227-7013 (c) (1) of DFARs"),
         ("192 384 768 1536 and +35236450.6", "192 384 768 1536 and +35236450.6"),
         ("+20 000 000 000 bytes", "+20 000 000 000 bytes"),
         ("+3.14159265358979, +52.5200066", "+3.14159265358979, +52.5200066"),
@@ -44,6 +46,12 @@ def redacted(text: str, config: PersonalDataConfig = CONFIG) -> str:
         ("+1.7035555555, +49.30123456", "<PHONE>, <PHONE>"),  # of a domain's registration
         ("93.184.216.34 but 10.0.0.1", "<IP_ADDRESS> but 10.0.0.1"),
         ("2001:4860:4860::8888 but 2001:db8::1", "<IP_ADDRESS> but 2001:db8::1"),
+        ("Jun 6 2006::, 2a02:8100::/32, ::", "Jun 6 2006::, 2a02:8100::/32, ::"),
+        ("version=3.24.35.22, RELEASE 1.3.99.0", "version=3.24.35.22, RELEASE 1.3.99.0"),
+        ("v.3.24.35.22, v 3.24.35.22", "v.3.24.35.22, v 3.24.35.22"),
+        ("srv 129.215.117.0 (a host)", "srv <IP_ADDRESS> (a host)"),
+        ("622301198704120004 and 62230119870412004", "622301198704120004 and 62230119870412004"),
+        ("622301198713120003", "<CARD>"),  # a 13th month
         ("x[2000::2], y()[3000::10]", "x[2000::2], y()[3000::10]"),
         ("http://[2001:4860:4860::8888]/", "http://[<IP_ADDRESS>]/"),
         ("git+ssh://git@github.com/a/b.git", "git+ssh://git@github.com/a/b.git"),
@@ -68,6 +76,7 @@ def test_escapes_stay_whole():
 def test_special_addresses_are_a_choice():
     everywhere = PersonalDataConfig(ip_ranges="all")
     assert redacted("10.0.0.200, fe80::1", everywhere) == "<IP_ADDRESS>, <IP_ADDRESS>"
+    assert redacted("12::, ::, fe80::, 2006::", everywhere) == "12::, ::, fe80::, 2006::"
 
 
 def test_precision_and_recall_on_planted_items_in_three_languages():
@@ -108,7 +117,7 @@ def glued(count: int) -> list[str]:
     ]
     pieces += ["Received: from [66.35.250.206] (helo=mail.example.net)", "<20020822.g7MBH@b.de>"]
     pieces += ["Thu, 22 Aug 2002 12:46:18 +0100", "(8.11.6/8.11.6)", "zzzz@localhost [127.0.0.1]"]
-    pieces += 3 * ["+49(0) -3012345", "2001:2:3:4:5:6:10.0.0.200"]
+    pieces += 3 * ["+49(0) -3012345", "2001:2:3:4:5:6:10.0.0.200", "6222 0210 0011 2233 449"]
 
     def piece() -> str:
         chosen, cut = rng.choice(pieces), rng.randrange(40)
