@@ -13,7 +13,7 @@ run: $(READY)            ## all notebooks in batch, with an HTML report
 	$(BIN)/labkit run
 
 lab: $(READY)            ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 test: $(READY) browser   ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

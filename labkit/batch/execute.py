@@ -30,8 +30,8 @@ POLL_SECONDS = 0.2
 class Limits:
     """Seconds a cell and a whole notebook may take."""
 
-    cell_seconds: int = 900
-    notebook_seconds: int = 3600
+    cell_seconds: int
+    notebook_seconds: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def _watch(
         if stop.wait(POLL_SECONDS):
             return ("interrupted", "the runner was stopped"), peak_bytes
         if time.monotonic() > deadline:
-            return ("timed out", f"longer than {limit_seconds} s in all"), peak_bytes
+            reason = f"longer than {limit_seconds} s in all; run again, it goes on, or "
+            return ("timed out", reason + "raise --timeout"), peak_bytes
     return None, peak_bytes
 
 

@@ -14,6 +14,7 @@ from labkit.core.config import canonical_json
 from labkit.core.disk import write_file
 from labkit.core.display import escape
 
+LOOK = {"completed": "good", "running": "running"}
 HEAD = ("notebook", "parameters", "state", "minutes", "memory", "decided")
 
 
@@ -40,14 +41,13 @@ def _row(status: Status) -> str:
     if status.folder and (reports_folder() / status.folder / REPORT).is_file():
         name = f'<a href="{escape(status.folder)}/{REPORT}">{name}</a>'
     parameters = ", ".join(f"{key}={value}" for key, value in status.parameters.items())
-    good = "good" if status.state == "completed" else "bad"
     reason = f"<br><small>{escape(status.reason)}</small>" if status.reason else ""
     minutes = "" if status.seconds is None else f"{status.seconds / 60:.2f}"
     memory = "" if status.peak_memory_mb is None else f"{status.peak_memory_mb:,.0f} MB"
     cells = (
         name,
         f"<code>{escape(parameters or 'defaults')}</code>",
-        f'<span class="{good}">{escape(status.state)}</span>{reason}',
+        f'<span class="{LOOK.get(status.state, "bad")}">{escape(status.state)}</span>{reason}',
         minutes,
         memory,
         _decision(status),

@@ -29,11 +29,12 @@ ALLOWED_ATTRIBUTES = frozenset(
 ALLOWED_STYLES = frozenset(
     (
         "color background-color text-align font-weight white-space margin padding line-height "
-        "border-right border-bottom border-radius"
+        "border-right border-bottom border-radius overflow-wrap"
     ).split()
 )
 STYLE_VALUE = re.compile(r"([#\w\s.,%-]|rgba?\([\d.,\s]*\)){1,100}")
-NOTEBOOK_LINKS = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\.ipynb\)")
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+TO_PARENTS = re.compile(r"(\.{0,2}/)*")
 
 Attributes = Iterable[tuple[str, str | None]]
 
@@ -50,11 +51,11 @@ def clean_markup(markup: str) -> str:
 
 
 def markdown(source: str) -> str:
-    """Prose as markup. Images are named, not loaded; links to other notebooks become their text."""
+    """Prose as markup. Images are named, not loaded; only links with a scheme lead anywhere."""
     render = mistune.create_markdown(
         renderer=_Prose(escape=True), plugins=["table", "strikethrough", "url"]
     )
-    html = render(NOTEBOOK_LINKS.sub(r"\1", source))
+    html = render(source)
     assert isinstance(html, str)
     return html
 
@@ -62,6 +63,14 @@ def markdown(source: str) -> str:
 class _Prose(mistune.HTMLRenderer):
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return escape(text or "image")
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        """A relative link is meant from the notebook's folder and would be dead from a report's."""
+        if SCHEME.match(url):
+            return super().link(text, url, title)
+        if url.endswith(".ipynb"):  # its text names the notebook
+            return text
+        return f"{text} <code>{escape(TO_PARENTS.sub('', url, count=1))}</code>"
 
 
 class _Cleaner(HTMLParser):

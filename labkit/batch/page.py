@@ -28,7 +28,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--wash); p
 code { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, monospace; font-size: .9em; }
 details.code > summary { color: var(--soft); font-size: .8rem; cursor: pointer; }
 .figure { min-height: 120px; margin: .5rem 0; }
-.good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
+.good, .bad, .running { font-weight: 600; }
+.good { color: var(--good); } .bad { color: var(--bad); } .running { color: var(--link); }
 """
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "

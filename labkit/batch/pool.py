@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
-from labkit.batch.job import Job
+from labkit.batch.job import Job, reports_folder
 from labkit.batch.publish import publish_interrupted
 from labkit.batch.status import Status
 from labkit.core.errors import LabError
@@ -17,8 +17,8 @@ from labkit.core.machine import num_cores
 
 def run_jobs(
     jobs: Sequence[Job], limits: Limits, *, num_workers: int | None = None, force: bool = False
-) -> bool:
-    """Run what isn't done yet and write the index; whether every job is done now.
+) -> list[str]:
+    """Run what isn't done yet and write the index; of each job that did not finish, a line on why.
 
     Threads only wait: each job is a process of its own. Ctrl-C ends the jobs that run, keeps their
     notebooks as far as they came, and starts no other.
@@ -38,7 +38,7 @@ def run_jobs(
             raise
         finally:
             print(f"reports: {write_index()}", flush=True)
-    return all(outcomes)
+    return list(filter(None, outcomes))
 
 
 def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:
@@ -49,15 +49,17 @@ def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:
             yield job
 
 
-def _run_one(job: Job, limits: Limits, stop: threading.Event) -> bool:
+def _run_one(job: Job, limits: Limits, stop: threading.Event) -> str | None:
+    """Why the job did not finish, with its name."""
     print(f"{_label(job)}: started", flush=True)
     try:
         status = execute(job, limits, stop)
+        completed, ending = status.state == "completed", _ending(status)
     except (LabError, OSError) as error:
-        print(f"{_label(job)}: {error}", flush=True)
-        return False
-    print(f"{_label(job)}: {_ending(status)}", flush=True)
-    return status.state == "completed"
+        completed, ending = False, str(error)
+    line = f"{_label(job)}: {ending}"
+    print(line, flush=True)
+    return None if completed else line
 
 
 def _label(job: Job) -> str:
@@ -66,5 +68,6 @@ def _label(job: Job) -> str:
 
 
 def _ending(status: Status) -> str:
-    reason = f": {status.reason}; see reports/{status.folder}" if status.reason else ""
+    folder = reports_folder() / (status.folder or "")
+    reason = f": {status.reason}; see {folder}" if status.reason else ""
     return f"{status.state} in {status.seconds} s, {status.peak_memory_mb:.0f} MB{reason}"

@@ -36,7 +36,8 @@ def run_request(request: dict[str, Any]) -> dict[str, str]:
         limit = request["cell_timeout"]
         return {
             "state": "timed out",
-            "reason": f"a cell took longer than {limit} s; run again, it goes on",
+            "reason": f"a cell took longer than {limit} s; run again, it goes on, "
+            "or raise --cell-timeout",
         }
     except DeadKernelError:
         return {"state": "kernel died", "reason": "the kernel died (killed, or out of memory)"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -29,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cell-timeout", type=_at_least_one, default=900, metavar="S", help="default 900"
+        "--cell-timeout", type=_at_least_one, default=3600, metavar="S", help="default 3600"
     )
     parser.add_argument(
-        "--timeout", type=_at_least_one, default=3600, metavar="S", help="whole notebook; 3600"
+        "--timeout", type=_at_least_one, default=7200, metavar="S", help="whole notebook; 7200"
     )
     parser.add_argument("--workers", type=_at_least_one, metavar="N", help="default: one per core")
     parser.add_argument("--force", action="store_true", help="also what is done already")
@@ -56,5 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
     files = [load_parameters(path) for path in arguments.params] or [{}]
     jobs = [make_job(notebook, {**parameters, **given}) for parameters in files]
     limits = Limits(arguments.cell_timeout, arguments.timeout)
-    done = run_jobs(jobs, limits, num_workers=arguments.workers, force=arguments.force)
-    return 0 if done else 1
+    unfinished = run_jobs(jobs, limits, num_workers=arguments.workers, force=arguments.force)
+    return exit_status(unfinished, len(jobs))
+
+
+def exit_status(unfinished: Sequence[str], num_jobs: int) -> int:
+    """0, or 1 with the last lines on stderr: what did not finish, why, and what to do."""
+    if not unfinished:
+        return 0
+    count = f"{len(unfinished)} of {num_jobs} notebook runs did not finish"
+    lines = [f"{count}; the same command again goes on with them:", *unfinished]
+    print("\n  ".join(lines), file=sys.stderr)
+    return 1

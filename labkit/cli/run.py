@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from labkit.cli.batch import add_limits
+from labkit.cli.batch import add_limits, exit_status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     from labkit.batch.pool import run_jobs
 
     limits = Limits(arguments.cell_timeout, arguments.timeout)
-    done = [
-        run_jobs(stage, limits, num_workers=arguments.workers, force=arguments.force)
-        for stage in lineup(arguments.notebooks)
-    ]
-    return 0 if all(done) else 1
+    unfinished, num_jobs = [], 0
+    for stage in lineup(arguments.notebooks):
+        num_jobs += len(stage)
+        unfinished += run_jobs(stage, limits, num_workers=arguments.workers, force=arguments.force)
+    return exit_status(unfinished, num_jobs)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from labkit.batch import publish
+from labkit.batch import lineup, publish
 from labkit.batch import status as statuses
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
@@ -90,6 +90,25 @@ def test_a_failure_is_exit_status_1_and_the_next_run_is_another(tmp_path: Path, 
     assert "<script>x" not in write_index().read_text()
 
 
+def test_the_last_lines_say_what_did_not_finish_and_what_to_do(tmp_path: Path, monkeypatch, capfd):
+    good = make_job(write_notebook(tmp_path / "good.ipynb", "1"), {})
+    slow = make_job(write_notebook(tmp_path / "slow.ipynb", "import time; time.sleep(60)"), {})
+    monkeypatch.setattr(lineup, "lineup", lambda _: [[slow], [good]])
+    assert main(["run", "--cell-timeout", "2"]) == 1
+    said = capfd.readouterr()
+    assert "good: completed" in said.out
+    first, line = said.err.splitlines()[-2:]
+    assert first.startswith("1 of 2 notebook runs did not finish; the same command again goes on")
+    assert line.startswith("  slow: timed out in ")
+    assert "a cell took longer than 2 s; run again, it goes on, or raise --cell-timeout" in line
+    assert Path(line.partition("; see ")[2]).is_dir()
+
+
+def test_a_run_under_way_is_not_shown_as_a_failure(tmp_path: Path):
+    statuses.begin(make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {}))
+    assert '<span class="running">running</span>' in write_index().read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -163,7 +182,7 @@ def test_run_numbers_are_taken_once_by_many_at_a_time(tmp_path: Path):
 
 def test_forcing_keeps_what_was_there(tmp_path: Path, lab_home):
     job = make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {})
-    assert run_jobs([job], LIMITS)
-    assert run_jobs([job], LIMITS, force=True)
+    assert run_jobs([job], LIMITS) == []
+    assert run_jobs([job], LIMITS, force=True) == []
     names = sorted(p.name for p in job.folder.parent.iterdir())
     assert names == [job.key, f"{job.key}.before-2"]

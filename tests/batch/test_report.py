@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from labkit.batch.markup import clean_markup
+from labkit.batch.markup import clean_markup, markdown
 from labkit.batch.report import _cell, write_report
 from labkit.batch.status import Status
 from labkit.core import display
@@ -126,6 +126,19 @@ def test_prose_names_an_image_and_loads_none(tmp_path: Path, source):
     page = report(tmp_path, [output], markdown=source)
     assert active_elements(body(page)) == ["<a>"]  # to the index of all reports
     assert body(page).count("<p>plot</p>") == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("([how](../docs/page.md))", "(how <code>docs/page.md</code>)"),
+        ("[a](#b)", "a <code>#b</code>"),
+        ("[**20**](20_tokenizer.ipynb)", "<strong>20</strong>"),
+        ("[site](https://a.example/x)", '<a href="https://a.example/x">site</a>'),
+    ],
+)
+def test_prose_has_no_link_that_would_be_dead_in_a_report(source, shown):
+    assert markdown(source) == f"<p>{shown}</p>\n"
 
 
 def test_the_page_forbids_every_request(tmp_path: Path):
