@@ -9,12 +9,13 @@ STYLE = """
   --paper: #ffffff; --wash: #f5f7f9; --link: #2563b8; --good: #1a7f4b; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9aa5b1; --line: #343b43;
   --paper: #14171a; --wash: #1d2126; --link: #7db3f5; --good: #5cc38b; --bad: #f2877e; } }
-body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.5rem 5rem; color: var(--ink);
+body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.5rem 5rem; color: var(--ink);
   background: var(--paper); font: 16px/1.6 system-ui, -apple-system, 'Segoe UI', 'Noto Sans',
   'Noto Sans CJK SC', sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: .5rem 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.4rem 0 .5rem; padding-top: .6rem;
   border-top: 1px solid var(--line); }
+p, ul, ol { max-width: 60rem; }
 a { color: var(--link); }
 header.run { font-size: .9rem; color: var(--soft); margin-bottom: 1.5rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem;
