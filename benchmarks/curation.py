@@ -1,6 +1,6 @@
 """The whole chain of curation: speed, two processes against one, growth, memory.
 
-    python -m benchmarks.curation [--megabytes 150] [--rounds 7]
+    python -m benchmarks.curation [--megabytes 150] [--rounds 7] [--memory-rounds 3]
 
 Read JSON lines, exact duplicates, Gopher's quality and repetition rules, FineWeb's, C4 (which
 rewrites), near-duplicates by MinHash with every pair verified, personal data; write documents with
@@ -47,7 +47,6 @@ CHAIN = (
     "near-duplicates (MinHash, verified), personal data, statistics, write Parquet"
 )
 PLANTED_BYTES = 10_000_000
-GROWTH_ROUNDS = 3
 C4_DROPS = ("drops_lorem_ipsum", "drops_curly_brackets")
 THRESHOLDS = {
     "published": "published thresholds",
@@ -236,6 +235,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--megabytes", type=float, default=150.0, help="of the largest corpus")
     parser.add_argument("--rounds", type=int, default=7, help="of one and two processes in turn")
+    parser.add_argument("--memory-rounds", type=int, default=3, help="of growth and memory")
     parser.add_argument("--child", nargs=5, metavar="ARGUMENT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -247,7 +247,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(Path(temporary), texts, arguments.megabytes)
         results = [two_against_one(bench, arguments.rounds, name) for name in THRESHOLDS]
-        results[-1] |= growth_and_memory(bench, GROWTH_ROUNDS)
+        results[-1] |= growth_and_memory(bench, arguments.memory_rounds)
     common = {"chain": CHAIN, "megabytes": round(num_megabytes(texts), 1)} | facts
     results = [result | common for result in results]
     print(json.dumps(results, indent=1))
