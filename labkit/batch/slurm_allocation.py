@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from labkit.batch.slurm_config import SlurmConfig
 from labkit.batch.slurm_header import Header
+from labkit.core.config import ConfigError
 from labkit.core.errors import LabError
+from labkit.plan.layout import LayoutPlan
 from labkit.plan.plan import TrainingPlan
 
 T = TypeVar("T", int, str)
@@ -86,20 +88,47 @@ def _nodes(plan: TrainingPlan, options: SlurmConfig, header: Header) -> tuple[in
     if plan.compute.device == "cuda":
         per_node = _agreed("processes-per-node", per_node, _gpus_of_a_node(header, asked))
     if asked is None and per_node is None and total > MOST_ON_ONE_NODE:
-        raise LabError(f"{total} processes: say on how many nodes, such as --nodes {total // 8}")
+        raise LabError(
+            f"{total} processes: say on how many nodes, such as --nodes {_even_nodes(layout)}"
+        )
     nodes = int(asked or (1 if per_node is None else max(1, total // per_node)))
     per_node = int(per_node or max(1, total // nodes))
     if nodes * per_node != total:
-        groups, rest = divmod(nodes * per_node, layout.tensor_parallel)
         raise LabError(
             f"{nodes} nodes x {per_node} processes are {nodes * per_node}, the plan's layout has "
             f"{total} (data_parallel={layout.data_parallel} x tensor_parallel="
             f"{layout.tensor_parallel}); change the nodes or GPUs"
-            + ("" if rest else f", or --set layout.data_parallel={groups}")
+            f"{_or_other_layout(plan, nodes * per_node)}"
         )
     if plan.compute.device == "cuda":
         _gpus_of_a_node(header, nodes)
     return nodes, per_node
+
+
+def _even_nodes(layout: LayoutPlan) -> int:
+    """The fewest that share the processes evenly, none with a part of a tensor-parallel group.
+
+    >>> _even_nodes(LayoutPlan(data_parallel=28))
+    4
+    """
+    fits = [
+        nodes
+        for nodes in range(1, layout.data_parallel + 1)
+        if layout.data_parallel % nodes == 0 and layout.num_processes // nodes <= MOST_ON_ONE_NODE
+    ]
+    return min(fits, default=layout.data_parallel)
+
+
+def _or_other_layout(plan: TrainingPlan, num_processes: int) -> str:
+    """The layout that would fill these processes, where the plan's batch can be cut so."""
+    groups, rest = divmod(num_processes, plan.layout.tensor_parallel)
+    if rest:
+        return ""
+    try:
+        plan.with_overrides({"layout.data_parallel": groups})
+    except ConfigError:
+        return ""
+    return f", or --set layout.data_parallel={groups}"
 
 
 def _gpus_of_a_node(header: Header, nodes: int | None) -> int | None:

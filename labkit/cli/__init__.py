@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from labkit.cli.extras import what_is_missing
 from labkit.core.errors import LabError
 
 COMMANDS = (
@@ -81,6 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except LabError as error:
         print(f"labkit {parsed.command}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if not (missing := what_is_missing(error)):
+            raise
+        print(f"labkit {parsed.command}: {missing}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

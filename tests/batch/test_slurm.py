@@ -123,6 +123,10 @@ def test_no_requeue_is_left_at_that(plan, tmp_path):
             {"layout.data_parallel": 8, "data.batch_size": 64},
             "16 processes: say on how many nodes, such as --nodes 2",
         ),
+        (
+            {"layout.data_parallel": 14, "data.batch_size": 14},
+            "28 processes: say on how many nodes, such as --nodes 7",
+        ),
     ],
 )
 def test_an_open_plan_is_refused_with_the_way_to_close_it(plan, changes, message):
@@ -159,6 +163,14 @@ def test_a_header_that_cannot_run_the_plan_is_refused(plan, tmp_path, line, opti
     with pytest.raises(LabError) as error:
         script(plan, write(tmp_path, f"#SBATCH {line}"), **options)
     assert message in str(error.value)
+
+
+def test_only_a_layout_that_the_batch_can_have_is_suggested(plan):
+    """Batches of 16: 2 groups can share one, 3 can't."""
+    with pytest.raises(LabError, match=r"4, .* or GPUs, or --set layout.data_parallel=2$"):
+        script(plan, num_nodes=2, processes_per_node=2)
+    with pytest.raises(LabError, match=r"3 nodes x 2 processes are 6, .* or GPUs$"):
+        script(plan, num_nodes=3)
 
 
 def test_fields_are_checked(plan):
