@@ -1,40 +1,41 @@
-"""Lightning without the packages that it imports for metrics which a run never asks for.
+"""Lightning without what torchmetrics imports for metrics of sound and text, which no run asks for.
 
-Lightning imports torchmetrics, whose metrics of sound import scipy.signal and whose metrics of
-text, where it is installed, transformers: 1.3 to 1.9 of the 3.5 to 4.5 CPU seconds that a process
-takes to start, and 80 MB in each. Stand-ins take their places while Lightning is imported. Only
-for processes that do nothing but train: in others someone may want those metrics.
+Lightning imports all of torchmetrics, and that imports scipy.signal and transformers wherever they
+are installed. It can do without either and asks lightning_utilities for them; while it is imported
+the answer is no. Nothing else sees that: both can be imported before, meanwhile and after. A metric
+that needs one then refuses as it does where it is missing, so this is for processes that do nothing
+but train. With a release that asks in another way the import takes longer, no more.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from unittest import mock
 
-UNUSED = ("scipy.signal", "transformers")
-
-
-class _StandIn(ModuleType):
-    """Has every public name, as a class: it can be imported and inherited from."""
-
-    def __getattr__(self, name: str) -> type:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
+UNUSED = ("scipy", "transformers")
 
 
 def import_lightning() -> None:
-    """Once per process, before any import of Lightning; what is imported already stays."""
+    """Before any other import of Lightning; after one it does nothing."""
     if "torchmetrics" in sys.modules:
         return
-    absent = [name for name in UNUSED if name not in sys.modules]
-    for name in absent:
-        sys.modules[name] = _StandIn(name)
-        sys.modules[name].__spec__ = ModuleSpec(name, None)
-    try:
+    from lightning_utilities.core import imports
+    from packaging.requirements import Requirement
+
+    is_installed, is_met = imports.package_available, imports.RequirementCache.__bool__
+
+    def package_available(name: str) -> bool:
+        return name not in UNUSED and is_installed(name)
+
+    def met(asked: imports.RequirementCache) -> bool:
+        if asked.requirement and Requirement(asked.requirement).name in UNUSED:
+            asked.available = False  # kept, or later answers would differ from this one
+            asked.message = f"{asked.requirement} is left out of a process that trains"
+        return is_met(asked)
+
+    with (
+        mock.patch.object(imports, "package_available", package_available),
+        mock.patch.object(imports.RequirementCache, "__bool__", met),
+    ):
         importlib.import_module("lightning")
-    finally:
-        for name in absent:
-            del sys.modules[name]
