@@ -17,7 +17,7 @@ from labkit.batch.slurm_allocation import Allocation, allocate, limit_seconds
 from labkit.batch.slurm_config import SlurmConfig
 from labkit.batch.slurm_header import Header, merge_directives, read_header
 from labkit.core import artifacts
-from labkit.core.disk import slug, write_file
+from labkit.core.disk import save_file, slug
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.plan.plan import TrainingPlan
@@ -55,7 +55,7 @@ def prepare_job(plan: TrainingPlan, options: SlurmConfig, path: Path) -> SlurmJo
     if not job.record.is_there:
         job.record.write("plan", job.plan.model_dump(mode="json"))
         job.record.set_status("waiting", 0)
-    write_file(path, job.script.encode())
+    save_file(path, job.script.encode())
     return job
 
 

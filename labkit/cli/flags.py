@@ -118,8 +118,17 @@ def _nested_fields(config_type: type[Config]) -> str:
 
 
 def _written(value: Any) -> str:
+    value = _short(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _short(value: Any) -> Any:
+    """
+    >>> _short(1 / 3), _short(1e-05), _short("modern")
+    (0.3333, 1e-05, 'modern')
+    """
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _flag(name: str) -> str:
@@ -132,6 +141,6 @@ def _metavar(face: FieldFace) -> str:
 
 
 def _help(face: FieldFace) -> str:
-    default = "" if face.default in (None, "", {}, ()) else f"; default {face.default}"
+    default = "" if face.default in (None, "", {}, ()) else f"; default {_short(face.default)}"
     choices = f": {', '.join(map(str, face.choices))}" if face.choices else ""
     return f"{face.help}{choices}{default}"

@@ -18,7 +18,7 @@ from labkit.comparison.matching import Axis
 from labkit.comparison.study import Arm, Study, read_study
 from labkit.comparison.verdict import ALPHA, MARGIN
 from labkit.core.config import Config, field, leaves
-from labkit.core.disk import write_file
+from labkit.core.disk import save_file
 from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
 from labkit.cost.spending import measured_speed, spending
@@ -164,7 +164,7 @@ def save_wandb_sweep(path: str | Path, plan_file: str, sweep: SweepConfig, seed:
             *("--overrides", "${args_json}"),
         ],
     }
-    return write_file(Path(path), yaml.safe_dump(definition, sort_keys=False).encode())
+    return save_file(path, yaml.safe_dump(definition, sort_keys=False).encode())
 
 
 def _arms(plan: TrainingPlan, sweep: SweepConfig) -> Iterator[Arm]:

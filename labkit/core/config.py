@@ -31,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from labkit.core.disk import write_file
+from labkit.core.disk import save_file
 from labkit.core.errors import LabError
 
 MAX_PARAMETER_FILE_BYTES = 1 << 20
@@ -90,9 +90,11 @@ class Config(BaseModel):
     @classmethod
     def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
         """Text is no number, list or object; only 2e12, which YAML reads as text, is a number."""
-        annotation = cls.model_fields[info.field_name or ""].annotation
+        declared = cls.model_fields[info.field_name or ""]
+        annotation = declared.annotation
         if isinstance(value, str) and get_origin(annotation) is tuple:
-            raise ValueError(f"should be a list, such as {json.dumps(_listed(value))}")
+            meant = json.dumps(_listed(value, declared.default))
+            raise ValueError(f"should be a list, such as {meant}")
         if isinstance(value, str) and get_origin(annotation) is dict:
             raise ValueError('should be an object, such as {"name": 1}')
         is_number = {int, float} & {annotation, *get_args(annotation)}
@@ -162,7 +164,7 @@ class Config(BaseModel):
         import yaml
 
         text = yaml.safe_dump(self.to_parameters(), sort_keys=False, allow_unicode=True)
-        return write_file(Path(path), text.encode())
+        return save_file(path, text.encode())
 
 
 def load_parameters(path: str | Path) -> dict[str, Any]:
@@ -250,8 +252,11 @@ def hash_json(value: Any) -> str:
 _MISSING = object()
 
 
-def _listed(text: str) -> list[str]:
-    """What was meant: the words between commas, or a sentence as it is."""
+def _listed(text: str, default: Any) -> list[str]:
+    """What was meant: what stands between commas, or a sentence as it is; single words where the
+    field's own are."""
+    if default and isinstance(default, tuple) and not any(" " in str(item) for item in default):
+        return text.replace(",", " ").split()
     words = [word.strip() for word in text.split(",")]
     return [text] if any(" " in word for word in words) else words
 

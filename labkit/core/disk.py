@@ -61,8 +61,27 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, value: Any) -> Path:
     """Write sorted, indented JSON with a final newline: the same value gives the same bytes."""
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    return write_file(path, text.encode() + b"\n")
+    return write_file(path, _json_bytes(value))
+
+
+def save_file(path: str | Path, content: bytes) -> Path:
+    """`write_file` to where a person said: no folder is made, since it may be a typing mistake.
+
+    Raises:
+        LabError: the folder is not there, or cannot be written.
+    """
+    path = Path(path).expanduser()
+    if not path.parent.is_dir():
+        raise LabError(
+            f"cannot write {path.name}: there is no folder {path.parent}; make it, or give a path "
+            f"in one that is there, such as {_nearest_folder(path.parent.absolute()) / path.name}"
+        )
+    return write_file(path, content)
+
+
+def save_json(path: str | Path, value: Any) -> Path:
+    """`save_file` of what `write_json` writes."""
+    return save_file(path, _json_bytes(value))
 
 
 def sha256_file(path: Path) -> str:
@@ -111,6 +130,11 @@ def clear_errors(path: Path) -> Iterator[None]:
             text = f"disk full writing {path}: {free:,} bytes free; nothing changed"
             raise LabError(text) from error
         raise LabError(f"cannot write {path} ({error.strerror}); set LABKIT_HOME") from error
+
+
+def _json_bytes(value: Any) -> bytes:
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
 
 
 def _host() -> str:

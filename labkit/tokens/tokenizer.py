@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
-from labkit.core.disk import write_file
+from labkit.core.disk import save_file
 from labkit.core.errors import LabError
 
 END_OF_TEXT = "<|endoftext|>"
@@ -53,7 +53,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> Path:
         """Write `tokenizer.json`; `Tokenizer.load(save(path))` gives the same ids."""
-        return write_file(Path(path), self.backend.to_str().encode())
+        return save_file(path, self.backend.to_str().encode())
 
     def encode(self, text: str, *, allow_special: bool = False) -> np.ndarray:
         """Ids of a text; with `allow_special`, special tokens written in it become their ids."""

@@ -21,7 +21,7 @@ from labkit.comparison.sweep import (
     sweep_study,
 )
 from labkit.core.config import leaves
-from labkit.core.disk import write_json
+from labkit.core.disk import save_json
 from labkit.core.display import Html, fault, paragraph, table
 from labkit.core.errors import LabError
 from labkit.core.schema import parse_value
@@ -63,7 +63,7 @@ class SweepPanel:
 
     def save_study(self, path: str | Path) -> Path:
         """Write the whole study, which `labkit study` runs."""
-        return write_json(Path(path), self._settled().model_dump(mode="json"))
+        return save_json(path, self._settled().model_dump(mode="json"))
 
     def save_sweep(self, path: str | Path) -> Path:
         """Write the plan's parameters and, beside them, W&B's definition of the sweep."""

@@ -89,7 +89,7 @@ class ThresholdPanel:
             moved = self.config.with_overrides({"thresholds": self._changes})
             return moved.save_parameters(path)
         text = yaml.safe_dump({"thresholds": self._changes}, sort_keys=False, allow_unicode=True)
-        return disk.write_file(Path(path), text.encode())
+        return disk.save_file(path, text.encode())
 
     def save_rules(self, path: str | Path) -> Path:
         """Write the whole set, every field of it; `RuleSet.model_validate` takes it.
@@ -98,7 +98,7 @@ class ThresholdPanel:
             ConfigError: while a box shows what is no number.
         """
         self._refuse_faults()
-        return disk.write_json(Path(path), self.value.model_dump(mode="json"))
+        return disk.save_json(path, self.value.model_dump(mode="json"))
 
     def rule_table(self, verdict: Verdict) -> Html:
         """Per rule, in their order: documents that it is the first to refuse."""

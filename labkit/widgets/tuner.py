@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from labkit.comparison.sweep import SweepConfig, save_wandb_sweep
-from labkit.core.disk import write_json
+from labkit.core.disk import save_json
 from labkit.core.display import Html, fault, table
 from labkit.core.errors import LabError
 from labkit.cost.hardware import gpu_names
@@ -71,7 +71,7 @@ class Tuner:
         """
         if self.form:
             self.form.refuse_faults()
-        return write_json(Path(path), self.value.model_dump(mode="json"))
+        return save_json(path, self.value.model_dump(mode="json"))
 
     def save_sweep(self, path: str | Path) -> Path:
         """Write the plan's parameters and, beside them, W&B's definition of five seeds of it."""

@@ -13,6 +13,7 @@ from labkit.core.config import (
     field,
     hash_json,
     load_parameters,
+    validate,
 )
 from labkit.core.errors import LabError
 from labkit.core.schema import faces
@@ -50,6 +51,15 @@ def test_parameters_carry_differences_from_the_preset_and_give_the_config_back()
     assert parameters["model"] == "gpt2-xl"
     assert parameters["overrides"] == {"model.num_layers": 10, "memory.micro_batch": 4}
     assert CostConfig.from_parameters(parameters) == config
+
+
+def test_a_line_of_codes_is_answered_with_the_list_that_it_means():
+    class Codes(Config):
+        codes: tuple[str, ...] = field(("en",), "of languages")
+
+    for written in ("en zh", "en, zh", "en,zh "):
+        with pytest.raises(ConfigError, match=r'should be a list, such as \["en", "zh"\]'):
+            validate(Codes, {"codes": written})
 
 
 def test_an_override_that_changes_nothing_leaves_no_trace():

@@ -10,6 +10,7 @@ import pytest
 
 from labkit import lab
 from labkit.core.config import ConfigError, load_parameters
+from labkit.core.errors import LabError
 from labkit.data.pipeline.run import run_pipeline
 from labkit.data.readers import SCHEMA, read_documents
 from labkit.data.rules.measured import MeasuredDocuments, measure
@@ -188,6 +189,15 @@ def test_what_is_saved_makes_the_same_rules(panel, tmp_path):
     assert again.value == panel.value
     rules = json.loads(panel.save_rules(tmp_path / "rules.json").read_text())
     assert RuleSet.model_validate(rules) == panel.value
+
+
+def test_a_folder_that_is_not_there_is_named_not_made(panel, tmp_path):
+    for save in (panel.save, panel.save_rules):
+        with pytest.raises(
+            LabError, match=r"there is no folder .*/a/b; make it, or .*/params.yaml"
+        ):
+            save(tmp_path / "a" / "b" / "params.yaml")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_saved_of_a_curation_is_the_curation_with_all_its_thresholds(
