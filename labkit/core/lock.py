@@ -2,7 +2,8 @@
 
 A process is named by machine, boot, pid and start in ticks since that boot: a clock set back moves
 none of these. The lock of a process that is gone is taken over. That of another machine is never:
-whether it lives cannot be seen from here.
+whether it lives cannot be seen from here. A lock is written aside and linked into place (link(2)),
+so that no process, stopped at whichever moment, holds one without its name in it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import psutil
 
+from labkit.core.disk import temporary_beside
 from labkit.core.errors import LabError
 
 Owner = dict[str, str | int]
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SECONDS_TO_WRITE = 1.0
-"""A lock without readable content is either being written or left by a full disk or a crash."""
+"""Where there are no links a lock without readable content is being written, or left by a crash."""
 
 
 class HeldLock(LabError):
@@ -58,7 +60,7 @@ def is_held(path: Path) -> bool:
 
 
 def _take(path: Path, what: str) -> None:
-    while not _create(path, json.dumps(_describe(os.getpid())).encode()):
+    while not _create(path, _describe(os.getpid())):
         owner = _read(path)
         if owner is not None and _lives(owner):
             raise HeldLock(_refusal(owner, path, what))
@@ -66,14 +68,29 @@ def _take(path: Path, what: str) -> None:
             _remove(path, owner)
 
 
-def _create(path: Path, content: bytes) -> bool:
+def _create(path: Path, own: Owner) -> bool:
+    aside = temporary_beside(path)
+    try:
+        aside.write_text(json.dumps(own))
+        os.link(aside, path)
+    except FileExistsError:
+        return aside.stat().st_nlink == 2  # made, and answered twice: link(2) on NFS
+    except OSError:
+        return _create_without_links(path, own)
+    finally:
+        aside.unlink(missing_ok=True)
+    return True
+
+
+def _create_without_links(path: Path, own: Owner) -> bool:
+    """False also where another has taken it over before it had its owner in it."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    return True
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(own, file)
+    return _read(path) == own
 
 
 def _read(path: Path) -> Owner | None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -115,3 +117,74 @@ def test_never_two_at_once_where_many_find_a_dead_owner(path: Path):
     for thread in threads:
         thread.join()
     assert (most, held) == (1, 16)
+
+
+def test_stopped_at_whichever_line_it_is_held_or_free_never_without_an_owner(
+    path: Path, monkeypatch
+):
+    monkeypatch.setattr(lock, "SECONDS_TO_WRITE", 0.0)
+    seen: set[tuple[bool, bool]] = set()
+
+    def look(frame, _event, _argument):
+        if frame.f_code.co_filename == lock.__file__:
+            seen.add((path.exists(), is_held(path)))
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        with hold(path, "toy"):
+            pass
+    finally:
+        sys.settrace(before)
+    assert seen == {(False, False), (True, True)}
+
+
+@pytest.fixture
+def without_links(monkeypatch) -> None:
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links on this file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("without_links")
+def test_a_file_system_without_links(path: Path):
+    with hold(path, "toy"):
+        assert [one.name for one in path.parent.iterdir()] == ["job.lock"]
+        with pytest.raises(HeldLock, match="runs already"), hold(path, "toy"):
+            pass
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.usefixtures("without_links")
+def test_without_links_one_that_stalled_before_it_wrote_finds_that_another_took_over(
+    path: Path, monkeypatch
+):
+    written_by(path, machine="node-17")
+    other = path.read_text()
+    path.unlink()
+    fdopen = os.fdopen
+
+    def stalled(*arguments):
+        path.unlink()
+        path.write_text(other)
+        return fdopen(*arguments)
+
+    monkeypatch.setattr(os, "fdopen", stalled)
+    with pytest.raises(HeldLock, match="runs on node-17"), hold(path, "toy"):
+        pass
+    assert path.read_text() == other
+
+
+def test_a_link_that_nfs_made_and_answered_twice_is_held(path: Path, monkeypatch):
+    link = os.link
+
+    def answered_twice(*arguments):
+        link(*arguments)
+        link(*arguments)
+
+    monkeypatch.setattr(os, "link", answered_twice)
+    with hold(path, "toy"):
+        assert is_held(path)
+    assert list(path.parent.iterdir()) == []
