@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labkit.training.launch import Run
     from labkit.training.layouts import Layouts
     from labkit.training.resume_proof import ResumeProof
-    from labkit.training.two_recipes import TwoRecipes
+    from labkit.training.two_recipes.question import TwoRecipes
     from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.tuner import Tuner
 
@@ -27,7 +27,7 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
 
     Where notebook 20 hasn't been run on it, its defaults are made here, and said.
     """
-    from labkit.training import two_recipes as rooms
+    from labkit.training.two_recipes import question as rooms
 
     config = rooms.TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
     need_tokenizer(config.corpus, config.inputs()[config.corpus])
@@ -50,17 +50,17 @@ def describe_device(plan: TrainingPlan) -> str:
 def plan_table(question: TwoRecipes) -> Table:
     """The fields in which the two plans differ."""
     from labkit.plots.table import Table
-    from labkit.training import two_recipes_tables
+    from labkit.training.two_recipes import tables
 
-    return Table(two_recipes_tables.plan_rows(question))
+    return Table(tables.plan_rows(question))
 
 
 def group_table(question: TwoRecipes) -> Table:
     """Which parameters each optimizer moves, at which rate, and which of them decay."""
     from labkit.plots.table import Table
-    from labkit.training import two_recipes_tables
+    from labkit.training.two_recipes import tables
 
-    return Table(two_recipes_tables.group_table_rows(question))
+    return Table(tables.group_table_rows(question))
 
 
 def prepare(question: TwoRecipes) -> dict[str, Run]:
@@ -108,9 +108,9 @@ def monitor(runs: Mapping[str, Run] | Run) -> RunMonitor:
 def result_table(runs: Mapping[str, Run]) -> Table:
     """Loss with its interval, and what each run took."""
     from labkit.plots.table import Table
-    from labkit.training import two_recipes_tables
+    from labkit.training.two_recipes import tables
 
-    return Table(two_recipes_tables.result_rows(dict(runs)))
+    return Table(tables.result_rows(dict(runs)))
 
 
 def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
@@ -127,24 +127,24 @@ def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
 def score_table(runs: Mapping[str, Run]) -> Table:
     """What was predicted before the first step against what was measured after the last."""
     from labkit.plots.table import Table
-    from labkit.training import two_recipes_tables
+    from labkit.training.two_recipes import tables
 
-    return Table(two_recipes_tables.score_rows(dict(runs)))
+    return Table(tables.score_rows(dict(runs)))
 
 
 def trained_samples(runs: Mapping[str, Run]) -> Html:
     """What the trained models write; escaped."""
     from labkit.core.display import text_samples
-    from labkit.training import two_recipes_tables
+    from labkit.training.two_recipes import tables
 
-    return text_samples(two_recipes_tables.sample_pairs(dict(runs)))
+    return text_samples(tables.sample_pairs(dict(runs)))
 
 
 def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
     """What was found, one sentence for each section of notebook 50."""
-    from labkit.training import two_recipes_tables
+    from labkit.training.two_recipes import tables
 
-    return two_recipes_tables.recipe_sentences(dict(runs))
+    return tables.recipe_sentences(dict(runs))
 
 
 def prove_resume(plan: TrainingPlan) -> ResumeProof:
@@ -197,6 +197,6 @@ def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:
 
 def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:
     """Record the decision of notebook 50: the checkpoint to go on with."""
-    from labkit.training import two_recipes_decision
+    from labkit.training.two_recipes import decision
 
-    return two_recipes_decision.record_two_recipes(question, dict(runs), proof)
+    return decision.record_two_recipes(question, dict(runs), proof)

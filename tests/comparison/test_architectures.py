@@ -23,7 +23,7 @@ from labkit.cost.spending import spending
 from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_changes, with_recipe
-from labkit.training import two_recipes
+from labkit.training.two_recipes import question
 
 TINY = {
     "effort.d_model": 32,
@@ -186,7 +186,7 @@ def test_grouped_heads_are_handed_on_as_a_share(heads, kv_heads):
     shape = {"d_model": 16 * heads, "head_dim": 16, "num_heads": heads, "num_kv_heads": heads}
     plan = TrainingPlan().with_overrides({f"model.{name}": one for name, one in shape.items()})
     evidence = {"changes": {"model.num_kv_heads": 2}, "num_heads": 4}
-    changed = with_changes(plan, two_recipes._at_these_heads(evidence, plan))
+    changed = with_changes(plan, question._at_these_heads(evidence, plan))
     assert changed.model.num_kv_heads == kv_heads
 
 

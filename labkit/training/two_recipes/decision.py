@@ -9,8 +9,8 @@ from labkit.core.records.decision import Decision, record_decision
 from labkit.training.checkpoints import all_checkpoints
 from labkit.training.launch import Run
 from labkit.training.resume_proof import ResumeProof
-from labkit.training.two_recipes import TwoRecipes
-from labkit.training.two_recipes_tables import finished
+from labkit.training.two_recipes.question import TwoRecipes
+from labkit.training.two_recipes.tables import finished
 
 NOTEBOOK = "50_fsdp_training"
 

@@ -1,0 +1,1 @@
+"""The question of notebook 50: start at `question.py`."""
