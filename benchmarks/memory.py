@@ -26,7 +26,7 @@ from labkit.cost.published_memory import (
     predicted_idle_bytes,
     published_memory,
 )
-from labkit.training.dry_run import DryRun, dry_run
+from labkit.training.dry_run.measure import DryRun, dry_run
 
 WAYS = {
     "closed_form": "closed form with idle pools of FSDP2's streams",

@@ -182,10 +182,10 @@ def dry_run_table(overrides: Mapping[str, Any] | None = None, **parameters: Any)
     """
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
-    from labkit.training import dry_run
+    from labkit.training.dry_run import measure, table
 
     plan = TrainingPlan.from_parameters({**parameters, "overrides": overrides})
-    return Table(dry_run.dry_run_table(plan, dry_run.dry_run(plan)))
+    return Table(table.dry_run_table(plan, measure.dry_run(plan)))
 
 
 def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:

@@ -15,7 +15,9 @@ from labkit.cost.plan_cost import memory_config
 from labkit.model.config import ModelConfig
 from labkit.model.objective import next_token_nats
 from labkit.plan.plan import TrainingPlan
-from labkit.training.dry_run import dry_run, dry_run_table, main, measure
+from labkit.training.dry_run.__main__ import main
+from labkit.training.dry_run.measure import dry_run, measure
+from labkit.training.dry_run.table import dry_run_table
 from labkit.training.trainer import make_module
 
 SHAPE = {"vocab_size": 600, "num_layers": 2, "d_model": 256, "d_ff": 768, "context_length": 512}

@@ -1,7 +1,5 @@
 """Two steps of the real model, sharded by its plan, on tensors without data: peak memory by part.
 
-    python -m labkit.training.dry_run plan.json
-
 Runs under torch's FakeTensorMode in a group of processes that aren't there, so that a cluster's
 plan is tried on a laptop. Forward, backward, the adding up of gradients, FSDP2's gathering and
 reducing and the optimizer's step are those of training; counted is from the second step on, when
@@ -14,16 +12,14 @@ Where a CPU's kernels keep other tensors than a GPU's, the GPU's are put in thei
 
 from __future__ import annotations
 
-import argparse
 import json
-import logging
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +30,16 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule
 
 from labkit.core.errors import LabError
-from labkit.cost.memory import PARTS, training_memory
-from labkit.cost.plan_cost import memory_config
+from labkit.cost.memory import PARTS
 from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
-from labkit.training.__main__ import quieten, read_plan
-from labkit.training.allocator import reserved_bytes
-from labkit.training.gpu_kernels import kernels_of_a_gpu
+from labkit.training.dry_run.allocator import reserved_bytes
+from labkit.training.dry_run.gpu_kernels import kernels_of_a_gpu
+from labkit.training.dry_run.storages import StorageLog, from_then_on, peak
 from labkit.training.optimizers import make_optimizer, parameter_groups
 from labkit.training.processes import DATA, TENSOR, Processes
 from labkit.training.sharding import shard
-from labkit.training.storages import StorageLog, from_then_on, peak
 
 TIMEOUT_SECONDS = 900
 FUSED_ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
@@ -89,23 +83,6 @@ def dry_run(plan: TrainingPlan) -> DryRun:
         )
     found = json.loads(done.stdout.splitlines()[-1])
     return DryRun(**found | {"ignored": tuple(found["ignored"])})
-
-
-def dry_run_table(plan: TrainingPlan, found: DryRun) -> list[dict[str, Any]]:
-    """Part by part beside the closed form."""
-    memory = memory_config(plan)
-    closed = training_memory(plan.model, memory, plan.sequence_length, plan.layout.num_processes)
-    rows = [(part, closed[part], found.parts[part]) for part in PARTS]
-    rows.append(("all", sum(closed.values()), found.peak_bytes))
-    return [
-        {
-            "part": part,
-            "closed form, GB": round(ours / 1e9, 3),
-            "dry run, GB": round(theirs / 1e9, 3),
-            "difference, GB": round((theirs - ours) / 1e9, 3),
-        }
-        for part, ours, theirs in rows
-    ]
 
 
 def measure(plan: TrainingPlan) -> DryRun:
@@ -251,40 +228,3 @@ def _refuse_stored_scores(plan: TrainingPlan, log: StorageLog) -> None:
             "torch took attention with stored scores where a GPU has a fused kernel, so the dry "
             "run would count too much; give compute.attention=written_out to count them"
         )
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m labkit.training.dry_run",
-        description="Peak memory of one process of a plan, without its cluster and its data.",
-    )
-    parser.add_argument("plan", type=Path, help="plan.json, or parameters as a panel saves them")
-    parser.add_argument("--json", action="store_true", help="bytes, for programs")
-    arguments = parser.parse_args()
-    quieten()
-    logging.getLogger("torch.distributed.tensor").setLevel(logging.ERROR)
-    try:
-        plan = read_plan(arguments.plan)
-        found = measure(plan)
-    except LabError as error:
-        print(f"labkit.training.dry_run: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(asdict(found)) if arguments.json else _report(plan, found))
-    return 0
-
-
-def _report(plan: TrainingPlan, found: DryRun) -> str:
-    lines = [f"one of {plan.layout.num_processes} processes at its peak, GB"]
-    for row in dry_run_table(plan, found):
-        part, closed, dry, _ = row.values()
-        lines.append(f"  {part:<18}{dry:>10.3f}   closed form {closed:>10.3f}")
-    held = [size / 1e9 for size in (found.reserved_bytes, found.reserved_expandable_bytes)]
-    lines.append(
-        f"held by torch's allocator: {held[0]:.3f}, with expandable_segments {held[1]:.3f}"
-    )
-    lines += [f"ignored: {name}" for name in found.ignored]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from labkit.training.storages import Storage, StorageLog, from_then_on, peak
+from labkit.training.dry_run.storages import Storage, StorageLog, from_then_on, peak
 
 
 def test_the_peak_is_of_all_parts_together():

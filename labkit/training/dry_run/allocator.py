@@ -16,7 +16,7 @@ import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from labkit.training.storages import Change, Storage
+from labkit.training.dry_run.storages import Change, Storage
 
 MIB = 1 << 20
 SMALLEST = 512

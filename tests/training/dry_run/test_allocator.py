@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from labkit.training.allocator import MIB, reserved_bytes
-from labkit.training.storages import Storage
+from labkit.training.dry_run.allocator import MIB, reserved_bytes
+from labkit.training.dry_run.storages import Storage
 
 
 def mib(*sizes: float) -> list[Storage]:
