@@ -21,15 +21,15 @@ _LINEAR_NOTCHES = 200
 
 
 def number_text(value: float) -> str:
-    """The shortest text that `parse_number` reads back exactly: 2e12, 3e-4, 50257, 0.4.
+    """A short text that `parse_number` reads back exactly; from a million on with an exponent.
 
-    >>> number_text(2_000_000_000_000), number_text(0.0003), number_text(50257)
-    ('2e12', '3e-4', '50257')
+    >>> number_text(2_000_000_000_000), number_text(0.0003), number_text(100_000)
+    ('2e12', '3e-4', '100000')
     """
     exact = Decimal(repr(value or 0)).normalize()
     plain = f"{exact:f}"
     scientific = f"{exact:e}".replace("e+", "e")
-    is_far = exact != 0 and not -3 <= exact.adjusted() <= 4
+    is_far = exact != 0 and not -3 <= exact.adjusted() <= 5
     return scientific if is_far and len(scientific) < len(plain) else plain
 
 

@@ -1,4 +1,4 @@
-"""One rule as a row of a form: a switch, its threshold as box and slider, its unit and side."""
+"""One rule as a row of a form: a switch, its threshold as box and slider, what it drops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from labkit.widgets.controls import NumberControl
 from labkit.widgets.form import FAULT_CLASS
 from labkit.widgets.markup import html_widget, show_html
 
-LABEL_WIDTH = "204px"
+LABEL_WIDTH, BOX_WIDTH, SLIDER_WIDTH, UNIT_WIDTH = "204px", "274px", "76px", "112px"
+SWITCH = {"width": "22px", "margin": "4px 2px -1px 2px"}
+"""ipywidgets sets a checkbox on the baseline of a line of text, 2.5 px above its middle."""
 LONG_RANGE = 10_000
 """From which the slider is logarithmic, over four decades below the rule's `highest`."""
 
@@ -32,6 +34,8 @@ class RuleControl:
             tooltip=f"use the rule {rule.id}: {rule.value}",
         )
         self.number = NumberControl(_face(rule), self._moved)
+        self.dropped = _count_label("96px", "documents that it is the first to refuse")
+        self.against = _count_label("152px", "documents more or less than by the preset")
         self.line = html_widget(fault(""), FAULT_CLASS)
         self._lay_out()
         self.number.show(rule.threshold)
@@ -53,6 +57,11 @@ class RuleControl:
         self.number.show(self.rule.threshold if threshold is None else threshold)
         self._is_quiet = False
         self.say("")
+
+    def count(self, num_dropped: int, difference: int) -> None:
+        """Show how many documents it is the first to refuse, and how many more than as given."""
+        self.dropped.value = f"drops {num_dropped:,}" if self.switch.value else "switched off"
+        self.against.value = f"{difference:+,} against preset" if difference else ""
 
     def say(self, text: str) -> None:
         """Show a fault, or none."""
@@ -77,16 +86,23 @@ class RuleControl:
         box, slider = self.number.main, self.number.slider
         box.description = self.rule.id
         box.style.description_width = LABEL_WIDTH
-        box.layout.width = "274px"
-        self.switch.layout.width = "22px"
+        box.layout.width = BOX_WIDTH
+        self.switch.layout = widgets.Layout(**SWITCH)
         side = "min" if self.rule.refuse == "below" else "max"
         unit = widgets.Label(f"{side} {self.rule.unit or 'ratio'}", tooltip=self.number.face.help)
-        unit.layout.width = "112px"
-        slider.layout.width = "76px"
-        row = widgets.HBox([self.switch, box, slider, unit], layout={"align_items": "center"})
+        unit.layout.width = UNIT_WIDTH
+        slider.layout = widgets.Layout(width="auto", min_width=SLIDER_WIDTH, flex="1 1 auto")
+        parts = [self.switch, box, slider, unit, self.dropped, self.against]
+        row = widgets.HBox(parts, layout={"align_items": "center"})
         row.add_class(f"labkit-rule-{disk.slug(self.rule.id)}")
         self.widget = widgets.VBox([row, self.line])
         self.widget.layout.flex = "0 0 auto"
+
+
+def _count_label(width: str, tooltip: str) -> widgets.Label:
+    label = widgets.Label(tooltip=tooltip)
+    label.layout = widgets.Layout(flex=f"0 0 {width}", justify_content="flex-end")
+    return label
 
 
 def _face(rule: Rule) -> FieldFace:

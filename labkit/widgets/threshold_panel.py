@@ -26,9 +26,13 @@ from labkit.widgets.mode import is_interactive
 from labkit.widgets.rule_control import RuleControl
 
 NUM_FLIPS = 20
-PANE = {"max_height": "440px", "overflow": "auto"}
-GRID = {"grid_template_columns": "500px minmax(320px, 1fr)", "grid_gap": "8px 12px"}
-"""Controls, bars, rules and examples: two by two, so that a move and what follows are seen."""
+CONTROLS = {"max_height": "400px", "overflow": "hidden auto"}
+"""The one part that scrolls by itself, so that a control and what follows a move are both seen."""
+GRID = {
+    "grid_template_columns": "repeat(auto-fit, minmax(min(760px, 100%), 1fr))",
+    "grid_gap": "8px 24px",
+}
+"""Controls and bars: one above the other, side by side where the page is wide."""
 
 
 class ThresholdPanel:
@@ -137,21 +141,20 @@ class ThresholdPanel:
         self.controls = {rule.id: RuleControl(rule, self._moved) for rule in self._given.rules}
         self.readout = html_widget(css_class="labkit-readout")
         self.rates = html_widget(css_class="labkit-rates")
-        self.rules = html_widget(css_class="labkit-rules")
         self.flips = html_widget(css_class="labkit-flips")
         back = widgets.Button(description="Back to the preset")
         back.on_click(lambda _: self.show({}))
         others = widgets.Button(description="Other examples", tooltip="draws by the next seed")
         others.on_click(lambda _: self._draw_again())
-        controls = widgets.VBox([one.widget for one in self.controls.values()])
-        panes = [widgets.VBox([one]) for one in (controls, self.rates, self.rules, self.flips)]
-        for pane in panes:
-            pane.layout = widgets.Layout(**PANE)
-        for tables in panes[1:]:
-            look_like_output(tables)
-        grid = widgets.GridBox(panes, layout=GRID)
+        rules = widgets.VBox([one.widget for one in self.controls.values()], layout=CONTROLS)
+        rules.add_class("labkit-rules")
+        rates, flips = widgets.VBox([self.rates]), widgets.VBox([self.flips])
+        look_like_output(rates)
+        look_like_output(flips)
+        grid = widgets.GridBox([rules, rates], layout=GRID)
         exports = export_row({"params.yaml": self.save, "rules.json": self.save_rules})
-        self.widget = widgets.VBox([self.readout, grid, widgets.HBox([back, others]), exports])
+        buttons = widgets.HBox([back, others, exports], layout={"flex_flow": "row wrap"})
+        self.widget = widgets.VBox([self.readout, grid, buttons, flips])
         self.widget.add_class("labkit-panel")
 
     def _moved(self, control: RuleControl) -> None:
@@ -174,7 +177,11 @@ class ThresholdPanel:
         verdict = self.verdict
         show_html(self.readout, self.sentence(verdict))
         show_html(self.rates, keep_rate_bars(self._rates(verdict), self._given.name))
-        show_html(self.rules, self.rule_table(verdict))
+        changes = verdict.num_dropped - self.documents.as_given.num_dropped
+        for control, dropped, change in zip(
+            self.controls.values(), verdict.num_dropped.tolist(), changes.tolist(), strict=True
+        ):
+            control.count(dropped, change)
         show_html(self.flips, self.flip_samples(verdict))
 
     def _draw_again(self) -> None:

@@ -19,7 +19,15 @@ def test_integers_are_read_back_exactly(value):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (-0.0, "0"), (1.0, "1"), (100000, "1e5"), (0.00025, "2.5e-4"), (0.001, "0.001")],
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1.0, "1"),
+        (100_000, "100000"),
+        (1_000_000, "1e6"),
+        (0.00025, "2.5e-4"),
+        (0.001, "0.001"),
+    ],
 )
 def test_short_texts(value, text):
     assert number_text(value) == text

@@ -120,9 +120,10 @@ def test_a_moved_control_moves_counts_bars_and_flips(panel):
     assert ">33.3%, 2 of 6</td>" in panel.rates.value
     assert "2 of 2 documents whose verdict changed" in panel.flips.value
     assert "now DROPPED: short, 2 against 3 · s1 · en · 1" in panel.flips.value
-    assert '>short</td><td style="text-align:left;white-space:nowrap">at least 3 words' in (
-        panel.rules.value
-    )
+    row = panel.controls["short"]
+    assert (row.dropped.value, row.against.value) == ("drops 4", "+3 against preset")
+    row.switch.value = False
+    assert (row.dropped.value, row.against.value) == ("switched off", "-1 against preset")
 
 
 def test_value_and_threshold_are_shown_apart_however_near():
@@ -241,8 +242,9 @@ def test_hostile_documents_and_rules_stay_text(monkeypatch):
     panel = ThresholdPanel(measure([given], RuleSet(name=HOSTILE_TEXTS[0], rules=tuple(rules))))
     panel.show({HOSTILE_TEXTS[0]: 10**6})
     assert panel.flips.value.count("<details") == len(HOSTILE_TEXTS)
-    for part in (panel.readout, panel.rates, panel.rules, panel.flips):
-        assert active_elements(part.value) == []
+    shown = [part.value for part in (panel.readout, panel.rates, panel.flips)]
+    for markup in [*shown, panel.rule_table(panel.verdict).markup]:
+        assert active_elements(markup) == []
     for trace in panel.static_figure().data:
         labels = [*trace.y, *(trace.text or []), trace.name or "", trace.hovertemplate or ""]
         assert active_elements(" ".join(map(str, labels)).replace("<extra></extra>", "")) == []
