@@ -44,8 +44,8 @@ def recorded(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
     """The same steps through Lightning, with the recorder that every run has."""
     from labkit.core.records.run import RunRecord
     from labkit.training.batches import StepBatches
+    from labkit.training.checkpoints.state import RunState
     from labkit.training.recorder import Clock, Milestones, Recorder
-    from labkit.training.state import RunState
     from labkit.training.tracking import Tracker
     from labkit.training.trainer import make_module, make_trainer
 
@@ -130,7 +130,7 @@ def measure(home: Path, steps: int, rounds: int) -> Record:
 
     from labkit.training.__main__ import quieten
     from labkit.training.batches import TrainingData
-    from labkit.training.checkpoints import tensor_bytes
+    from labkit.training.checkpoints.difference import tensor_bytes
 
     torch.set_num_threads(1)
     plan = plan_in(home)

@@ -118,7 +118,7 @@ def resumes(plan: dict[str, Any], root: Path) -> Any:
 def damages(plan: dict[str, Any], root: Path, count: int, rng: Any) -> Any:
     """A flip, a cut and a zeroed block each, in the newest of two checkpoints."""
     from labkit.plan.plan import TrainingPlan
-    from labkit.training.checkpoints import all_checkpoints, newest_good
+    from labkit.training.checkpoints.kept import all_checkpoints, newest_good
 
     whole = root / "damaged"
     assert finish(plan, whole) == 0

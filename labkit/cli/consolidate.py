@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from labkit.training.checkpoints import consolidate
+    from labkit.training.checkpoints.folder import consolidate
 
     print(consolidate(arguments.checkpoint, arguments.target))
     return 0

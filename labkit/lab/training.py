@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from labkit.core.display import Html
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
+    from labkit.training.checkpoints.resume_proof import ResumeProof
     from labkit.training.launch import Run
     from labkit.training.layouts import Layouts
-    from labkit.training.resume_proof import ResumeProof
     from labkit.training.two_recipes.question import TwoRecipes
     from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.tuner import Tuner
@@ -149,7 +149,7 @@ def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
 
 def prove_resume(plan: TrainingPlan) -> ResumeProof:
     """Cut a run of this plan in the middle and see whether it ends bit-equal to an unbroken one."""
-    from labkit.training import resume_proof
+    from labkit.training.checkpoints import resume_proof
 
     return resume_proof.prove_resume(plan)
 

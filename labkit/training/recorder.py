@@ -20,12 +20,13 @@ from torch.distributed.fsdp import FSDPModule
 
 from labkit.core.records.run import RunRecord, State
 from labkit.plan.plan import TrainingPlan
-from labkit.training import checkpoints
 from labkit.training.batches import chain_hash
+from labkit.training.checkpoints.folder import save_checkpoint
+from labkit.training.checkpoints.kept import checkpoint_folder, remove_old
+from labkit.training.checkpoints.state import RunState, gather_state
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
 from labkit.training.processes import ALONE
-from labkit.training.state import RunState, gather_state
 from labkit.training.tracking import Tracker
 
 FLUSH_SECONDS = 0.5
@@ -193,10 +194,10 @@ class Recorder(lightning.Callback):
         self.flush()
         step = module.facts.step
         state = gather_state(module, self.run, scaler_state(trainer))
-        folder = checkpoints.checkpoint_folder(self.record.checkpoints, step)
-        checkpoints.save_checkpoint(folder, state, self.plan, module.processes)
+        folder = checkpoint_folder(self.record.checkpoints, step)
+        save_checkpoint(folder, state, self.plan, module.processes)
         if module.processes.is_first:
-            checkpoints.remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
+            remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
         self.record.set_status("running", step)
         took = time.perf_counter() - start
         self.clock.saving += took

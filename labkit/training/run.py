@@ -21,8 +21,18 @@ from labkit.core.errors import LabError
 from labkit.core.records.run import RUNNING, RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
-from labkit.training import checkpoints, predictions, summary
+from labkit.training import predictions, summary
 from labkit.training.batches import StepBatches, TrainingData
+from labkit.training.checkpoints.files import Checkpoint
+from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.checkpoints.kept import newest_good, set_newer_aside
+from labkit.training.checkpoints.state import (
+    RunState,
+    gather_state,
+    held_bytes,
+    restore_state,
+    state_hashes,
+)
 from labkit.training.device import describe_device, find_device_facts
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
@@ -31,13 +41,6 @@ from labkit.training.processes import Processes, join
 from labkit.training.recorder import Clock, Milestones, Recorder
 from labkit.training.settle import settle
 from labkit.training.silent_record import SilentRecord
-from labkit.training.state import (
-    RunState,
-    gather_state,
-    held_bytes,
-    restore_state,
-    state_hashes,
-)
 from labkit.training.tracking import Tracker
 from labkit.training.trainer import make_module, make_trainer, probe_step_seconds
 
@@ -223,29 +226,27 @@ class _Run:
             trainer.precision_plugin.load_state_dict(loss_scale)
         trainer.fit(module, StepBatches(self.data, first, last, self.processes))
 
-    def _find_state(self, resume_from: Path | None) -> tuple[checkpoints.Checkpoint | None, str]:
+    def _find_state(self, resume_from: Path | None) -> tuple[Checkpoint | None, str]:
         """Verified by the first process, read by all."""
         folder = self.processes.first(self._newest_good)
         if folder is not None:
             if resume_from is not None:
                 self.say(f"this run has {folder.name} of its own; {resume_from} is left alone")
-            return checkpoints.load_checkpoint(folder, self.plan, verify=False), folder.name
+            return load_checkpoint(folder, self.plan, verify=False), folder.name
         if resume_from is None:
             return None, ""
         if not resume_from.is_dir():
             raise LabError(f"{resume_from}: no such checkpoint; give a folder step-... of a run")
         self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
-        state = checkpoints.load_checkpoint(
-            resume_from, self.plan, of_any_layout=True, verify=False
-        )
+        state = load_checkpoint(resume_from, self.plan, of_any_layout=True, verify=False)
         return state, str(resume_from)
 
     def _newest_good(self) -> Path | None:
-        folder, _, passed_over = checkpoints.newest_good(self.record.checkpoints, self.plan)
+        folder, _, passed_over = newest_good(self.record.checkpoints, self.plan)
         for reason in passed_over:
             self.say(f"passed over a damaged checkpoint: {reason}")
             self.record.log(f"passed over a damaged checkpoint: {reason}")
-        checkpoints.set_newer_aside(self.record.checkpoints, folder)
+        set_newer_aside(self.record.checkpoints, folder)
         return folder
 
     def _see_record(self) -> None:

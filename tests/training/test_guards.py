@@ -13,12 +13,9 @@ from labkit.core.records.run import RunRecord
 from labkit.plan.recipes import RECIPES, with_recipe
 from labkit.training import run as runs
 from labkit.training.batches import StepBatches, TrainingData
-from labkit.training.checkpoints import (
-    all_checkpoints,
-    checkpoint_folder,
-    first_difference,
-    load_checkpoint,
-)
+from labkit.training.checkpoints.difference import first_difference
+from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder
 from labkit.training.guards import BadStepGuard, SpikeDetector
 from labkit.training.module import TrainingModule
 from labkit.training.muon import MuonAdamW

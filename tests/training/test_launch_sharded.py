@@ -15,8 +15,8 @@ import pytest
 
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
+from labkit.training.checkpoints.resume_proof import prove_resume
 from labkit.training.launch import attach, launch, on_processes
-from labkit.training.resume_proof import prove_resume
 from labkit.training.run import run as train
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 

@@ -25,12 +25,9 @@ from labkit.plan.schedule import learning_rate_ratio
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shards import write_shards
 from labkit.training.batches import TrainingData
-from labkit.training.checkpoints import (
-    all_checkpoints,
-    checkpoint_folder,
-    first_difference,
-    load_checkpoint,
-)
+from labkit.training.checkpoints.difference import first_difference
+from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder
 from labkit.training.launch import attach, launch, prepare
 from labkit.training.module import TrainingModule
 from labkit.training.run import run

@@ -20,11 +20,9 @@ from labkit.core.records.run import RunRecord
 from labkit.model.presets import PRESETS
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
-from labkit.training.checkpoints import (
-    checkpoint_folder,
-    first_difference,
-    load_checkpoint,
-)
+from labkit.training.checkpoints.difference import first_difference
+from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.checkpoints.kept import checkpoint_folder
 from labkit.training.run import run
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from labkit.core import artifacts
 from labkit.core.records.decision import Decision, record_decision
-from labkit.training.checkpoints import all_checkpoints
+from labkit.training.checkpoints.kept import all_checkpoints
+from labkit.training.checkpoints.resume_proof import ResumeProof
 from labkit.training.launch import Run
-from labkit.training.resume_proof import ResumeProof
 from labkit.training.two_recipes.question import TwoRecipes
 from labkit.training.two_recipes.tables import finished
 

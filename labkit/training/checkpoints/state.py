@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from labkit.core.config import canonical_json
-from labkit.training.checkpoint_files import Checkpoint, InPieces, whole
-from labkit.training.checkpoints import tensor_bytes
+from labkit.training.checkpoints.difference import tensor_bytes
+from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
 from labkit.training.guards import SpikeDetector
 from labkit.training.module import TrainingModule
 from labkit.training.pieces import fill, local

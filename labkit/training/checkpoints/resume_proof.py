@@ -17,7 +17,9 @@ from labkit.core import artifacts
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
-from labkit.training.checkpoints import checkpoint_folder, first_difference, load_checkpoint
+from labkit.training.checkpoints.difference import first_difference
+from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.checkpoints.kept import checkpoint_folder
 from labkit.training.launch import trainer_arguments
 from labkit.training.settle import settle
 

@@ -1,4 +1,4 @@
-"""All that the next step depends on, as a folder that exists whole or not at all.
+"""A checkpoint: all that the next step depends on, as a folder that exists whole or not at all.
 
 Weights, optimizer (moments and step counts), torch's generators (dropout) and progress: steps
 taken, samples seen (as a hash), guards, loss scale. The folder is an artefact: written aside,
@@ -9,12 +9,9 @@ can go on from it.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from labkit.core import artifacts
 from labkit.core.artifacts import DamagedArtifact, Manifest
@@ -22,7 +19,7 @@ from labkit.core.config import flatten, hash_json, validate
 from labkit.core.errors import LabError
 from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan
-from labkit.training.checkpoint_files import (
+from labkit.training.checkpoints.files import (
     COMPONENTS,
     Checkpoint,
     read_files,
@@ -103,29 +100,6 @@ def _wholes(value: Any) -> Any:
     return [_wholes(item) for item in value] if isinstance(value, list) else whole(value)
 
 
-def checkpoint_folder(checkpoints: Path, step: int) -> Path:
-    return checkpoints / f"step-{step:08d}"
-
-
-def all_checkpoints(checkpoints: Path) -> list[Path]:
-    """Newest first."""
-    found = [path for path in checkpoints.glob("step-*") if artifacts.exists(path)]
-    return sorted(found, reverse=True)
-
-
-def newest_good(
-    checkpoints: Path, plan: TrainingPlan
-) -> tuple[Path | None, Checkpoint | None, list[str]]:
-    """(folder, its state, why newer ones were passed over); (None, None, ...) to start afresh."""
-    passed_over = []
-    for folder in all_checkpoints(checkpoints):
-        try:
-            return folder, load_checkpoint(folder, plan), passed_over
-        except DamagedArtifact as error:
-            passed_over.append(str(error))
-    return None, None, passed_over
-
-
 def refuse_other(
     manifest: Manifest, plan: TrainingPlan, folder: Path, may_differ: tuple[str, ...] = ()
 ) -> None:
@@ -140,41 +114,6 @@ def refuse_other(
     differing += _differing(minor, now)
     if differing:
         raise LabError(f"{folder} is from another run: {'; '.join(differing)}")
-
-
-def first_difference(one: Checkpoint, other: Checkpoint) -> str | None:
-    """The first component in which two states differ, down to the tensor; None when bit-equal."""
-    for name in COMPONENTS:
-        left, right = _leaves(one[name], name), _leaves(other[name], name)
-        for key in [*left, *(key for key in right if key not in left)]:
-            if key not in left or key not in right or not _equal(left[key], right[key]):
-                return key
-    return None
-
-
-def tensor_bytes(tensor: torch.Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-
-
-def _leaves(value: Any, prefix: str) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        pairs = [(str(key), item) for key, item in value.items()]
-    elif isinstance(value, list | tuple):
-        pairs = [(str(number), item) for number, item in enumerate(value)]
-    else:
-        return {prefix: value}
-    found: dict[str, Any] = {}
-    for key, item in pairs:
-        found |= _leaves(item, f"{prefix}.{key}")
-    return found
-
-
-def _equal(one: Any, other: Any) -> bool:
-    one, other = whole(one), whole(other)
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        same_kind = one.dtype == other.dtype and one.shape == other.shape
-        return same_kind and tensor_bytes(one) == tensor_bytes(other)
-    return type(one) is type(other) and one == other
 
 
 def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
@@ -192,20 +131,3 @@ def _without(fields: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any
 
 def _minor(version: str) -> str:
     return ".".join(version.split("+")[0].split(".")[:2])
-
-
-def set_newer_aside(checkpoints: Path, folder: Path | None) -> None:
-    """Rename what was passed over: its step will be taken and saved again, and it counts as none
-    of those that are kept.
-    """
-    for damaged in all_checkpoints(checkpoints):
-        if damaged == folder:
-            return
-        aside = damaged.with_name(f"damaged-{damaged.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        damaged.rename(aside)
-
-
-def remove_old(checkpoints: Path, keep: int) -> None:
-    for folder in all_checkpoints(checkpoints)[keep:]:
-        shutil.rmtree(folder, ignore_errors=True)

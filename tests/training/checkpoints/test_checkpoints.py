@@ -16,20 +16,18 @@ from labkit.core import artifacts
 from labkit.core.artifacts import DamagedArtifact
 from labkit.core.disk import write_json
 from labkit.core.errors import LabError
-from labkit.training import checkpoints
-from labkit.training.checkpoints import (
-    COMPONENTS,
-    all_checkpoints,
-    checkpoint_folder,
-    first_difference,
+from labkit.training.checkpoints.difference import first_difference
+from labkit.training.checkpoints.files import COMPONENTS
+from labkit.training.checkpoints.folder import (
+    PACKAGES,
     load_checkpoint,
-    newest_good,
     refuse_other,
     save_checkpoint,
 )
+from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder, newest_good
+from labkit.training.checkpoints.state import RunState, gather_state, restore_state, state_hashes
 from labkit.training.module import TrainingModule
 from labkit.training.optimizers import set_learning_rate
-from labkit.training.state import RunState, gather_state, restore_state, state_hashes
 from labkit.training.trainer import make_module
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
@@ -168,7 +166,7 @@ def test_nothing_hostile_in_a_checkpoint_runs(function, plan, saved, tmp_path):
     call = os.system if function == "os.system" else getattr(builtins, function)
     folder = saved / "step-00000003"
     with artifacts.write_artifact(
-        folder, config=plan, inputs=plan.inputs(), packages=checkpoints.PACKAGES
+        folder, config=plan, inputs=plan.inputs(), packages=PACKAGES
     ) as temporary:
         for name in ("optimizer.pt", "random.pt", "progress.json"):
             shutil.copy(newest / name, temporary / name)
@@ -184,7 +182,7 @@ def test_a_full_disk_keeps_the_old_one_and_says_so(plan, saved, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     state = load_checkpoint(all_checkpoints(saved)[0])
-    monkeypatch.setattr(checkpoints.torch, "save", full)
+    monkeypatch.setattr(torch, "save", full)
     with pytest.raises(LabError, match=r"disk full writing .*step-00000003: [\d,]+ bytes free"):
         save_checkpoint(checkpoint_folder(saved, 3), state, plan)
     assert [path.name for path in all_checkpoints(saved)] == ["step-00000002", "step-00000001"]
@@ -216,7 +214,7 @@ def _killed_while_saving(home: str, folder: Path, plan: dict, calls: int) -> Non
             os.truncate(path, path.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    checkpoints.torch.save = save
+    torch.save = save
     state = load_checkpoint(all_checkpoints(folder)[0])
     save_checkpoint(checkpoint_folder(folder, 3), state, type(tiny_plan({"batch_size": 4}))(**plan))
 
