@@ -4,9 +4,9 @@ What a step found is had by taking the document through the steps again (`replay
 documents it was joined with is in the records of the run. `is_exact` is false where a survey took
 lines out of the document: values of steps behind that are of the text as it ended.
 
-Personal data is counted and never shown but in an id: in `origin`, in `removed` bytes and in
-`shown` it is masked by as many asterisks. Left out: an index of the corpus; the original text is
-found by reading up to it.
+Personal data is counted and never shown: in `origin`, ids of copies, `removed` bytes and `shown` it
+is masked by as many asterisks. Left out: an index of the corpus; the original text is found by
+reading up to it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from labkit.data.replay import COPIES, Check, Record, Replay, Rewriting, mask
 from labkit.data.training_windows import TokenSpan, Windows, find_windows
 
 MAX_MEMBERS = 50
+MAX_DIGITS = 18
+"""Of a row written as text."""
 ORIGIN = ("id", "source", "group", "language", "licence", "url")
 MASK = b"*"
 
@@ -40,6 +42,7 @@ MASK = b"*"
 class Copy(NamedTuple):
     row: int
     id: str
+    """Masked."""
     fate: str
 
 
@@ -56,7 +59,10 @@ class Copies(NamedTuple):
 @dataclass(frozen=True)
 class LifeTrace:
     row: int
+    """Its position in the corpus, from 0."""
     origin: dict[str, str]
+    num_of_id: int
+    """Documents of the corpus with its id."""
     fate: str
     """kept, or dropped by which rule of which step."""
     checks: list[Check]
@@ -126,11 +132,31 @@ class Lives:
         rows = [table.filter(pc.field("id") == document_id)["row"].to_pylist() for table in tables]
         return sorted(rows[0] + rows[1])
 
-    def trace(self, row: int) -> LifeTrace:
+    def find(self, document: int | str) -> int:
+        """The row of the first document with this id, or the row itself, which may be text.
+
+        Raises:
+            LabError: there is none, or it is neither a row nor an id.
+        """
+        last = self._kept.num_rows + self._dropped.num_rows - 1
+        allowed = f"give a row, from 0 to {last:,}, or an id of the corpus as text"
+        if isinstance(document, str):
+            if rows := self.rows_of(document):
+                return rows[0]
+            if not document.isdecimal() or len(document) > MAX_DIGITS:
+                raise LabError(f"no document has the row or id {document!r}; {allowed}")
+        elif isinstance(document, bool) or not isinstance(document, int | np.integer):
+            raise LabError(f"row={document!r}: {allowed}")
+        if not 0 <= int(document) <= last:
+            raise LabError(f"row {document}: the corpus has rows 0 to {last:,}")
+        return int(document)
+
+    def trace(self, document: int | str) -> LifeTrace:
         """
         Raises:
-            LabError: no such row.
+            LabError: as `find`.
         """
+        row = self.find(document)
         original, record = self._original(row), self._record(row)
         replay, is_exact = self._replay(original, row, record)
         source = original.column("source")[0].as_py()
@@ -140,6 +166,7 @@ class Lives:
         return LifeTrace(
             row=row,
             origin=_origin(original),
+            num_of_id=len(self.rows_of(original.column("id")[0].as_py())),
             fate=_fate(record),
             checks=replay.checks,
             rewritings=replay.rewritings,
@@ -174,19 +201,17 @@ class Lives:
         return found[0] if found else None
 
     def _original(self, row: int) -> pa.RecordBatch:
-        num_rows = self._kept.num_rows + self._dropped.num_rows
-        if 0 <= row < num_rows:
-            for batch, _ in self._corpus.read():
-                first = batch.column("row")[0].as_py() if batch.num_rows else row + 1
-                if first <= row < first + batch.num_rows:
-                    return batch.slice(row - first, 1)
-        raise LabError(f"row {row}: the corpus has rows 0 to {num_rows - 1:,}")
+        for batch, _ in self._corpus.read():
+            first = batch.column("row")[0].as_py() if batch.num_rows else row + 1
+            if first <= row < first + batch.num_rows:
+                return batch.slice(row - first, 1)
+        raise LabError(f"row {row} is not in the corpus any more; run the curation again")
 
     def _stored_text(self, row: int, record: Record | None) -> str:
         """One row group is read."""
-        rows = self.dropped_rows if record else self.kept_rows
         file = pq.ParquetFile(self._curated.folder / (DROPPED if record else DOCUMENTS))
-        at, group = int(np.searchsorted(rows, row)), 0
+        rows = np.asarray(file.read(columns=["row"])["row"])
+        at, group = int(np.flatnonzero(rows == row)[0]), 0
         while at >= (size := file.metadata.row_group(group).num_rows):
             at, group = at - size, group + 1
         return file.read_row_group(group, columns=["text"])["text"][at].as_py()
@@ -205,15 +230,13 @@ class Lives:
 
     def _copy(self, row: int) -> Copy:
         if record := self._record(row):
-            return Copy(row, record["id"], _fate(record))
+            return Copy(row, mask(record["id"]).decode(), _fate(record))
         at = int(np.searchsorted(self.kept_rows, row))
-        return Copy(row, self._kept["id"][at].as_py(), _fate(None))
+        return Copy(row, mask(self._kept["id"][at].as_py()).decode(), _fate(None))
 
 
 def _origin(original: pa.RecordBatch) -> dict[str, str]:
-    """The id as it is, since documents are found by it; an address may hold somebody's."""
-    values = {name: original.column(name)[0].as_py() or "" for name in ORIGIN}
-    return values | {name: mask(values[name]).decode() for name in ("group", "url")}
+    return {name: mask(original.column(name)[0].as_py() or "").decode() for name in ORIGIN}
 
 
 def _fate(record: Record | None) -> str:

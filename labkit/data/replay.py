@@ -42,6 +42,8 @@ class Check(NamedTuple):
     """`below` or `above`: what the rule refuses; empty where it is no threshold."""
     verdict: str
     """passed, rewritten, refused, or dropped by it: the first that refuses."""
+    unit: str = ""
+    """Of value and threshold, where the rule says it."""
 
 
 class Rewriting(NamedTuple):
@@ -141,7 +143,8 @@ def _rule_checks(rules: RuleSet, batch: pa.RecordBatch, is_exact: bool) -> list[
         is_below, is_above = value < rule.threshold, value > rule.threshold
         is_refused = is_below if rule.refuse == "below" else is_above
         verdict = "dropped by it" if position == first else "refused" if is_refused else "passed"
-        checks.append(Check(rules.name, rule.id, value, rule.threshold, rule.refuse, verdict))
+        unit = rule.unit or "ratio"
+        checks.append(Check(rules.name, rule.id, value, rule.threshold, rule.refuse, verdict, unit))
     return checks
 
 

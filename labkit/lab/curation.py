@@ -122,11 +122,11 @@ def threshold_panel(curation: Curation) -> ThresholdPanel:
 
 def life_trace(
     curation: Curation,
-    row: int | None = None,
+    row: int | str | None = None,
     tokenized: TokenizerComparison | None = None,
     sequence_length: int = 256,
 ) -> LifeTracePanel:
-    """The life of one document, kept or dropped; in batch that of one drawn by the seed.
+    """The life of one document, kept or dropped, by its row or id; else of one drawn by the seed.
 
     `tokenized`, a comparison of tokenizers on `curation.curated.corpus`, adds the training windows
     of so many tokens that the document is in.

@@ -24,13 +24,13 @@ class LifeTracePanel:
     """Shown as the last value of a cell; `value` is the trace on the page.
 
     Args:
-        row: of the first document; a kept one drawn by the seed where none is given.
+        row: of the first document, or its id; a kept one drawn by the seed where none is given.
 
     Raises:
-        LabError: no such row.
+        LabError: no such row or id.
     """
 
-    def __init__(self, lives: Lives, row: int | None = None, seed: int = 0):
+    def __init__(self, lives: Lives, row: int | str | None = None, seed: int = 0):
         self._lives, self._rng = lives, np.random.default_rng(seed)
         rows = lives.kept_rows if len(lives.kept_rows) else lives.dropped_rows
         self.value = lives.trace(self._draw(rows) if row is None else row)
@@ -38,24 +38,18 @@ class LifeTracePanel:
             self._build()
 
     def find(self, wanted: str) -> None:
-        """Show the document of a row, or the first one with an id; says what is wrong with it."""
+        """Show the document of a row, or the first one with an id; or say why there is none."""
+        self._show(wanted.strip())
+
+    def _show(self, document: int | str) -> None:
         try:
-            self._show(self._row(wanted.strip()))
-        except LabError as error:
-            show_html(self.said, fault(str(error)))
-
-    def _row(self, wanted: str) -> int:
-        rows = self._lives.rows_of(wanted)
-        if wanted.isdecimal() and not rows:
-            return int(wanted)
-        if not rows:
-            raise LabError(f"no document has the row or id {wanted!r}; ids are those of the corpus")
-        return rows[0]
-
-    def _show(self, row: int) -> None:
-        show_html(self.said, paragraph(f"reading up to row {row:,} of the corpus"))
-        self.value = self._lives.trace(row)
-        same = len(self._lives.rows_of(self.value.origin["id"]))
+            row = self._lives.find(document)
+            show_html(self.said, paragraph(f"reading up to row {row:,} of the corpus"))
+            self.value = self._lives.trace(row)
+        except (LabError, OSError) as error:
+            show_html(self.said, fault(f"{error}. Below is still row {self.value.row:,}."))
+            return
+        same = self.value.num_of_id
         note = f"{same} documents have this id; give a row for another." if same > 1 else ""
         show_html(self.said, paragraph(note) if note else fault(""))
         show_html(self.readout, show_trace(self.value))
@@ -94,7 +88,7 @@ def show_trace(trace: LifeTrace) -> Html:
     """Everything that is known of it; what is short comes first."""
     origin = {name: value for name, value in trace.origin.items() if value}
     shown = paragraph(_fate(trace))
-    shown += table(["came from", ""], [("row", str(trace.row)), *origin.items()])
+    shown += table(["came from", ""], [("row, counted from 0", f"{trace.row:,}"), *origin.items()])
     for part in (_copies, _personal_data, _rewritings, _training, _checks, _text):
         shown += part(trace)
     return shown
@@ -104,17 +98,18 @@ def _fate(trace: LifeTrace) -> str:
     refusal = next((check for check in trace.checks if "dropped" in check.verdict), None)
     if refusal is None or refusal.value is None:
         return f"Row {trace.row:,}: {trace.fate}."
-    limits = f"its value is {_number(refusal.value)}, the rule keeps {_keeps(refusal)}"
+    unit = "" if refusal.unit == "ratio" else f" {refusal.unit}".rstrip()
+    limits = f"its value is {_number(refusal.value)}{unit}, the rule keeps {_keeps(refusal)}{unit}"
     return f"Row {trace.row:,}: {trace.fate}; {limits}."
 
 
 def _checks(trace: LifeTrace) -> Html:
     rows = [
-        (check.step, check.rule, _number(check.value), _keeps(check), check.verdict)
+        (check.step, check.rule, _number(check.value), _keeps(check), check.unit, check.verdict)
         for check in trace.checks
     ]
     note = "" if trace.is_exact else " Behind a step that took lines out: of the text as it ended."
-    columns = ["step", "rule", "value", "keeps", "verdict"]
+    columns = ["step", "rule", "value", "keeps", "unit", "verdict"]
     return table(columns, rows, "What each step said, in order, and each of its rules." + note)
 
 

@@ -55,7 +55,7 @@ def test_a_document_that_a_rule_dropped(small):
     assert trace.origin["id"] == "d1"
     assert trace.origin["licence"] == "CC0-1.0"
     values = {check.rule: check for check in trace.checks}
-    assert values["gopher_short_doc"][2:] == (2.0, 5.0, "below", "dropped by it")
+    assert values["gopher_short_doc"][2:] == (2.0, 5.0, "below", "dropped by it", "words")
     assert values["gopher_long_doc"].verdict == "passed"
     assert len(trace.checks) == 1 + len(small[2][1].rules)
     assert (trace.text, trace.windows, trace.copies) == (b"too short", None, [])
@@ -104,13 +104,19 @@ def test_personal_data_that_no_step_replaces_is_masked(tmp_path):
     assert trace.text == b"Ask bob@web.de."
 
 
-def test_personal_data_in_an_address_is_masked(tmp_path):
+def test_personal_data_in_an_address_and_in_ids_is_masked(tmp_path):
     path = tmp_path / "c.jsonl"
-    path.write_text(json.dumps({"text": LONG, "id": "1", "url": "https://x.org/?to=bob@web.de"}))
-    corpus = str(path)
-    trace = Lives(run_pipeline(corpus, []), corpus, []).trace(0)
-    assert trace.origin["url"].startswith("https://x.org/")
-    assert "bob@web.de" not in repr(trace)
+    record = {"text": LONG, "id": "sent/bob@web.de/1", "url": "https://x.org/?to=bob@web.de"}
+    path.write_text("\n".join([json.dumps(record)] * 2))
+    corpus, steps = str(path), [ExactDuplicates()]
+    lives = Lives(run_pipeline(corpus, steps), corpus, steps)
+    for row in (0, 1):
+        trace = lives.trace(row)
+        assert trace.origin["url"].startswith("https://x.org/")
+        assert trace.origin["id"] == "sent/**********/1"
+        assert trace.num_of_id == len(trace.copies[0].members) == 2
+        assert "bob@web.de" not in repr(trace)
+    assert lives.trace("sent/bob@web.de/1") == lives.trace(0)
 
 
 def test_what_the_config_of_the_run_finds_is_masked_too(tmp_path):
@@ -200,7 +206,11 @@ def test_other_steps_another_corpus_and_no_such_row_are_refused(small, tmp_path)
         Lives(curated, write(tmp_path / "other.jsonl", ["x"]), steps)
     with pytest.raises(LabError, match="row 99: the corpus has rows 0 to 5"):
         Lives(*small).trace(99)
+    for wrong in ("zzz", "9" * 5000, 1.5, True, None):
+        with pytest.raises(LabError, match="give a row, from 0 to 5, or an id of the corpus as te"):
+            Lives(*small).trace(wrong)
     assert Lives(*small).rows_of("d3") == [3]
+    assert [Lives(*small).find(one) for one in ("d3", "3", 3, np.int64(3))] == [3] * 4
     assert np.array_equal(
         np.sort(np.r_[Lives(*small).kept_rows, Lives(*small).dropped_rows]), np.arange(6)
     )

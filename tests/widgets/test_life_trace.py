@@ -66,7 +66,7 @@ def test_row_id_and_buttons_choose_the_document(panel):
     panel.box.value = "1"
     assert panel.value.row == 1
     assert panel.readout.value.startswith(
-        "<p>Row 1: dropped by short, step 2; its value is 2, the rule keeps at least 3.</p>"
+        "<p>Row 1: dropped by short, step 2; its value is 2 words, the rule keeps at least 3 words"
     )
     panel.box.value = "d0"
     assert panel.value.row == 0
@@ -74,8 +74,10 @@ def test_row_id_and_buttons_choose_the_document(panel):
     panel.box.value = "nobody"
     assert "no document has the row or id &#x27;nobody&#x27;" in panel.said.value
     panel.box.value = "77"
-    assert "row 77: the corpus has rows 0 to 3" in panel.said.value
+    assert "row 77: the corpus has rows 0 to 3. Below is still row 0." in panel.said.value
     assert panel.value.row == 0
+    panel.box.value = "1"
+    assert panel.said.value == ""
 
 
 def test_in_batch_it_is_static(panel, monkeypatch):
