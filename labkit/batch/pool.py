@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
 from labkit.batch.job import Job, reports_folder
-from labkit.batch.publish import publish_interrupted
+from labkit.batch.publish import REPORT, publish_interrupted
 from labkit.batch.status import Status
 from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
@@ -44,7 +44,8 @@ def run_jobs(
 def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:
     for job in jobs:
         if not force and job.is_done:
-            print(f"{_label(job)}: done before, nothing changed", flush=True)
+            report = job.folder / REPORT
+            print(f"{_label(job)}: done before, nothing changed; {report}", flush=True)
         else:
             yield job
 
@@ -69,5 +70,5 @@ def _label(job: Job) -> str:
 
 def _ending(status: Status) -> str:
     folder = reports_folder() / (status.folder or "")
-    reason = f": {status.reason}; see {folder}" if status.reason else ""
-    return f"{status.state} in {status.seconds} s, {status.peak_memory_mb:.0f} MB{reason}"
+    outcome = f": {status.reason}; see {folder}" if status.reason else f"; {folder / REPORT}"
+    return f"{status.state} in {status.seconds} s, {status.peak_memory_mb:.0f} MB{outcome}"

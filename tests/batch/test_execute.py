@@ -28,6 +28,7 @@ def test_papermill_and_labkit_batch_give_the_same_result(tmp_path: Path, lab_hom
     out = tmp_path / "result.json"
     path = write_notebook(tmp_path / "toy.ipynb", RESULT.format(out=str(out)))
     assert main(["batch", str(path), "-p", "steps", "5e1", "-p", "name", "7"]) == 0
+    said = capsys.readouterr().out
     ours = out.read_text()
     assert json.loads(ours) == [50, "7", None, {}]
     out.unlink()
@@ -36,9 +37,12 @@ def test_papermill_and_labkit_batch_give_the_same_result(tmp_path: Path, lab_hom
     assert out.read_text() == ours
     out.unlink()
     assert main(["batch", str(path), "-p", "steps", "5e1", "-p", "name", "7"]) == 0
-    assert "done before" in capsys.readouterr().out
+    said_again = capsys.readouterr().out
+    assert "done before" in said_again
     assert not out.exists()
     [status] = statuses.all_statuses()
+    for lines in (said, said_again):
+        assert f"; {lab_home / 'reports' / str(status.folder) / 'report.html'}\n" in lines
     assert (status.state, status.parameters) == ("completed", {"steps": 50, "name": "7"})
     folder = lab_home / "reports" / status.folder
     assert {p.name for p in folder.iterdir()} == {

@@ -162,6 +162,17 @@ def test_examples_hold_still_show_no_personal_data_and_are_drawn_anew(panel):
     assert len(drawn) > 3
 
 
+def test_ids_are_shown_as_texts_are_and_only_what_is_shown_is_held():
+    given = batch(TEXTS)
+    ids = pa.array([f"ann@web.de/{n}" for n in range(len(TEXTS))])
+    documents = measure([given.set_column(given.schema.get_field_index("id"), "id", ids)], RULES)
+    for least in range(3, 9):
+        for seed in range(4):
+            flips = documents.flips(documents.judge({"short": least}), 2, seed)
+            assert all(flip.id in [f"<EMAIL>/{n}" for n in range(len(TEXTS))] for flip in flips)
+            assert len(documents._shown) == len(flips)
+
+
 def test_what_cannot_be_read_is_said_and_changes_nothing(panel, tmp_path):
     move(panel, "short", "many")
     assert "short=&#x27;many&#x27;: should be a number" in panel.controls["short"].line.value

@@ -38,6 +38,7 @@ class Flip(NamedTuple):
     """`rule`, `value` and `threshold` are of the verdict that drops it: now, or as given."""
 
     id: str
+    """Personal data replaced."""
     source: str
     language: str
     is_kept: bool
@@ -74,7 +75,7 @@ class MeasuredDocuments:
         assert values.shape == (len(rule_set.rules), facts.num_rows), values.shape
         self.rule_set, self.values, self.facts = rule_set, values, facts
         self._texts = texts
-        self._shown: dict[tuple[int, int], str] = {}
+        self._shown: dict[tuple[int, int], tuple[str, str]] = {}
         self.groups, self._group = _group(facts)
         self.as_given = self.judge({})
 
@@ -111,16 +112,17 @@ class MeasuredDocuments:
         flipped = np.flatnonzero(is_kept_now != self.as_given.is_kept)
         turn = np.random.default_rng(seed).permutation(len(self))[flipped]
         chosen = flipped[np.argsort(turn)[:count]]
-        texts = self._beginnings(chosen.tolist(), characters)
         facts = self.facts.take(pa.array(chosen)).to_pylist()
+        self._shown = self._beginnings(chosen.tolist(), characters)
         found = []
-        for position, fact, text in zip(chosen.tolist(), facts, texts, strict=True):
+        for position, fact in zip(chosen.tolist(), facts, strict=True):
+            name, text = self._shown[position, characters]
             is_kept = bool(is_kept_now[position])
             judged = self.as_given if is_kept else verdict
             rule = int(judged.first[position])
             found.append(
                 Flip(
-                    **fact,
+                    **fact | {"id": name},
                     is_kept=is_kept,
                     rule=self.rule_set.rules[rule].id,
                     value=float(self.values[rule, position]),
@@ -130,12 +132,18 @@ class MeasuredDocuments:
             )
         return found
 
-    def _beginnings(self, positions: list[int], characters: int) -> list[str]:
-        """Looking for personal data is most of a move's work, and few examples change with it."""
-        new = [one for one in positions if (one, characters) not in self._shown]
-        texts = beginnings(self._texts(new), characters)
-        self._shown |= {(one, characters): text for one, text in zip(new, texts, strict=True)}
-        return [self._shown[one, characters] for one in positions]
+    def _beginnings(
+        self, positions: list[int], characters: int
+    ) -> dict[tuple[int, int], tuple[str, str]]:
+        """(position, characters) -> (id, text), those shown before as they were: looking for
+        personal data is most of a move's work, and few examples change with it."""
+        keys = [(one, characters) for one in positions]
+        new = [one for one in keys if one not in self._shown]
+        rows = [row for row, _ in new]
+        ids = self.facts["id"].take(pa.array(rows, pa.int64())).fill_null("").to_pylist()
+        seen = beginnings([*ids, *self._texts(rows)], characters)
+        found = dict(zip(new, zip(seen[: len(rows)], seen[len(rows) :], strict=True), strict=True))
+        return {one: found.get(one) or self._shown[one] for one in keys}
 
 
 def measure(
