@@ -9,6 +9,7 @@ from labkit.cli.flags import add_config_flags, config_from_flags, wrapped
 from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.data.curation import STEPS, CurationConfig, curate
+from labkit.data.curation_languages import other_languages
 from labkit.data.pipeline.curated import REJECTED, Curated
 
 
@@ -41,9 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise LabError(f"two corpora: {arguments.name} and --corpus {arguments.corpus}; give one")
     arguments.corpus = arguments.corpus or arguments.name
     config = config_from_flags(arguments, CurationConfig)
-    curated = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True)).curated
-    print(describe(curated))
-    print(curated.corpus)
+    curation = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True))
+    print(describe(curation.curated))
+    if others := other_languages(curation):
+        print(others)
+    print(curation.curated.corpus)
     return 0
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from labkit.core import disk
-from labkit.core.config import Config, field, hash_json
+from labkit.core.config import Config, differences, field, hash_json
 from labkit.data.benchmark_items import read_items
 from labkit.data.contamination import Contamination
 from labkit.data.duplicates.code import CodeDuplicates
@@ -131,11 +131,12 @@ class CurationConfig(Config):
             needed = STEPS[step].needs
             if needed and not getattr(self, needed):
                 raise ValueError(f"the step {step} needs {needed}: give it, or leave the step out")
-        for given in sorted({step.needs for step in STEPS.values()} - {""}):
-            readers = [name for name, step in STEPS.items() if step.needs == given]
-            if getattr(self, given) and not set(readers) & set(names(self.steps)):
+        for field_name, readers in _readers().items():
+            given = _changed(self, field_name)
+            if given and not set(readers) & set(names(self.steps)):
                 raise ValueError(
-                    f"no step reads {given}: add {' or '.join(readers)} to steps, or leave it out"
+                    f"no step reads {', '.join(given)}: add {' or '.join(readers)} to steps, or "
+                    "leave it out"
                 )
         with_changes(PRESETS[self.preset](), self.thresholds)  # refuses a threshold of no rule
         return self
@@ -157,6 +158,23 @@ class CurationConfig(Config):
 
 def names(listing: str) -> list[str]:
     return [name.strip() for name in listing.split(",") if name.strip()]
+
+
+def _readers() -> dict[str, list[str]]:
+    """Field -> the steps that read it, of fields that not every curation reads."""
+    found: dict[str, list[str]] = {}
+    for name, step in STEPS.items():
+        for field_name in filter(None, (step.needs, *step.reads)):
+            found.setdefault(field_name, []).append(name)
+    return found
+
+
+def _changed(config: CurationConfig, name: str) -> list[str]:
+    """The field, or its fields, whose values are not the default."""
+    default, value = CurationConfig.model_fields[name].default, getattr(config, name)
+    if isinstance(value, Config):
+        return [f"{name}.{key}" for key in differences(default, value)]
+    return [name] if value != default else []
 
 
 def _hash_of_files(path: str) -> str:
@@ -190,26 +208,34 @@ class NamedStep(NamedTuple):
     make: Callable[[CurationConfig], Step | Survey]
     needs: str = ""
     """The field without which the step is refused."""
+    reads: tuple[str, ...] = ()
+    """Other fields that say nothing where no step reads them."""
 
 
 STEPS = {
     "exact_duplicates": NamedStep(lambda _: ExactDuplicates()),
-    "language": NamedStep(lambda config: config.language),
-    "licence": NamedStep(lambda config: config.licence),
+    "language": NamedStep(lambda config: config.language, reads=("language",)),
+    "licence": NamedStep(lambda config: config.licence, reads=("licence",)),
     "word_list": NamedStep(lambda config: WordList.from_file(config.word_list), "word_list"),
-    "rules": NamedStep(lambda config: config.rules.model_copy(update={"name": "rules"})),
+    "rules": NamedStep(
+        lambda config: config.rules.model_copy(update={"name": "rules"}), reads=("thresholds",)
+    ),
     "c4": NamedStep(
         lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english")
     ),
-    "repeated_lines": NamedStep(lambda config: config.repeated_lines),
-    "near_duplicates": NamedStep(lambda config: config.near_duplicates),
-    "code_duplicates": NamedStep(lambda config: config.code_duplicates),
+    "repeated_lines": NamedStep(lambda config: config.repeated_lines, reads=("repeated_lines",)),
+    "near_duplicates": NamedStep(lambda config: config.near_duplicates, reads=("near_duplicates",)),
+    "code_duplicates": NamedStep(lambda config: config.code_duplicates, reads=("code_duplicates",)),
     "contamination": NamedStep(
-        lambda config: config.contamination.against(read_items(config.benchmarks)), "benchmarks"
+        lambda config: config.contamination.against(read_items(config.benchmarks)),
+        needs="benchmarks",
+        reads=("contamination",),
     ),
-    "personal_data": NamedStep(lambda config: RedactPersonalData(config.personal_data)),
-    "quality": NamedStep(_quality_filter, "good_corpus"),
-    "perplexity": NamedStep(_perplexity_survey, "good_corpus"),
+    "personal_data": NamedStep(
+        lambda config: RedactPersonalData(config.personal_data), reads=("personal_data",)
+    ),
+    "quality": NamedStep(_quality_filter, "good_corpus", ("classifier", "acceptance")),
+    "perplexity": NamedStep(_perplexity_survey, "good_corpus", ("ngrams", "perplexity")),
 }
 """By the name that each calls itself: in `steps`, the funnel, and what is dropped."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph
 from labkit.data.curation import Curation
+from labkit.data.curation_languages import other_languages
 from labkit.data.curation_tables import (
     COPIES,
     copy_rows,
@@ -59,11 +60,12 @@ def _rules(curation: Curation) -> str:
         key=lambda row: (row["share kept"], -row["documents"], row["source"]),
     )
     language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
+    others = other_languages(curation)
     return (
         f"{first['rule']}{_measured(curation, first['rule'])} costs most: "
         f"{counted(first['documents'], 'document')}, {first['MB']:.2f} MB. "
         f"Least is kept of {worst['source']}{language}: {worst['share kept']:.1%} of "
-        f"{counted(worst['documents'], 'document')}."
+        f"{counted(worst['documents'], 'document')}." + (f" {others}" if others else "")
     )
 
 

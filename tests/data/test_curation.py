@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from labkit.core.config import ConfigError, load_parameters
+from labkit.core.display import escape
 from labkit.core.records.decision import current_decision
 from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.curation_decision import record_curation
+from labkit.data.curation_languages import other_languages
 from labkit.data.curation_sentences import curation_sentences
 from labkit.data.curation_tables import (
     copy_rows,
@@ -137,6 +139,11 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
         ({"steps": "contamination"}, "the step contamination needs benchmarks"),
         ({"steps": "word_list", "word_list": "none.txt"}, "word_list='none.txt': no such path"),
         ({"benchmarks": __file__}, "no step reads benchmarks: add contamination to steps"),
+        (
+            {"steps": "rules", "overrides": {"near_duplicates.threshold": 0.7}},
+            "no step reads near_duplicates.threshold: add near_duplicates to steps, or leave it",
+        ),
+        ({"steps": "c4", "thresholds": {"empty": 3}}, "no step reads thresholds: add rules to"),
         ({"good_corpus": "sotu"}, "no step reads good_corpus: add quality or perplexity"),
         ({"steps": "quality", "good_corpus": "none"}, "'none' is neither a registered corpus"),
         ({"preset": "german"}, "presets: published, english"),
@@ -146,6 +153,35 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
 def test_what_cannot_be_done_is_refused_with_what_can(given, said, corpus):
     with pytest.raises(ConfigError, match=re.escape(said)):
         CurationConfig.from_parameters({"corpus": corpus, **given})
+
+
+def test_text_in_another_language_is_said_with_the_way_to_keep_it(tmp_path, lab_home):
+    chinese = "他们的孩子在这里上学，老师说今年的学生比去年多。我们都知道这是一个很好的学校。" * 3
+    texts = [(ISLANDS, "en")] * 6 + [(chinese, "zh-CN")] * 2
+    path = tmp_path / "mixed.jsonl"
+    lines = [{"text": f"{text} {n}", "language": code} for n, (text, code) in enumerate(texts)]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    for steps, said in (
+        ("language, rules", "2 of 8 documents (25.0%) were dropped as another language than en"),
+        ("rules", "2 of 8 documents (25.0%) are declared as another language than en, for which"),
+    ):
+        curation = curate(CurationConfig(corpus=str(path), steps=steps))
+        told = other_languages(curation)
+        assert told.startswith(said)
+        assert 'with the step language: language.allowed=["zh"] and preset=chinese.' in told
+        assert escape(told) in curation_sentences(curation)["rules"].markup
+    given = {"preset": "chinese", "language": {"allowed": ["zh"]}, "steps": "language"}
+    assert "6 of 8 documents" in other_languages(curate(CurationConfig(corpus=str(path), **given)))
+    both = CurationConfig(corpus=str(path), steps="language", language={"allowed": ["en", "zh"]})
+    assert other_languages(curate(both)) == ""
+
+
+def test_an_output_is_named_after_the_corpus_it_came_from(corpus, lab_home):
+    first = curate(CurationConfig(corpus=corpus, steps="exact_duplicates")).curated
+    again = curate(CurationConfig(corpus=first.corpus, steps="personal_data")).curated
+    for curated in (first, again):
+        assert re.fullmatch("mine-curated-[0-9a-f]{16}", curated.folder.name)
+    assert first.folder != again.folder
 
 
 def test_thresholds_move_and_switch_off_rules(corpus, lab_home):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from labkit.core import artifacts, disk, lock, provenance
 from labkit.core.config import Config, hash_json
 from labkit.core.errors import LabError
 from labkit.data.pipeline.corpus import Corpus
-from labkit.data.pipeline.curated import Curated
+from labkit.data.pipeline.curated import DOCUMENTS, Curated
 from labkit.data.pipeline.identity import describe
 from labkit.data.pipeline.passage import Passage
 from labkit.data.pipeline.progress import Say, say_nothing
@@ -84,8 +85,18 @@ def _kept_if_begun(aside: Path) -> Iterator[None]:
 
 
 def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:
-    name = disk.slug(Path(corpus).name if "/" in corpus else corpus)
+    name = disk.slug(_title(corpus))
     return artifacts.home() / "datasets" / f"{name}-curated-{hash_json(inputs)}"
+
+
+def _title(corpus: str) -> str:
+    """A registered corpus by its name, a file by its stem, a curated one as what it came from."""
+    path = Path(corpus)
+    if "/" not in corpus or path.is_dir():
+        return path.name
+    if path.name == DOCUMENTS and artifacts.exists(path.parent):
+        return re.sub("-curated-[0-9a-f]{16}$", "", path.parent.name)
+    return re.sub(r"(\.[A-Za-z]+)+$", "", path.name) or path.name
 
 
 def _check_free(folder: Path) -> None:

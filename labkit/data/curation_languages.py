@@ -1,0 +1,77 @@
+"""Whether a curation met a sizeable share of another language than its own, and what to do then.
+
+A run has one preset: text of another language is dropped by the step `language`, or, without that
+step, judged by rules that were made for other text. Which documents these are is known from the
+step's own refusals, else from the languages that the records declare; where neither says it,
+nothing is said here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from labkit.data.curation import Curation, names
+from labkit.data.curation_tables import kept_rows, rule_rows
+from labkit.data.rules.language import primary_language
+
+MIN_SHARE = 0.05
+"""Of the documents: below it another language is a stray."""
+MAX_NAMED = 3
+LANGUAGES = {"english": "en", "chinese": "zh", "published": "en"}
+"""Preset -> what its rules were made for."""
+REFUSED = "language:"
+
+
+def other_languages(curation: Curation) -> str:
+    """One or two sentences, or nothing where there is no sizeable share."""
+    steps = names(curation.config.steps)
+    if "language" in steps:
+        return _refused(curation)
+    return _declared(curation) if "rules" in steps else ""
+
+
+def _refused(curation: Curation) -> str:
+    rows = [row for row in rule_rows(curation) if row["rule"].startswith(REFUSED)]
+    found = {row["rule"].removeprefix(REFUSED): row["documents"] for row in rows}
+    allowed = " or ".join(curation.config.language.allowed)
+    return _sentences(curation, found, f"were dropped as another language than {allowed}")
+
+
+def _declared(curation: Curation) -> str:
+    own, found, kept = LANGUAGES.get(curation.config.preset), Counter[str](), 0
+    if own is None:
+        return ""
+    for row in kept_rows(curation):
+        code = primary_language(row["language"])
+        if code != own and re.fullmatch(r"[a-z]{2,3}", code):
+            found[code] += row["documents"]
+            kept += row["kept"]
+    judged = f"are declared as another language than {own}, for which the rules were made"
+    return _sentences(curation, found, f"{judged} ({kept:,} of them kept)")
+
+
+def _sentences(curation: Curation, found: Mapping[str, int], became: str) -> str:
+    number, whole = sum(found.values()), curation.curated.result["read"]["documents"]
+    if not whole or number / whole < MIN_SHARE:
+        return ""
+    largest = sorted(found, key=lambda code: (-found[code], code))[:MAX_NAMED]
+    counts = ", ".join(f"{code} {found[code]:,}" for code in largest)
+    more = ", ..." if len(found) > MAX_NAMED else ""
+    ways = "; ".join(_way(code) for code in largest)
+    return (
+        f"{number:,} of {whole:,} documents ({number / whole:.1%}) {became}: {counts}{more}. "
+        f"A run has one preset; curate once for each language, with the step language: {ways}."
+    )
+
+
+def _way(code: str) -> str:
+    """
+    >>> _way("zh"), _way("de")
+    ('language.allowed=["zh"] and preset=chinese', 'language.allowed=["de"]')
+    """
+    presets = [name for name, language in LANGUAGES.items() if language == code]
+    preset = f" and preset={presets[0]}" if presets else ""
+    return f"language.allowed={json.dumps([code])}{preset}"
