@@ -51,7 +51,7 @@ def work(rounds: int) -> None:
 
     from labkit.plan.layout import LayoutPlan
     from labkit.training.__main__ import quieten
-    from labkit.training.processes import join
+    from labkit.training.sharding.processes import join
 
     quieten()
     torch.set_num_threads(1)
@@ -78,7 +78,7 @@ def plan_of(width: int) -> Any:
 def measure(width: int, rounds: int, processes: Any) -> list[Record]:
     import torch.distributed as dist
 
-    from labkit.training.processes import ALONE
+    from labkit.training.sharding.processes import ALONE
     from labkit.training.trainer import make_module
 
     plan = plan_of(width)
@@ -117,7 +117,7 @@ def give_gradients(whole: Any, sharded: Any, processes: Any) -> None:
     """The same random ones to both."""
     import torch
 
-    from labkit.training.pieces import fill
+    from labkit.training.sharding.pieces import fill
 
     generator = torch.Generator().manual_seed(0)
     for one, other in zip(whole.weights, sharded.weights, strict=True):
@@ -131,7 +131,7 @@ def assert_equal(whole: Any, sharded: Any, processes: Any) -> None:
     """On the first process, which alone took the steps on whole weights."""
     import torch
 
-    from labkit.training.pieces import cut_of, local
+    from labkit.training.sharding.pieces import cut_of, local
 
     if processes.is_first:
         for one, other in zip(whole.weights, sharded.weights, strict=True):

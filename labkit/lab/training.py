@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labkit.plots.table import Table
     from labkit.training.checkpoints.resume_proof import ResumeProof
     from labkit.training.launch import Run
-    from labkit.training.layouts import Layouts
+    from labkit.training.sharding.try_layouts import Layouts
     from labkit.training.two_recipes.question import TwoRecipes
     from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.tuner import Tuner
@@ -156,21 +156,21 @@ def prove_resume(plan: TrainingPlan) -> ResumeProof:
 
 def try_layouts(run: Run) -> Layouts:
     """The first steps of a finished run's plan again, on two processes in each layout."""
-    from labkit.training import layouts
+    from labkit.training.sharding import try_layouts as rooms
 
-    return layouts.try_layouts(run)
+    return rooms.try_layouts(run)
 
 
 def layout_table(layouts: Layouts) -> Table:
     """What each process holds of the model, measured, and how far the losses are apart."""
     from labkit.plots.table import Table
-    from labkit.training import layouts as rooms
+    from labkit.training.sharding import try_layouts as rooms
 
     return Table(rooms.layout_rows(layouts))
 
 
 def layout_sentence(layouts: Layouts) -> Html:
-    from labkit.training import layouts as rooms
+    from labkit.training.sharding import try_layouts as rooms
 
     return rooms.layout_sentence(layouts)
 

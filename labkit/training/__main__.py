@@ -39,8 +39,8 @@ def main() -> int:
     from labkit.training.lean_import import import_lightning
 
     import_lightning()
-    from labkit.training.processes import leave
     from labkit.training.run import run
+    from labkit.training.sharding.processes import leave
 
     quieten()
     if arguments.folder is not None:

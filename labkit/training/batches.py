@@ -20,7 +20,7 @@ from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.shards import Shards
 from labkit.training.data_order import BatchRamp, DataOrder
-from labkit.training.processes import ALONE, Processes
+from labkit.training.sharding.processes import ALONE, Processes
 
 IGNORED = -100
 """A target that torch's cross-entropy leaves out."""

@@ -27,7 +27,7 @@ from labkit.statistics.bootstrap import bootstrap_interval
 from labkit.tokens.bits_per_byte import bits_per_byte
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
-from labkit.training.processes import ALONE, Processes
+from labkit.training.sharding.processes import ALONE, Processes
 
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 

@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from labkit.training.pieces import cut_of, local
-from labkit.training.processes import Processes
+from labkit.training.sharding.pieces import cut_of, local
+from labkit.training.sharding.processes import Processes
 
 EPSILON = 1e-6
 """As torch's clipping has it."""

@@ -21,7 +21,7 @@ from labkit.training.batches import MicroBatch
 from labkit.training.gradients import clip, loss_and_norm
 from labkit.training.guards import MOST_BAD_STEPS, MOST_OVERFLOWS, BadStepGuard
 from labkit.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
-from labkit.training.processes import ALONE, Processes
+from labkit.training.sharding.processes import ALONE, Processes
 
 
 class StepFacts:

@@ -22,8 +22,8 @@ import torch
 from torch.optim.adamw import adamw
 
 from labkit.training.muon_exchange import exchange
-from labkit.training.pieces import cut_of, local
-from labkit.training.processes import ALONE, Processes
+from labkit.training.sharding.pieces import cut_of, local
+from labkit.training.sharding.processes import ALONE, Processes
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NUM_STEPS = 5

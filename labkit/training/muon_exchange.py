@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.distributed as dist
 
-from labkit.training.pieces import Cut
-from labkit.training.processes import Processes
+from labkit.training.sharding.pieces import Cut
+from labkit.training.sharding.processes import Processes
 
 GiveBack = Callable[[list[torch.Tensor]], list[torch.Tensor]]
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.training.muon import MuonAdamW
-from labkit.training.processes import ALONE, Processes
+from labkit.training.sharding.processes import ALONE, Processes
 
 
 class ParameterGroup(NamedTuple):

@@ -26,7 +26,7 @@ from labkit.training.checkpoints.kept import checkpoint_folder, remove_old
 from labkit.training.checkpoints.state import RunState, gather_state
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
-from labkit.training.processes import ALONE
+from labkit.training.sharding.processes import ALONE
 from labkit.training.tracking import Tracker
 
 FLUSH_SECONDS = 0.5

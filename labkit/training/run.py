@@ -37,9 +37,9 @@ from labkit.training.device import describe_device, find_device_facts
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
 from labkit.training.optimizers import group_rows
-from labkit.training.processes import Processes, join
 from labkit.training.recorder import Clock, Milestones, Recorder
 from labkit.training.settle import settle
+from labkit.training.sharding.processes import Processes, join
 from labkit.training.silent_record import SilentRecord
 from labkit.training.tracking import Tracker
 from labkit.training.trainer import make_module, make_trainer, probe_step_seconds

@@ -17,9 +17,9 @@ from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.training.batches import StepBatches, TrainingData
 from labkit.training.module import TrainingModule
-from labkit.training.pieces import fill
-from labkit.training.processes import ALONE, Processes, local_rank, num_local
-from labkit.training.sharding import shard
+from labkit.training.sharding.apply_layout import shard
+from labkit.training.sharding.pieces import fill
+from labkit.training.sharding.processes import ALONE, Processes, local_rank, num_local
 
 NUM_PROBE_STEPS = 20
 NUM_WARMUP_STEPS = 3

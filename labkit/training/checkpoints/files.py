@@ -22,8 +22,8 @@ import torch
 from labkit.core import disk
 from labkit.core.artifacts import DamagedArtifact
 from labkit.core.errors import LabError
-from labkit.training.pieces import Cut, cut_of, gather_whole, local
-from labkit.training.processes import Processes
+from labkit.training.sharding.pieces import Cut, cut_of, gather_whole, local
+from labkit.training.sharding.processes import Processes
 
 Checkpoint = dict[str, Any]
 Format = Literal["sharded", "consolidated"]

@@ -26,7 +26,7 @@ from labkit.training.checkpoints.files import (
     whole,
     write_files,
 )
-from labkit.training.processes import ALONE, Processes
+from labkit.training.sharding.processes import ALONE, Processes
 
 PACKAGES = ("torch", "lightning", "numpy")
 OF_THE_LAYOUT = (

@@ -12,7 +12,7 @@ from labkit.training.checkpoints.difference import tensor_bytes
 from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
 from labkit.training.guards import SpikeDetector
 from labkit.training.module import TrainingModule
-from labkit.training.pieces import fill, local
+from labkit.training.sharding.pieces import fill, local
 
 NO_SAMPLES = "0" * 16
 

@@ -38,8 +38,8 @@ from labkit.training.dry_run.allocator import reserved_bytes
 from labkit.training.dry_run.gpu_kernels import kernels_of_a_gpu
 from labkit.training.dry_run.storages import StorageLog, from_then_on, peak
 from labkit.training.optimizers import make_optimizer, parameter_groups
-from labkit.training.processes import DATA, TENSOR, Processes
-from labkit.training.sharding import shard
+from labkit.training.sharding.apply_layout import shard
+from labkit.training.sharding.processes import DATA, TENSOR, Processes
 
 TIMEOUT_SECONDS = 900
 FUSED_ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"

@@ -41,8 +41,8 @@ from labkit.core.errors import LabError
 from labkit.model.transformer import Transformer
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.plan import TrainingPlan
-from labkit.training.pieces import local
-from labkit.training.processes import DATA, TENSOR
+from labkit.training.sharding.pieces import local
+from labkit.training.sharding.processes import DATA, TENSOR
 
 LARGEST_SHARE = 1.02
 """Of the share of parameters that a process should hold: norms and uneven cuts take a little."""

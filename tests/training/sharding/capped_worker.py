@@ -15,7 +15,7 @@ from pathlib import Path
 from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import quieten
 from labkit.training.batches import StepBatches, TrainingData
-from labkit.training.processes import join, leave
+from labkit.training.sharding.processes import join, leave
 from labkit.training.trainer import make_module, make_trainer
 
 ROLLUP = Path("/proc/self/smaps_rollup")

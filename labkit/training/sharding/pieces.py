@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor, Replicate
 
-from labkit.training.processes import DATA, TENSOR, Processes
+from labkit.training.sharding.processes import DATA, TENSOR, Processes
 
 
 class Cut(NamedTuple):

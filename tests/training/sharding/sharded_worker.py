@@ -13,8 +13,8 @@ from typing import Any
 from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import quieten
-from labkit.training.processes import leave
 from labkit.training.run import run
+from labkit.training.sharding.processes import leave
 
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
 
