@@ -18,9 +18,9 @@ from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.schedule import learning_rate_ratio
 from labkit.training.batches import MicroBatch
-from labkit.training.gradients import clip, loss_and_norm
 from labkit.training.guards import MOST_BAD_STEPS, MOST_OVERFLOWS, BadStepGuard
-from labkit.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
+from labkit.training.optimizers.gradients import clip, loss_and_norm
+from labkit.training.optimizers.groups import make_optimizer, parameter_groups, set_learning_rate
 from labkit.training.sharding.processes import ALONE, Processes
 
 

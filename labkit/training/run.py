@@ -36,7 +36,7 @@ from labkit.training.checkpoints.state import (
 from labkit.training.device import describe_device, find_device_facts
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
-from labkit.training.optimizers import group_rows
+from labkit.training.optimizers.groups import group_rows
 from labkit.training.recorder import Clock, Milestones, Recorder
 from labkit.training.settle import settle
 from labkit.training.sharding.processes import Processes, join

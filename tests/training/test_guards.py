@@ -18,7 +18,7 @@ from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder
 from labkit.training.guards import BadStepGuard, SpikeDetector
 from labkit.training.module import TrainingModule
-from labkit.training.muon import MuonAdamW
+from labkit.training.optimizers.muon import MuonAdamW
 from labkit.training.trainer import make_module
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 

@@ -37,7 +37,7 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.dry_run.allocator import reserved_bytes
 from labkit.training.dry_run.gpu_kernels import kernels_of_a_gpu
 from labkit.training.dry_run.storages import StorageLog, from_then_on, peak
-from labkit.training.optimizers import make_optimizer, parameter_groups
+from labkit.training.optimizers.groups import make_optimizer, parameter_groups
 from labkit.training.sharding.apply_layout import shard
 from labkit.training.sharding.processes import DATA, TENSOR, Processes
 

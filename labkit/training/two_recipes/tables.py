@@ -11,7 +11,7 @@ from labkit.core.records.run import RunRecord
 from labkit.cost.parameters import count_parameters
 from labkit.model.transformer import Transformer
 from labkit.training.launch import Run
-from labkit.training.optimizers import group_rows, parameter_groups
+from labkit.training.optimizers.groups import group_rows, parameter_groups
 from labkit.training.two_recipes.question import TwoRecipes
 
 Row = dict[str, Any]

@@ -27,7 +27,7 @@ from labkit.training.checkpoints.folder import (
 from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder, newest_good
 from labkit.training.checkpoints.state import RunState, gather_state, restore_state, state_hashes
 from labkit.training.module import TrainingModule
-from labkit.training.optimizers import set_learning_rate
+from labkit.training.optimizers.groups import set_learning_rate
 from labkit.training.trainer import make_module
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 

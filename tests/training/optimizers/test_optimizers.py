@@ -11,8 +11,8 @@ from labkit.model.config import ModelConfig
 from labkit.model.initialization import initialize
 from labkit.model.transformer import Transformer
 from labkit.plan.optimizer import OptimizerPlan
-from labkit.training.muon import COEFFICIENTS, MuonAdamW, orthogonalize
-from labkit.training.optimizers import make_optimizer, parameter_groups
+from labkit.training.optimizers.groups import make_optimizer, parameter_groups
+from labkit.training.optimizers.muon import COEFFICIENTS, MuonAdamW, orthogonalize
 
 MUON = OptimizerPlan.from_preset("muon")
 

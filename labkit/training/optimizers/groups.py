@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from labkit.plan.optimizer import OptimizerPlan
-from labkit.training.muon import MuonAdamW
+from labkit.training.optimizers.muon import MuonAdamW
 from labkit.training.sharding.processes import ALONE, Processes
 
 

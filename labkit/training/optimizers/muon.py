@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.optim.adamw import adamw
 
-from labkit.training.muon_exchange import exchange
+from labkit.training.optimizers.muon_exchange import exchange
 from labkit.training.sharding.pieces import cut_of, local
 from labkit.training.sharding.processes import ALONE, Processes
 

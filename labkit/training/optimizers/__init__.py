@@ -1,0 +1,1 @@
+"""How gradients move weights: start at `groups.py`."""
