@@ -110,6 +110,7 @@ from labkit.lab.training import (
     prepare,
     prove_resume,
     recipe_sentences,
+    recommendation,
     record_two_recipes,
     result_table,
     score_table,

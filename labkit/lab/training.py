@@ -200,3 +200,13 @@ def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: Res
     from labkit.training.two_recipes import decision
 
     return decision.record_two_recipes(question, dict(runs), proof)
+
+
+def recommendation(folder: Path) -> str:
+    """The checkpoint that a decision of notebook 50 goes on with, and how it did."""
+    from labkit.core import artifacts
+    from labkit.core.records.decision import Decision
+
+    decision = Decision.model_validate_json((folder / "decision.json").read_bytes())
+    assert decision.artifact, folder
+    return f"{decision.choice}\ncheckpoint to go on with: {artifacts.home() / decision.artifact}"

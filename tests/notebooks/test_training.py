@@ -64,6 +64,9 @@ def test_two_recipes_are_trained_predicted_and_resumed(batch):
         assert scores["parameters"]["measured_to_predicted"] == 1
         assert scores["seconds_of_steps"]["predicted"] > 0
     assert (home / decision.artifact / "weights.pt").is_file()
+    assert (
+        f"go on with: {home / decision.artifact}\\n" in (job.folder / "notebook.ipynb").read_text()
+    )
     [whole] = json.loads(
         (home / "runs" / decision.evidence["runs"]["modern"] / "processes.json").read_text()
     )
