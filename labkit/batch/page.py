@@ -1,4 +1,8 @@
-"""The look of reports: one page frame, one style sheet, light and dark, no outside request."""
+"""The look of reports: one page frame, one style sheet, light and dark, no outside request.
+
+A table wider than the page scrolls by itself; a shade at the side where more of it is, and a bar
+that is always there, say so.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ from labkit.core.display import escape
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5c6670; --line: #d9dee3;
-  --paper: #ffffff; --wash: #f5f7f9; --link: #2563b8; --good: #1a7f4b; --bad: #b3261e; }
+  --paper: #ffffff; --wash: #f5f7f9; --link: #2563b8; --good: #1a7f4b; --bad: #b3261e;
+  --shade: #1b1f2438; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9aa5b1; --line: #343b43;
-  --paper: #14171a; --wash: #1d2126; --link: #7db3f5; --good: #5cc38b; --bad: #f2877e; } }
+  --paper: #14171a; --wash: #1d2126; --link: #7db3f5; --good: #5cc38b; --bad: #f2877e;
+  --shade: #000000a0; } }
 body { margin: 0 auto; max-width: 76rem; padding: 2rem 1.5rem 5rem; color: var(--ink);
   background: var(--paper); font: 16px/1.6 system-ui, -apple-system, 'Segoe UI', 'Noto Sans',
   'Noto Sans CJK SC', sans-serif; }
@@ -19,7 +25,14 @@ p, ul, ol { max-width: 60rem; }
 a { color: var(--link); }
 header.run { font-size: .9rem; color: var(--soft); margin-bottom: 1.5rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-size: .9rem;
-  font-variant-numeric: tabular-nums; display: block; overflow-x: auto; max-width: 100%; }
+  font-variant-numeric: tabular-nums; display: block; overflow-x: auto; max-width: 100%;
+  background: linear-gradient(to right, var(--paper) 30%, transparent) left local,
+    linear-gradient(to left, var(--paper) 30%, transparent) right local,
+    linear-gradient(to right, var(--shade), transparent) left scroll,
+    linear-gradient(to left, var(--shade), transparent) right scroll;
+  background-repeat: no-repeat; background-size: 3rem 100%, 3rem 100%, 1rem 100%, 1rem 100%; }
+table::-webkit-scrollbar { height: 10px; }
+table::-webkit-scrollbar-thumb { background: var(--line); border-radius: 5px; }
 td[style*="text-align:left"] { overflow-wrap: anywhere; }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; text-align: left; }
