@@ -13,13 +13,16 @@ from typing import Any
 from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import quieten
-from labkit.training.run import run
-from labkit.training.sharding.processes import leave
+from labkit.training.lean_import import import_lightning
 
 UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
 
 
 def main() -> None:
+    import_lightning()
+    from labkit.training.run import run
+    from labkit.training.sharding.processes import leave
+
     quieten()
     for case in json.loads(Path(sys.argv[1]).read_text()):
         started = time.perf_counter()

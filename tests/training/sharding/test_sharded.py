@@ -32,6 +32,9 @@ WORKER_NAME = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 STEPS = 20
 RECIPES = {"adamw": "gpt2", "muon": "modern"}
 ALONE = {"data.micro_batch": 2}
+AT_THE_END = {"evaluation.num_evaluations": 1}
+"""For cases that are judged by losses of steps: three evaluations take as long as their 20 steps,
+and that one in the middle disturbs nothing is what the other cases show."""
 LAYOUTS: dict[str, dict[str, Any]] = {
     "ddp": {"layout.data_parallel": 2, "layout.sharding": "none"},
     "fsdp": {"layout.data_parallel": 2},
@@ -164,15 +167,19 @@ def losses(record: RunRecord) -> list[float]:
     return [row["loss"] for row in record.rows("step")]
 
 
-def alone(home: Path, plan: TrainingPlan, name: str, **keywords: Any) -> RunRecord:
-    """The same slices on one process."""
-    folder = home / ("alone" if name == "whole" else f"alone-{WORKER_NAME}") / name
-    if not (folder / "result.json").is_file():
-        one = plan.model_dump() | {"layout": {}, "name": name}
-        one["data"]["micro_batch"] = plan.micro_batch
-        where = {"step_seconds": [0.01], "say": lambda _: None}
-        run(TrainingPlan.model_validate(one), folder, **where, **keywords)
+def alone(home: Path, plan: TrainingPlan, until: int | None = None) -> RunRecord:
+    """The same slices on one process; once for plans that differ in nothing but their layout."""
+    one = on_one_process(plan)
+    folder = home / f"alone-{WORKER_NAME}" / f"{one.hash}-{until}"
+    if not folder.exists():
+        run(one, folder, until=until, step_seconds=[0.01], say=lambda _: None)
     return RunRecord(folder)
+
+
+def on_one_process(plan: TrainingPlan) -> TrainingPlan:
+    one = plan.model_dump() | {"layout": {}, "name": "alone"}
+    one["data"]["micro_batch"] = plan.micro_batch
+    return TrainingPlan.model_validate(one)
 
 
 def plan_in(record: RunRecord) -> TrainingPlan:
@@ -231,7 +238,7 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
         for change, fields in CHANGES.items():
             cases.add(f"{optimizer}-{change}", plan_of(data, recipe, **LAYOUTS["fsdp"], **fields))
     for variant, fields in BLOCKS.items():
-        plan = plan_of(data, "gpt2", **LAYOUTS["tp"], **fields)
+        plan = plan_of(data, "gpt2", **LAYOUTS["tp"], **AT_THE_END, **fields)
         cases.add(variant, plan.with_overrides({"optimizer.matrices": "muon"}))
     missing = str(home / "nowhere")
     cases.add("missing", plan_of(data, "gpt2", **LAYOUTS["fsdp"]), resume_from=missing)
@@ -240,7 +247,7 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
         cases.add(f"full-{form}", plan, file_bytes=60_000)
     for preset, plan in families(data).items():
         for layout in ("fsdp", "tp"):
-            cases.add(f"{preset}-{layout}", plan.with_overrides(LAYOUTS[layout]))
+            cases.add(f"{preset}-{layout}", plan.with_overrides(LAYOUTS[layout] | AT_THE_END))
     whole = plan_of(data, "modern", **LAYOUTS["fsdp"])
     one_file = whole.with_overrides({"checkpoints.format": "consolidated"})
     cases.add("consolidated", one_file, save_at=[10])
@@ -249,7 +256,8 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
         plan = plan_of(data, "modern", **changes)
         cases.add(f"{start}-to-{layout}", plan, resume_from=str(half_of(home, start)))
     with alone_at_work(home):
-        alone(home, whole, "whole", save_at=(10,))
+        if not (folder := home / "alone" / "whole").exists():
+            run(on_one_process(whole), folder, save_at=(10,), step_seconds=[0.01], say=print)
         cases.run()
     return home
 
@@ -290,7 +298,7 @@ def on_four(on_two: Path, data: dict[str, Any]) -> Path:
 @pytest.mark.parametrize("layout", ["ddp", "fsdp"])
 def test_losses_and_weights_are_bit_equal_to_one_process(optimizer, layout, on_two):
     record = record_of(on_two, f"{optimizer}-{layout}")
-    one = alone(on_two, plan_in(record), f"{optimizer}-halves")
+    one = alone(on_two, plan_in(record))
     assert losses(record) == losses(one)
     assert losses(record)[-1] < losses(record)[0] - 0.3
     for component in ("weights", "optimizer"):
@@ -302,7 +310,7 @@ def test_losses_and_weights_are_bit_equal_to_one_process(optimizer, layout, on_t
 def test_tensor_parallel_is_within_rounding_of_one_process(optimizer, on_four):
     for layout in ("tp", "both"):
         record = record_of(on_four, f"{optimizer}-{layout}")
-        one = alone(on_four, plan_in(record), f"{optimizer}-{plan_in(record).micro_batch}")
+        one = alone(on_four, plan_in(record))
         assert farthest(record, one) < 1e-5
         assert samples_of(record) == samples_of(one)
 
@@ -311,14 +319,14 @@ def test_adamw_is_within_rounding_of_the_whole_batch(on_two):
     record = record_of(on_two, "adamw-fsdp")
     whole_batch = plan_in(record).with_overrides({"layout.data_parallel": 1})
     assert whole_batch.num_micro_batches == 1
-    assert farthest(record, alone(on_two, whole_batch, "adamw-whole")) < 1e-5
+    assert farthest(record, alone(on_two, whole_batch)) < 1e-5
 
 
 @pytest.mark.parametrize("optimizer", RECIPES)
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_else_a_plan_asks_for(change, optimizer, on_two):
     record = record_of(on_two, f"{optimizer}-{change}")
-    one = alone(on_two, plan_in(record), f"{optimizer}-{change}")
+    one = alone(on_two, plan_in(record))
     assert farthest(record, one) < (BF16 if change == "bf16" else 1e-5)
     if change in BIT_EQUAL:
         assert losses(record) == losses(one)
@@ -330,7 +338,7 @@ def test_whatever_else_a_plan_asks_for(change, optimizer, on_two):
 )
 def test_each_process_holds_its_share(optimizer, layout, share, on_four):
     record = record_of(on_four, f"wide-{optimizer}-{layout}")
-    one = alone(on_four, plan_in(record), record.folder.name, until=2)
+    one = alone(on_four, plan_in(record), until=2)
     [whole] = held(one)
     for own in held(record):
         for part in ("weights", "optimizer", "gradients"):
@@ -340,7 +348,7 @@ def test_each_process_holds_its_share(optimizer, layout, share, on_four):
 @pytest.mark.parametrize("variant", BLOCKS)
 def test_every_kind_of_block_is_cut_right(variant, on_two):
     record = record_of(on_two, variant)
-    assert farthest(record, alone(on_two, plan_in(record), variant)) < 1e-5
+    assert farthest(record, alone(on_two, plan_in(record))) < 1e-5
 
 
 def test_what_fails_on_one_process_fails_on_all_and_the_next_run_starts(on_two):
