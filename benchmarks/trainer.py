@@ -45,8 +45,8 @@ def recorded(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
     from labkit.core.records.run import RunRecord
     from labkit.training.batches import StepBatches
     from labkit.training.checkpoints.state import RunState
-    from labkit.training.recorder import Clock, Milestones, Recorder
-    from labkit.training.tracking import Tracker
+    from labkit.training.recording.recorder import Clock, Milestones, Recorder
+    from labkit.training.recording.tracking import Tracker
     from labkit.training.trainer import make_module, make_trainer
 
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ SLOW = (
     "tests/batch/test_slurm_job.py",
     "tests/notebooks",
     "tests/training/test_run.py",
-    "tests/training/test_tracking.py",
+    "tests/training/recording/test_tracking.py",
     "tests/widgets/test_run_monitor.py",
 )
 """First, so that no core ends alone with one of them; groups of tests go before all others."""

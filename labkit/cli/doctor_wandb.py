@@ -1,7 +1,7 @@
 """Where a run's Weights & Biases goes: decided by its plan, so that no environment can stop it.
 
-`labkit.training.tracking` hands the plan's `tracking` to `wandb.init`, and what is given there
-wins over WANDB_MODE. Keys are looked for and never read out.
+`labkit.training.recording.tracking` hands the plan's `tracking` to `wandb.init`, and what is given
+there wins over WANDB_MODE. Keys are looked for and never read out.
 """
 
 from __future__ import annotations

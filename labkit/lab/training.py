@@ -116,7 +116,7 @@ def result_table(runs: Mapping[str, Run]) -> Table:
 def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
     """Training and validation loss of each run against its tokens."""
     from labkit.plots import training
-    from labkit.training.curves import FollowedRun
+    from labkit.training.recording.curves import FollowedRun
 
     followed = [FollowedRun(run) for run in runs.values()]
     for one in followed:

@@ -21,7 +21,6 @@ from labkit.core.errors import LabError
 from labkit.core.records.run import RUNNING, RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
-from labkit.training import predictions, summary
 from labkit.training.batches import StepBatches, TrainingData
 from labkit.training.checkpoints.files import Checkpoint
 from labkit.training.checkpoints.folder import load_checkpoint
@@ -37,11 +36,12 @@ from labkit.training.device import describe_device, find_device_facts
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
 from labkit.training.optimizers.groups import group_rows
-from labkit.training.recorder import Clock, Milestones, Recorder
+from labkit.training.recording import predictions, summary
+from labkit.training.recording.recorder import Clock, Milestones, Recorder
+from labkit.training.recording.silent_record import SilentRecord
+from labkit.training.recording.tracking import Tracker
 from labkit.training.settle import settle
 from labkit.training.sharding.processes import Processes, join
-from labkit.training.silent_record import SilentRecord
-from labkit.training.tracking import Tracker
 from labkit.training.trainer import make_module, make_trainer, probe_step_seconds
 
 Say = Callable[[str], None]

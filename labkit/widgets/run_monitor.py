@@ -16,8 +16,8 @@ import ipywidgets as widgets
 from labkit.core.display import Html, fault, paragraph, table, text_samples
 from labkit.core.errors import LabError
 from labkit.plots.training import Curve, evaluation_data, loss_figure, thinned
-from labkit.training.curves import FollowedRun
 from labkit.training.launch import Run
+from labkit.training.recording.curves import FollowedRun
 from labkit.widgets.markup import html_widget, show_html
 from labkit.widgets.mode import is_interactive
 

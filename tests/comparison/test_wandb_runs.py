@@ -21,7 +21,7 @@ from labkit.comparison.runs.wandb_online import read_online
 from labkit.core.config import flatten
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
-from labkit.training.tracking import SENT, SENT_OF_EVALUATIONS, Tracker
+from labkit.training.recording.tracking import SENT, SENT_OF_EVALUATIONS, Tracker
 from tests.training.tiny import tiny_plan
 
 wandb = pytest.importorskip("wandb", reason="needs labkit[train]")

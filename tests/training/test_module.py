@@ -13,7 +13,7 @@ from labkit.model.transformer import Transformer
 from labkit.plan.recipes import with_recipe
 from labkit.training.batches import MicroBatch
 from labkit.training.module import TrainingModule
-from labkit.training.predictions import predict, score, utilization
+from labkit.training.recording.predictions import predict, score, utilization
 from labkit.training.run import run
 from labkit.training.trainer import make_module
 from tests.training.tiny import tiny_plan, write_tiny_corpus

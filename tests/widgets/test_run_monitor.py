@@ -12,8 +12,8 @@ import pytest
 from labkit.core import lock
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
-from labkit.training.curves import FollowedRun
 from labkit.training.launch import Run, attach, launch
+from labkit.training.recording.curves import FollowedRun
 from labkit.widgets import run_monitor
 from labkit.widgets.run_monitor import RunMonitor, latest_texts, read_outs
 from tests.hostile import HOSTILE_TEXTS, active_elements

@@ -26,8 +26,8 @@ from labkit.training.checkpoints.kept import checkpoint_folder, remove_old
 from labkit.training.checkpoints.state import RunState, gather_state
 from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
+from labkit.training.recording.tracking import Tracker
 from labkit.training.sharding.processes import ALONE
-from labkit.training.tracking import Tracker
 
 FLUSH_SECONDS = 0.5
 POLL_SECONDS = 0.2

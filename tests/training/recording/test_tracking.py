@@ -12,8 +12,8 @@ import pytest
 
 from labkit.core.config import flatten
 from labkit.core.records.run import RunRecord
-from labkit.training.recorder import finite
-from labkit.training.tracking import LOG_EVERY_STEPS, SENT, SENT_OF_EVALUATIONS, Tracker
+from labkit.training.recording.recorder import finite
+from labkit.training.recording.tracking import LOG_EVERY_STEPS, SENT, SENT_OF_EVALUATIONS, Tracker
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 wandb = pytest.importorskip("wandb", reason="needs labkit[train]")

@@ -7,9 +7,9 @@ from typing import Any
 from labkit.core import provenance
 from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
-from labkit.training import predictions
 from labkit.training.module import TrainingModule
-from labkit.training.recorder import Clock
+from labkit.training.recording import predictions
+from labkit.training.recording.recorder import Clock
 
 
 def result(
