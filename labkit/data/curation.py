@@ -249,7 +249,7 @@ class Curation:
 
     def raw(self) -> Iterator[pa.RecordBatch]:
         """The documents as they were before the first step, with `row`."""
-        return (batch for batch, _ in Corpus(self.config.corpus, self.config.reading).read())
+        return Corpus(self.config.corpus, self.config.reading).read()
 
 
 def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:

@@ -201,7 +201,7 @@ class Lives:
         return found[0] if found else None
 
     def _original(self, row: int) -> pa.RecordBatch:
-        for batch, _ in self._corpus.read():
+        for batch in self._corpus.read():
             first = batch.column("row")[0].as_py() if batch.num_rows else row + 1
             if first <= row < first + batch.num_rows:
                 return batch.slice(row - first, 1)

@@ -25,17 +25,19 @@ from labkit.data.corpora import CORPORA, find_corpus
 from labkit.data.fetch import DOCUMENTS, fetch
 from labkit.data.reading.parts import Part, files_below, find_parts_of
 from labkit.data.reading.policy import ReadPolicy
-from labkit.data.reading.portions import read_part
+from labkit.data.reading.portions import Lines, cut_part, read_part
 from labkit.data.reading.record import REJECTED, SCHEMA, Portion
 from labkit.data.reading.saved_datasets import PREFIX, check_hub_name
 
 __all__ = [
     "REJECTED",
     "SCHEMA",
+    "Lines",
     "Part",
     "Portion",
     "ReadPolicy",
     "check_corpus",
+    "cut_part",
     "find_parts",
     "fingerprint",
     "read_corpus",

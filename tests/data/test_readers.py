@@ -141,7 +141,7 @@ def test_a_file_that_changes_while_it_is_read_is_no_dataset(tmp_path, lab_home, 
         return add_statistics(batch)
 
     monkeypatch.setattr(build, "add_statistics", add_and_append)
-    with pytest.raises(LabError, match=r"a\.jsonl: changed while it was read; nothing was written"):
+    with pytest.raises(LabError, match=r"a\.jsonl: changed while it was read; .*nothing was"):
         build_documents(str(path))
     assert not list((lab_home / "datasets").glob("*"))
 

@@ -2,8 +2,8 @@
 
     documents.parquet     what was kept, with the statistics of `labkit.data.columns` and `row`,
                           its position in the corpus; a corpus for whatever takes a path
-    dropped.parquet       what was not, the text as it reached the step, with rule, value,
-                          threshold, step and step_name
+    dropped.parquet       what was not, stage by stage: the text as it reached the step, rule,
+                          value, threshold, step and step_name
     funnel.json           documents and bytes per step, source, language and rule
     rejected.jsonl        records that could not be read, if the corpus was read with skip
     result.json           the corpus, the steps and the sums
@@ -55,17 +55,19 @@ class Curated:
 
     def documents(self, *columns: str) -> pa.Table:
         """What was kept; all columns but the text where none is named."""
-        return _read(self.folder / DOCUMENTS, columns)
+        file = self.folder / DOCUMENTS
+        return pq.read_table(file, columns=list(columns) or _columns_but_text(file))
 
     def dropped(self, *columns: str) -> pa.Table:
         """What was dropped, in the order of the corpus; all columns but the text likewise."""
-        return _read(self.folder / DROPPED, columns)
+        names = columns or _columns_but_text(self.folder / DROPPED)
+        table = pq.read_table(self.folder / DROPPED, columns=[*{*names, "row"}])
+        return table.sort_by("row").select(names)
 
 
 def timing_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.timing.json")
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    names = columns or [name for name in pq.read_schema(path).names if name != "text"]
-    return pq.read_table(path, columns=list(names))
+def _columns_but_text(path: Path) -> list[str]:
+    return [name for name in pq.read_schema(path).names if name != "text"]

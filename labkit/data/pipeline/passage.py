@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from labkit.core import artifacts, disk
 from labkit.core.config import Config
 from labkit.core.counted import counted
@@ -20,12 +22,14 @@ from labkit.data.pipeline.corpus import Corpus
 from labkit.data.pipeline.curated import REJECTED, timing_file
 from labkit.data.pipeline.funnel import Funnel, add_flows
 from labkit.data.pipeline.memory import check_memory, estimate_memory
-from labkit.data.pipeline.parts import Given, Part, Texts, kept_file, read_batch, read_dropped
+from labkit.data.pipeline.parts import Part, Texts, kept_file, read_batch, read_dropped
 from labkit.data.pipeline.progress import Progress, Say
 from labkit.data.pipeline.stage_folder import StageFolder
 from labkit.data.pipeline.stages import Stage
-from labkit.data.pipeline.workers import Done, Task, Workers
+from labkit.data.pipeline.workers import Done, ReadTask, Task, Workers
 from labkit.data.pipeline.writing import CurationWriter
+from labkit.data.readers import Lines
+from labkit.data.utf8 import utf8_lengths
 
 
 class Passage:
@@ -46,29 +50,37 @@ class Passage:
         """Work off the stages that are not finished, and publish what the last one keeps."""
         started = time.monotonic()
         self._discard_damaged()
-        *before, last = range(len(self.stages))
-        sketches: deque[Any] | None = None
-        for index in before:
-            if self.folders[index].facts is not None:
-                continue
-            opened = self._opened(index, sketches)
-            sketches = deque(done.sketch for done in self._pass(index, opened))
-        opened = self._opened(last, sketches)
         with artifacts.write_artifact(folder, config=config, inputs=inputs) as temporary:
-            writer, parts = CurationWriter(temporary), list[Part]()
-            for done in self._pass(last, opened):
-                self._write(writer, done.part)
-                parts.append(done.part)
-            if self.corpus.fingerprint != inputs["corpus"]:
-                shutil.rmtree(self.aside)
+            writer = CurationWriter(temporary)
+            parts = self._pass_all(writer)
+            if self.corpus.has_changed_from(inputs["corpus"]):
                 raise LabError(f"{self.corpus.name}: changed while it was read; try again")
-            stages = [*(self.folders[index].parts for index in before), parts]
+            stages = [*(before.parts for before in self.folders[:-1]), parts]
             facts = {"corpus": self.corpus.label, "steps": described}
             writer.close(self._funnel(stages), _given(stages[0]), facts, self.aside / REJECTED)
         seconds = time.monotonic() - started
         timing = self._timing(stages, seconds)
         disk.write_json(timing_file(folder), timing)
         self.say(_summary(_given(stages[0]), writer.documents.amount, seconds))
+
+    def _pass_all(self, writer: CurationWriter) -> list[Part]:
+        """Of the last stage; what a stage dropped is written while it works, as what is kept."""
+        sketches: deque[Any] | None = None
+        parts: list[Part] = []
+        for index, folder in enumerate(self.folders):
+            if folder.facts is not None:
+                for part in folder.parts:
+                    writer.drop(read_dropped(folder.path, part))
+                continue
+            opened = self._opened(index, sketches)
+            sketches, parts = deque(), []
+            for done in self._pass(index, opened):
+                sketches.append(done.sketch)
+                parts.append(done.part)
+                writer.drop(read_dropped(folder.path, done.part))
+                if opened.is_last:
+                    writer.keep(read_batch(kept_file(folder.path, done.part.number)))
+        return parts
 
     def _discard_damaged(self) -> None:
         """Start anew where a finished stage isn't whole: files may be lost with the power."""
@@ -88,7 +100,7 @@ class Passage:
         assert before.survey is not None
         if sketches is None:  # held in memory by the run that was killed
             self.say(f"{before.survey.name}: gathered again from what is finished")
-            tasks = (Task(p.number, folder.path, p.given, folder.path) for p in folder.parts)
+            tasks = (Task(p.number, folder.path, folder.path, p.given) for p in folder.parts)
             sketches = deque(done.sketch for done in self.workers.work(before, tasks))
         started = time.monotonic()
         texts = Texts(folder.path, folder.parts)
@@ -104,41 +116,53 @@ class Passage:
             tasks, total = self._read(folder.path), self.corpus.num_bytes()
         else:
             parts, source = self.folders[index - 1].parts, self.folders[index - 1].path
-            tasks = (Task(p.number, source, p.kept, folder.path) for p in parts)
+            tasks = (Task(p.number, source, folder.path, p.kept) for p in parts)
             total = sum(part.kept.bytes for part in parts)
             documents = sum(part.kept.documents for part in parts)
             largest = max(part.kept.bytes for part in parts)
             self._check_memory(documents, total, largest)
         progress = Progress(f"stage {index + 1} of {len(self.stages)}", total, self.say)
-        num_parts = 0
-        for done in self.workers.work(stage, tasks):
+        working = self.workers.work(stage, tasks)
+        num_parts = num_documents = 0
+        for done in self._keep_rejections(working) if index == 0 else working:
+            given = done.part.given
             num_parts += 1
-            progress.advance(done.part.given.documents, done.part.given.bytes)
+            num_documents += given.documents
+            progress.advance(given.documents, given.bytes)
             yield done
-        if not num_parts:
+        if index == 0 and not num_documents:
             raise LabError(f"{self.corpus.name}: no documents in it{self._rejected_all()}")
         if not stage.is_last:
             folder.finish(num_parts)
             if index:
                 self.folders[index - 1].remove_kept()
 
-    def _read(self, folder: Path) -> Iterator[Task]:
-        numbers = itertools.count()
+    def _read(self, folder: Path) -> Iterator[ReadTask]:
+        """Memory is checked by the first documents, which are parsed here for it."""
+        is_checked = False
+        for number, piece in enumerate(self.corpus.cut()):
+            if not is_checked:
+                piece = piece.read() if isinstance(piece, Lines) else piece
+                if is_checked := bool(piece.kept.num_rows):
+                    self._check_first(piece.kept)
+            yield ReadTask(number, piece, folder)
+
+    def _check_first(self, batch: pa.RecordBatch) -> None:
+        num_bytes = int(utf8_lengths(batch.column("text")).sum())
+        known = self.corpus.num_bytes()
+        size = known or num_bytes
+        documents = round(size * batch.num_rows / max(num_bytes, 1))
+        self._check_memory(documents, size, num_bytes, is_guess=known is None)
+
+    def _keep_rejections(self, working: Iterator[Done]) -> Iterator[Done]:
+        """On disk before the stage is called finished."""
         with (self.aside / REJECTED).open("w", encoding="utf-8") as file:
-            for batch, rejected in self.corpus.read():
-                for one in rejected:
+            for done in working:
+                for one in done.rejected:
                     file.write(json.dumps(one, ensure_ascii=False, sort_keys=True) + "\n")
-                if not batch.num_rows:
-                    continue
-                given, number = Given.of(batch), next(numbers)
-                if number == 0:
-                    known = self.corpus.num_bytes()
-                    size = known or given.bytes
-                    documents = round(size * given.documents / max(given.bytes, 1))
-                    self._check_memory(documents, size, given.bytes, is_guess=known is None)
-                yield Task(number, batch, given, folder)
+                yield done
             file.flush()
-            os.fsync(file.fileno())  # before the stage is called finished
+            os.fsync(file.fileno())
 
     def _rejected_all(self) -> str:
         """Why there is none, where records were met."""
@@ -165,13 +189,6 @@ class Passage:
             self.say(f"needs {estimate}{more if is_guess else ''}")
             self._has_said_memory = not is_guess
         check_memory(estimate)
-
-    def _write(self, writer: CurationWriter, part: Part) -> None:
-        *before, last = self.folders
-        kept = read_batch(kept_file(last.path, part.number))
-        same = [(stage.path, stage.parts[part.number]) for stage in before]
-        tables = [read_dropped(path, one) for path, one in [*same, (last.path, part)]]
-        writer.add(kept, tables)
 
     def _funnel(self, stages: list[list[Part]]) -> Funnel:
         flows = add_flows(flow for parts in stages for part in parts for flow in part.flows)

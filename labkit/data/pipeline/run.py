@@ -66,7 +66,8 @@ def run_pipeline(
         _discard_others(aside, folder)
         is_new = not artifacts.exists(folder)
         if is_new:
-            with _kept_if_begun(aside), Workers(processes, start_method) as workers:
+            kept = _kept_if_begun(aside, source, inputs["corpus"])
+            with kept, Workers(processes, start_method) as workers:
                 passage = Passage(source, stages, aside, workers, say)
                 passage.run(folder, inputs=inputs, described=described, config=config)
         shutil.rmtree(aside, ignore_errors=True)
@@ -74,12 +75,13 @@ def run_pipeline(
 
 
 @contextlib.contextmanager
-def _kept_if_begun(aside: Path) -> Iterator[None]:
-    """A run that was refused before a batch was through leaves nothing to go on with."""
+def _kept_if_begun(aside: Path, source: Corpus, fingerprint: str) -> Iterator[None]:
+    """A run leaves nothing to go on with that was refused before a batch was through, or whose
+    corpus is another one now."""
     try:
         yield
     except LabError:
-        if not any(aside.glob("stage-*/*.arrow")):
+        if not any(aside.glob("stage-*/*.arrow")) or source.has_changed_from(fingerprint):
             shutil.rmtree(aside, ignore_errors=True)
         raise
 

@@ -22,25 +22,37 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 
 from labkit.core.errors import LabError
+from labkit.data.pipeline.corpus import number_rows
 from labkit.data.pipeline.parts import Given, Part, find_part, kept_file, read_batch, write_part
+from labkit.data.pipeline.row_numbers import RowNumbers
 from labkit.data.pipeline.stages import Stage
+from labkit.data.readers import Lines, Portion
 
 StartMethod = Literal["fork", "spawn", "forkserver"]
 SECONDS_TO_START = 300
 
 
-class Task(NamedTuple):
-    """`source` is the batch itself, or the folder of the stage before it."""
+class ReadTask(NamedTuple):
+    """Of the first stage."""
 
     number: int
-    source: pa.RecordBatch | Path
-    given: Given
+    source: Portion | Lines
     folder: Path
+
+
+class Task(NamedTuple):
+    """Of a later stage; `source` is the folder of the one before."""
+
+    number: int
+    source: Path
+    folder: Path
+    given: Given
 
 
 class Done(NamedTuple):
     part: Part
     sketch: Any
+    rejected: list[dict[str, Any]]
 
 
 class Workers:
@@ -52,6 +64,7 @@ class Workers:
         self.processes = processes
         self._start_method: StartMethod = start_method
         self._pool: ProcessPoolExecutor | None = None
+        self._rows = RowNumbers()
 
     def __enter__(self) -> Workers:
         if self.processes > 1:
@@ -60,7 +73,7 @@ class Workers:
                 self.processes,
                 mp_context=context,
                 initializer=_start,
-                initargs=(context.Barrier(self.processes),),
+                initargs=(context.Barrier(self.processes), RowNumbers(context)),
             )
         return self
 
@@ -70,16 +83,24 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def work(self, stage: Stage, tasks: Iterable[Task]) -> Iterator[Done]:
-        """What became of each task, in their order; a few are worked on ahead."""
+    def work(self, stage: Stage, tasks: Iterable[ReadTask | Task]) -> Iterator[Done]:
+        """What became of each task, in their order; a few are worked on ahead.
+
+        A run has one row of `ReadTask`s, numbered from 0.
+        """
         if self._pool is None:
             for task in tasks:
-                yield work_on(stage, task)
+                yield work_on(stage, task, self._rows)
             return
         try:
             with _interrupts_held():
                 taken = [self._pool.submit(_take, stage) for _ in range(self.processes)]
             yield from self._in_order(self._pool, tasks, taken)
+        except threading.BrokenBarrierError as error:
+            raise LabError(
+                f"{self.processes} worker processes were not all there within {SECONDS_TO_START} "
+                "s; take fewer, or try again when the machine is less busy"
+            ) from error
         except BrokenProcessPool as error:
             raise LabError(
                 "a worker process ended: short of memory, or started from a script without "
@@ -88,7 +109,7 @@ class Workers:
             ) from error
 
     def _in_order(
-        self, pool: ProcessPoolExecutor, tasks: Iterable[Task], taken: list[Future[None]]
+        self, pool: ProcessPoolExecutor, tasks: Iterable[ReadTask | Task], taken: list[Future[None]]
     ) -> Iterator[Done]:
         """The corpus is read while workers start; that all took the stage comes before any part."""
         waiting: deque[Future[Done]] = deque()
@@ -121,26 +142,42 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def work_on(stage: Stage, task: Task) -> Done:
+def work_on(stage: Stage, task: ReadTask | Task, rows: RowNumbers) -> Done:
     """The task's part, made unless an earlier run did."""
-    if (part := find_part(task.folder, task.number, task.given)) is not None:
+    batch, rejected = None, []
+    if isinstance(task, ReadTask):
+        batch, rejected = _read(task, rows)
+    given = task.given if isinstance(task, Task) else Given.of(batch)
+    if (part := find_part(task.folder, task.number, given)) is not None:
         has_sketch = stage.survey is not None
         kept = read_batch(kept_file(task.folder, task.number)) if has_sketch else None
-        return Done(part, stage.sketch(kept) if kept is not None else None)
-    batch = task.source
-    if isinstance(batch, Path):
-        batch = read_batch(kept_file(batch, task.number))
+        return Done(part, stage.sketch(kept) if kept is not None else None, rejected)
+    if isinstance(task, Task):
+        batch = read_batch(kept_file(task.source, task.number))
     worked = stage.work(batch)
-    return Done(write_part(task.folder, task.number, task.given, worked), worked.sketch)
+    return Done(write_part(task.folder, task.number, given, worked), worked.sketch, rejected)
+
+
+def _read(task: ReadTask, rows: RowNumbers) -> tuple[pa.RecordBatch, list[dict[str, Any]]]:
+    """The documents with their rows, and what was rejected."""
+    try:
+        source = task.source
+        kept, rejected = source.read() if isinstance(source, Lines) else source
+    except BaseException:
+        rows.give_up(task.number)
+        raise
+    first = rows.take(task.number, kept.num_rows)
+    return number_rows(kept, first), rejected.to_pylist()
 
 
 _barrier: Any = None
+_rows: RowNumbers | None = None
 _stage: Stage | None = None
 
 
-def _start(barrier: Any) -> None:
-    global _barrier
-    _barrier = barrier
+def _start(barrier: Any, rows: RowNumbers) -> None:
+    global _barrier, _rows
+    _barrier, _rows = barrier, rows
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after a fork
     pa.set_cpu_count(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -160,6 +197,7 @@ def _take(stage: Stage) -> None:
     _barrier.wait(SECONDS_TO_START)
 
 
-def _work(task: Task) -> Done:
+def _work(task: ReadTask | Task) -> Done:
     assert _stage is not None
-    return work_on(_stage, task)
+    assert _rows is not None
+    return work_on(_stage, task, _rows)

@@ -1,9 +1,10 @@
-"""Parts to the files of the artefact, in the corpus' order and in row groups of their own."""
+"""Parts to the files of the artefact, stage by stage in the corpus' order, in row groups of their
+own."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,13 @@ class CurationWriter:
         self.documents = DocumentsFile(folder / DOCUMENTS, schema_with_statistics)
         self.dropped = DocumentsFile(folder / DROPPED, lambda: DROPPED_SCHEMA)
 
-    def add(self, kept: pa.RecordBatch, dropped: Sequence[pa.Table | None]) -> None:
-        """One part: what the last stage kept, and what each stage dropped of it."""
-        self.documents.write(kept)
-        tables = [table.select(DROPPED_SCHEMA.names) for table in dropped if table is not None]
-        if tables:
-            rows = pa.concat_tables(tables).sort_by("row").combine_chunks()
+    def keep(self, batch: pa.RecordBatch) -> None:
+        self.documents.write(batch)
+
+    def drop(self, table: pa.Table | None) -> None:
+        """What one stage dropped of a part."""
+        if table is not None:
+            rows = table.select(DROPPED_SCHEMA.names).sort_by("row").combine_chunks()
             for batch in rows.to_batches():
                 self.dropped.write(batch)
 

@@ -1,23 +1,19 @@
-"""The formats by name: each gives the records and faults of one file."""
+"""The formats by name: each gives the records and faults of one file. JSON Lines are cut into
+pieces that any process parses: `portions.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from labkit.data.reading.jsonl import read_jsonl
 from labkit.data.reading.policy import ReadPolicy
 from labkit.data.reading.record import Fault, Origin, Record
 from labkit.data.reading.saved_datasets import read_hub, read_saved
-from labkit.data.reading.streams import decode, read_blocks, read_whole
+from labkit.data.reading.streams import decode, read_whole
 from labkit.data.reading.tables import read_parquet
 from labkit.data.reading.warc import read_warc
 
 Format = Callable[[Path, Origin, ReadPolicy], Iterator[Record | Fault]]
-
-
-def _jsonl(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record | Fault]:
-    return read_jsonl(read_blocks(path, policy), origin, policy.max_record_bytes)
 
 
 def _text(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record]:
@@ -28,7 +24,6 @@ def _text(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Record]:
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": _jsonl,
     "parquet": read_parquet,
     "text": _text,
     "warc": read_warc,

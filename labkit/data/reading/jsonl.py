@@ -8,36 +8,33 @@ at the start of the file and blank lines are no records.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from labkit.data.reading.line_pieces import too_long
 from labkit.data.reading.record import ALIASES, FIELDS, Fault, Origin, Record, from_fields
-from labkit.data.reading.streams import BOM, decode, split_lines
+from labkit.data.reading.streams import BOM, decode
 
 MAX_DIGITS = 4300
 _KEYS = {*FIELDS, *ALIASES}
 
 
-def read_jsonl(
-    blocks: Iterable[bytes], origin: Origin, max_record_bytes: int
+def read_lines(
+    content: bytes, first: int, origin: Origin, max_record_bytes: int
 ) -> Iterator[Record | Fault]:
-    number = 0
-    try:
-        for number, line in split_lines(blocks, max_record_bytes):
-            if isinstance(line, Fault):
-                yield line
-                continue
-            if number == 1:
-                line = line.removeprefix(BOM)
-            if not line or line.isspace():
-                continue
-            try:
-                yield from_fields(_parse(line, number), number, origin)
-            except Fault as fault:
-                yield fault
-    except Fault as fault:  # of the blocks: the file ends here
-        fault.number = number + 1 if number else None
-        raise
+    """`first` is the number of the first line in its file, from 1."""
+    for number, line in enumerate(content.split(b"\n"), start=first):
+        if number == 1:
+            line = line.removeprefix(BOM)
+        if not line or line.isspace():
+            continue
+        try:
+            if len(line) > max_record_bytes:
+                reason = too_long(len(line), max_record_bytes)
+                raise Fault("read_record_bytes", reason, number)
+            yield from_fields(_parse(line, number), number, origin)
+        except Fault as fault:
+            yield fault
 
 
 def _parse(line: bytes, number: int) -> dict[str, Any]:

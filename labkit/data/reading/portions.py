@@ -1,29 +1,74 @@
 """The loop that every format shares: records in, bounded Arrow batches and rejections out.
 
 Every record that a format meets is in exactly one side of one portion: kept + rejected = read.
-A portion ends once it has 4M characters or 50,000 records, and before a longer document, which is
-one by itself: memory follows neither the corpus nor its faults. Same files and policy, same
-portions.
+A portion ends once it has 4M characters (of JSON Lines: bytes) or 50,000 records, and before a
+longer document, which is one by itself: memory follows neither the corpus nor its faults. Same
+files and policy, same portions.
+
+Lines of JSON are handed out unparsed, since to parse them takes longer than to find where they
+end: `cut_part` is for whoever has several processes, `read_part` for everybody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from labkit.core.errors import LabError
 from labkit.data.reading.formats import FORMATS
+from labkit.data.reading.jsonl import read_lines
+from labkit.data.reading.line_pieces import cut_lines
 from labkit.data.reading.parts import Part, as_text
 from labkit.data.reading.policy import ReadPolicy
-from labkit.data.reading.record import REJECTED, SCHEMA, Fault, Portion, Record
-from labkit.data.reading.streams import check_regular
+from labkit.data.reading.record import REJECTED, SCHEMA, Fault, Origin, Portion, Record
+from labkit.data.reading.streams import COMPRESSIONS, check_regular, read_blocks
 
 PORTION_CHARACTERS = 4_000_000
 PORTION_RECORDS = 50_000
 UNITS = {"jsonl": "", "parquet": " row ", "warc": " record ", "datasets": " row ", "hub": " row "}
 """What a fault's number counts, as `file:12` or `file: row 12`."""
+Rejection = tuple[str, int | None, str, str]
+"""File, number, rule, reason: the columns of `REJECTED`."""
+
+
+class Lines(NamedTuple):
+    """A portion of a JSON Lines file that is yet to be parsed. Picklable: by any process."""
+
+    path: str
+    origin: Origin
+    policy: ReadPolicy
+    first: int
+    """Number of its first line, from 1."""
+    content: bytes | range | Fault
+    """A range is of the file's bytes, where it isn't packed."""
+
+    def read(self) -> Portion:
+        """
+        Raises:
+            LabError: as `read_part`.
+        """
+        kept: list[Record] = []
+        rejected: list[Rejection] = []
+        for found in self._records():
+            if isinstance(found, Fault):
+                rejected.append(_reject(found, as_text(self.path), "jsonl", self.policy))
+            else:
+                kept.append(found)
+        return _portion(kept, rejected)
+
+    def _records(self) -> Iterable[Record | Fault]:
+        if isinstance(self.content, Fault):
+            return [self.content]
+        content = self.content
+        if isinstance(content, range):
+            with open(self.path, "rb") as file:
+                file.seek(content.start)
+                content = file.read(len(content))
+        return read_lines(content, self.first, self.origin, self.policy.max_record_bytes)
 
 
 def read_part(part: Part, policy: ReadPolicy) -> Iterator[Portion]:
@@ -33,16 +78,45 @@ def read_part(part: Part, policy: ReadPolicy) -> Iterator[Portion]:
         LabError: file, line and reason of the first record that can't be read, with
             `on_error="stop"`; a file that changed while it was read, always.
     """
+    for piece in cut_part(part, policy):
+        yield piece.read() if isinstance(piece, Lines) else piece
+
+
+def cut_part(part: Part, policy: ReadPolicy) -> Iterator[Portion | Lines]:
+    """As `read_part`, without the work that can be left to another process."""
+    if part.kind == "jsonl":
+        for name in part.files:
+            yield from _cut(Path(name), part.origin(Path(name)), policy)
+    else:
+        yield from _portions(part, policy)
+
+
+def _cut(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Lines]:
+    is_packed = path.suffix in COMPRESSIONS
+    try:
+        facts = check_regular(path)
+        blocks = read_blocks(path, policy)
+        pieces = cut_lines(blocks, policy.max_record_bytes, PORTION_CHARACTERS, PORTION_RECORDS)
+        for number, place, piece in pieces:
+            if isinstance(piece, Fault):
+                content = piece
+            else:
+                content = bytes(piece) if is_packed else range(place, place + len(piece))
+            yield Lines(str(path), origin, policy, number, content)
+    except Fault as fault:
+        yield Lines(str(path), origin, policy, 1, fault)
+    else:
+        _check_unchanged(path, facts)
+
+
+def _portions(part: Part, policy: ReadPolicy) -> Iterator[Portion]:
     kept: list[Record] = []
-    rejected: list[tuple[str, int | None, str, str]] = []
+    rejected: list[Rejection] = []
     num_characters = 0
     for name in part.files:
-        file = as_text(name)
         for found in _records(Path(name), part, policy):
             if isinstance(found, Fault):
-                if policy.on_error == "stop":
-                    raise LabError(f"{_place(file, found, part.kind)}: {found.reason}") from found
-                rejected.append((file, found.number, found.rule, found.reason))
+                rejected.append(_reject(found, as_text(name), part.kind, policy))
             else:
                 if kept and len(found.text) >= PORTION_CHARACTERS:
                     yield _portion(kept, rejected)
@@ -65,15 +139,26 @@ def _records(path: Path, part: Part, policy: ReadPolicy) -> Iterator[Record | Fa
         yield fault
         return
     if facts is not None:
-        try:
-            now = path.stat()
-        except FileNotFoundError:
-            return  # what was open could be read to its end
-        if (facts.st_size, facts.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
-            raise LabError(f"{as_text(str(path))}: changed while it was read; try again")
+        _check_unchanged(path, facts)
 
 
-def _portion(kept: list[Record], rejected: list[tuple[str, int | None, str, str]]) -> Portion:
+def _check_unchanged(path: Path, facts: os.stat_result) -> None:
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return  # what was open could be read to its end
+    if (facts.st_size, facts.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+        raise LabError(f"{as_text(str(path))}: changed while it was read; try again")
+
+
+def _reject(fault: Fault, file: str, kind: str, policy: ReadPolicy) -> Rejection:
+    if policy.on_error == "stop":
+        place = file if fault.number is None else f"{file}:{UNITS[kind]}{fault.number}"
+        raise LabError(f"{place}: {fault.reason}") from fault
+    return file, fault.number, fault.rule, fault.reason
+
+
+def _portion(kept: list[Record], rejected: list[Rejection]) -> Portion:
     columns = list(zip(*kept, strict=True)) or [()] * len(SCHEMA)
     faults = list(zip(*rejected, strict=True)) or [()] * len(REJECTED)
     return Portion(_batch(columns, SCHEMA), _batch(faults, REJECTED))
@@ -82,10 +167,3 @@ def _portion(kept: list[Record], rejected: list[tuple[str, int | None, str, str]
 def _batch(columns: list[tuple], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _place(file: str, fault: Fault, kind: str) -> str:
-    if fault.number is None:
-        return file
-    unit = UNITS[kind]
-    return f"{file}:{unit}{fault.number}"

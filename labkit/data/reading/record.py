@@ -55,7 +55,10 @@ class Fault(Exception):
         assert rule in RULES, rule
         self.rule, self.number = rule, number
         self.reason = " ".join(reason.split())[:MAX_REASON_CHARACTERS]
-        super().__init__(self.reason)
+        super().__init__(rule, self.reason, number)
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Portion(NamedTuple):

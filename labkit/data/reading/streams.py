@@ -1,4 +1,4 @@
-"""Bytes of a file, plain or unpacked, in blocks of bounded size; and lines from blocks.
+"""Bytes of a file, plain or unpacked, in blocks of bounded size.
 
 `.gz` and `.zst` are unpacked by pyarrow, several members or frames one after the other. What a
 compressed file may unpack to is bounded by its size (`max_expansion_ratio`), so that a bomb costs
@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,36 +71,6 @@ def read_blocks(path: Path, policy: ReadPolicy) -> Iterator[bytes]:
             yield block
 
 
-def split_lines(blocks: Iterable[bytes], max_bytes: int) -> Iterator[tuple[int, bytes | Fault]]:
-    r"""Lines with their numbers, without the `\n`; one longer than `max_bytes` is a fault.
-
-    >>> list(split_lines([b"a\nb", b"c\n\nd"], 100))
-    [(1, b'a'), (2, b'bc'), (3, b''), (4, b'd')]
-    """
-    number, pieces, num_held = 1, [], 0
-    for block in blocks:
-        head, *rest = block.split(b"\n")
-        num_held += len(head)
-        if num_held <= max_bytes:
-            pieces.append(head)
-        else:
-            pieces.clear()
-        if not rest:
-            continue
-        yield number, _line(pieces, num_held, max_bytes, number)
-        number += 1
-        last = rest.pop()
-        for line in rest:
-            yield (
-                number,
-                line if len(line) <= max_bytes else _too_long(len(line), max_bytes, number),
-            )
-            number += 1
-        pieces, num_held = [last] if len(last) <= max_bytes else [], len(last)
-    if num_held:
-        yield number, _line(pieces, num_held, max_bytes, number)
-
-
 def read_whole(path: Path, policy: ReadPolicy) -> bytes:
     """The unpacked content of a file that is one document."""
     pieces, num_bytes = [], 0
@@ -121,19 +91,6 @@ def decode(raw: bytes, number: int | None = None) -> str:
         found = f"not UTF-8 at byte {error.start} (0x{raw[error.start]:02x})"
         advice = f"convert it, for example with iconv -f {charset} -t utf8"
         raise Fault("read_encoding", f"{found}; {advice}", number) from error
-
-
-def _line(pieces: list[bytes], num_bytes: int, max_bytes: int, number: int) -> bytes | Fault:
-    if num_bytes > max_bytes:
-        return _too_long(num_bytes, max_bytes, number)
-    line = b"".join(pieces)
-    pieces.clear()
-    return line
-
-
-def _too_long(num_bytes: int, max_bytes: int, number: int) -> Fault:
-    reason = f"{num_bytes:,} bytes; a record has at most {max_bytes:,} (max_record_bytes)"
-    return Fault("read_record_bytes", reason, number)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ LARGE = "a long text of some words " * 40_000
 
 
 def batch_of(path: Path, texts: list[str]) -> pa.RecordBatch:
-    return next(iter(Corpus(str(write_corpus(path, texts)), ReadPolicy()).read()))[0]
+    return next(iter(Corpus(str(write_corpus(path, texts)), ReadPolicy()).read()))
 
 
 def verdicts(rules: list[str | None]) -> Verdicts:
@@ -41,7 +41,7 @@ def test_a_document_longer_than_a_portion_is_one_by_itself(tmp_path: Path, monke
     monkeypatch.setattr(portions, "PORTION_CHARACTERS", 100)
     texts = ["a" * 30, "b" * 30, "c" * 500, "d" * 30, "e" * 100, "f" * 100]
     corpus = Corpus(str(write_corpus(tmp_path / "c.jsonl", texts)), ReadPolicy())
-    assert [batch.num_rows for batch, _ in corpus.read()] == [2, 1, 1, 1, 1]
+    assert [batch.num_rows for batch in corpus.read()] == [2, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("survey", [ExactDuplicates(), NearDuplicates()])

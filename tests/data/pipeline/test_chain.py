@@ -31,7 +31,7 @@ STEPS = (
 
 def one_after_another() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """The corpus as one batch through each step, without the pipeline."""
-    batches = [batch for batch, _ in Corpus(CORPUS, ReadPolicy()).read()]
+    batches = list(Corpus(CORPUS, ReadPolicy()).read())
     batch = pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
     dropped: list[tuple[Any, ...]] = []
     for step in STEPS:

@@ -26,7 +26,7 @@ NUM_PARTS = 10
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(portions, "PORTION_CHARACTERS", 600)
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", 1600)
     return str(write_corpus(tmp_path / "c.jsonl"))
 
 

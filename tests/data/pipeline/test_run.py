@@ -100,6 +100,29 @@ def test_equal_bytes_for_any_number_of_processes(
     assert several.timing["processes"] == processes
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_rows_of_a_damaged_corpus_are_those_of_one_process(tmp_path: Path, monkeypatch, suffix):
+    """Which lines are documents is known only when each worker has parsed its own."""
+    lines = write_corpus(tmp_path / "c.jsonl").read_bytes().splitlines()
+    lines[3:3] = [b"", b"not JSON", b'{"text": 7}']
+    lines[90:90] = [b"{"] * 20
+    damaged = tmp_path / f"damaged.jsonl{suffix}"
+    damaged.write_bytes((gzip.compress if suffix else bytes)(b"\n".join(lines)))
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", 500)
+    skip = ReadPolicy(on_error="skip")
+    runs = [
+        run_pipeline(str(damaged), STEPS, folder=tmp_path / str(n), processes=n, policy=skip)
+        for n in (1, 3)
+    ]
+    assert contents(runs[0]) == contents(runs[1])
+    one = runs[0]
+    rows = one.documents("row")["row"].to_pylist() + one.dropped("row")["row"].to_pylist()
+    assert sorted(rows) == list(range(len(TEXTS)))
+    assert one.result["rejected"] == 22
+    with pytest.raises(LabError, match=r":5: not JSON"):
+        run_pipeline(str(damaged), STEPS, folder=tmp_path / "stopped", processes=3)
+
+
 def test_what_is_kept_is_a_corpus_like_any_other(tmp_path: Path):
     curated = run_pipeline(str(write_corpus(tmp_path / "c.jsonl")), STEPS)
     built = build_documents(curated.corpus)

@@ -31,3 +31,10 @@ def test_a_corpus_refused_while_workers_start_lets_each_of_them_start(monkeypatc
             list(two.work(Stage(1), refused()))
     assert len(starts) == 20
     assert [start.result() for start in starts] == [None] * 20
+
+
+def test_workers_that_do_not_start_in_time_are_told(monkeypatch):
+    monkeypatch.setattr(workers, "SECONDS_TO_START", 0)
+    told = "2 worker processes were not all there within 0 s; take fewer"
+    with pytest.raises(LabError, match=told), Workers(2, "fork") as two:
+        list(two.work(Stage(1), []))

@@ -28,8 +28,8 @@ from labkit.data.readers import (
     read_part,
 )
 from labkit.data.reading import portions, streams
+from labkit.data.reading.line_pieces import cut_lines
 from labkit.data.reading.record import RULES
-from labkit.data.reading.streams import split_lines
 
 SKIP = ReadPolicy(on_error="skip")
 TEXTS = ["Bonjour\u2028le monde", "第一回", "", "a\r\nb\x00", "x" * 5000]
@@ -100,15 +100,25 @@ def test_kept_and_rejected_are_all_lines_whatever_the_blocks(tmp_path: Path, mon
             assert str(error.value) == f"{path}:{first['line']}: {first['reason']}"
 
 
-def test_lines_cut_anywhere_are_the_same():
+@pytest.mark.parametrize("piece_bytes", [1, 6, 100])
+def test_lines_cut_anywhere_are_the_same(piece_bytes: int):
     raw = b"one\n\ntwo three\r\nfour"
-    expected = list(enumerate(raw.split(b"\n"), start=1))
     for size in range(1, len(raw) + 1):
         blocks = [raw[start : start + size] for start in range(0, len(raw), size)]
-        assert list(split_lines(blocks, 100)) == expected
-        [_, _, (number, fault), _] = split_lines(blocks, 5)
-        assert (number, fault.rule) == (3, "read_record_bytes")
-        assert "10 bytes; a record has at most 5" in fault.reason
+        joined = b""
+        for piece in cut_lines(blocks, 100, piece_bytes, 1000):
+            assert (piece.place, piece.number) == (len(joined), joined.count(b"\n") + 1)
+            assert piece.place == 0 or joined.endswith(b"\n")
+            joined += bytes(piece.content)
+        assert joined == raw
+
+
+def test_of_a_line_that_is_too_long_no_more_is_held(tmp_path: Path):
+    [fault, rest] = cut_lines([b"0123456789"] * 3 + [b"01\nab"], 20, 5, 1000)
+    assert (fault.number, fault.place, rest.number, rest.place) == (1, 0, 2, 33)
+    assert "32 bytes; a record has at most 20" in fault.content.reason
+    whole = list(cut_lines([b"a\n0123456789", b"0123456789\nb"], 20, 5, 1000))
+    assert [piece.number for piece in whole] == [1, 2, 3]  # not longer than it may be
 
 
 def test_parts_read_apart_are_the_corpus(tmp_path: Path, monkeypatch):
@@ -163,6 +173,7 @@ def test_file_names_that_are_no_utf8(tmp_path: Path):
 
 def test_portions_are_bounded_also_where_all_is_rejected(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(portions, "PORTION_RECORDS", 10)
+    monkeypatch.setattr(streams, "BLOCK_BYTES", len(b"bad\n") * 10)
     (tmp_path / "a.jsonl").write_bytes(b"bad\n" * 25)
     found = list(read_corpus(str(tmp_path / "a.jsonl"), SKIP))
     assert [portion.rejected.num_rows for portion in found] == [10, 10, 5]
@@ -307,6 +318,6 @@ print(found, int(peak) // 1000)
         return found, int(megabytes)
 
     whole, held = read(1 << 27), read(1 << 20)
-    assert (whole[0], held[0]) == ("[(1, 0), (1, 0)]", "[(1, 1)]")
+    assert (whole[0], held[0]) == ("[(1, 0), (1, 0)]", "[(0, 1), (1, 0)]")
     assert whole[1] < 1000
     assert held[1] < whole[1] - 300
