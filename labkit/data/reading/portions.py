@@ -65,10 +65,19 @@ class Lines(NamedTuple):
             return [self.content]
         content = self.content
         if isinstance(content, range):
-            with open(self.path, "rb") as file:
-                file.seek(content.start)
-                content = file.read(len(content))
+            content = self._read_range(content)
         return read_lines(content, self.first, self.origin, self.policy.max_record_bytes)
+
+    def _read_range(self, there: range) -> bytes:
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(there.start)
+                content = file.read(len(there))
+        except OSError as error:
+            raise LabError(f"{as_text(self.path)}: gone while it was read; try again") from error
+        if len(content) < len(there):
+            raise LabError(f"{as_text(self.path)}: changed while it was read; try again")
+        return content
 
 
 def read_part(part: Part, policy: ReadPolicy) -> Iterator[Portion]:

@@ -21,6 +21,7 @@ from labkit.data.readers import (
     REJECTED,
     SCHEMA,
     ReadPolicy,
+    cut_part,
     find_parts,
     fingerprint,
     read_corpus,
@@ -119,6 +120,16 @@ def test_of_a_line_that_is_too_long_no_more_is_held(tmp_path: Path):
     assert "32 bytes; a record has at most 20" in fault.content.reason
     whole = list(cut_lines([b"a\n0123456789", b"0123456789\nb"], 20, 5, 1000))
     assert [piece.number for piece in whole] == [1, 2, 3]  # not longer than it may be
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_lines_whose_file_is_another_meanwhile_are_refused(tmp_path: Path, damage: str):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(jsonl(TEXTS))
+    [lines] = cut_part(find_parts(str(path))[0], SKIP)
+    path.write_bytes(b"") if damage == "cut" else path.unlink()
+    with pytest.raises(LabError, match=r"a\.jsonl: (changed|gone) while it was read; try again"):
+        lines.read()
 
 
 def test_parts_read_apart_are_the_corpus(tmp_path: Path, monkeypatch):
