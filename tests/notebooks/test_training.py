@@ -22,7 +22,13 @@ from tests.notebooks.command_line import ROOT, papermill, result_of, write_corpu
 
 NOTEBOOK = "50_fsdp_training"
 SMALL = {"d_model": 32, "num_layers": 1, "num_tokens": 30_000, "tracking": "off", "seed": 3}
-OVERRIDES = {"compute.precision": "fp32", "compute.num_threads": 1}
+OVERRIDES = {
+    "compute.precision": "fp32",
+    "compute.num_threads": 1,
+    "evaluation.num_evaluations": 2,
+    "evaluation.sample_tokens": 16,
+}
+"""A run of 20 steps would evaluate 10 times, longer than it trains."""
 pytestmark = pytest.mark.xdist_group("notebook 50")
 
 
