@@ -11,7 +11,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 
 from labkit.core.records.run import RunRecord
 from labkit.plan.recipes import RECIPES, with_recipe
-from labkit.training import run as runs
+from labkit.training import run_at_work
 from labkit.training.batches import StepBatches, TrainingData
 from labkit.training.checkpoints.difference import first_difference
 from labkit.training.checkpoints.folder import load_checkpoint
@@ -19,6 +19,7 @@ from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder
 from labkit.training.guards import BadStepGuard, SpikeDetector
 from labkit.training.module import TrainingModule
 from labkit.training.optimizers.muon import MuonAdamW
+from labkit.training.run import run
 from labkit.training.trainer import make_module
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
@@ -82,10 +83,10 @@ def test_a_nan_step_never_reaches_the_weights_and_its_samples_are_named(lab_home
         return found
 
     poison(monkeypatch, {9, 10})
-    monkeypatch.setattr(runs, "probe_step_seconds", lambda *_: [0.01])
+    monkeypatch.setattr(run_at_work, "probe_step_seconds", lambda *_: [0.01])
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     record = RunRecord(lab_home / "run")
-    assert runs.run(plan, record.folder, say=lambda _: None).state == "finished"
+    assert run(plan, record.folder, say=lambda _: None).state == "finished"
     for bad in (9, 10):
         assert all(torch.equal(a, b) for a, b in zip(seen[bad], seen[8], strict=True))
     assert not torch.equal(seen[11][0], seen[8][0])
@@ -104,7 +105,7 @@ def test_a_nan_step_leaves_weights_and_optimizer_as_saved_before_it(recipe, lab_
     poison(monkeypatch, {9})
     record = RunRecord(lab_home / "run")
     plan = plan.with_overrides({"checkpoints.keep": 9})
-    runs.run(plan, record.folder, save_at=(8, 9, 10), say=lambda _: None)
+    run(plan, record.folder, save_at=(8, 9, 10), say=lambda _: None)
     before, bad, after = (
         load_checkpoint(checkpoint_folder(record.checkpoints, step)) for step in (8, 9, 10)
     )
@@ -125,7 +126,7 @@ def test_three_nan_steps_in_a_row_end_the_run_with_a_checkpoint(lab_home, monkey
     plan = tiny_plan(write_tiny_corpus(lab_home), 24)
     poison(monkeypatch, {11, 12, 13, 14})
     record = RunRecord(lab_home / "run")
-    status = runs.run(plan, record.folder, say=lambda _: None)
+    status = run(plan, record.folder, say=lambda _: None)
     assert (status.state, status.step) == ("failed", 13)
     assert "3 steps in a row with NaN or infinite values" in status.reason
     assert all_checkpoints(record.checkpoints)[0].name == "step-00000013"

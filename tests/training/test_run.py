@@ -305,7 +305,7 @@ def test_an_end_that_nobody_can_explain_is_raised(data, lab_home, monkeypatch):
     def one_step_short(plan, num_steps, *others):
         return make_trainer(plan, num_steps - 1, *others)
 
-    monkeypatch.setattr("labkit.training.run.make_trainer", one_step_short)
+    monkeypatch.setattr("labkit.training.run_at_work.make_trainer", one_step_short)
     record = RunRecord(lab_home / "run")
     with pytest.raises(RuntimeError, match="ended at step 2 of 3 for no known reason"):
         run(tiny_plan(data, 3), record.folder, step_seconds=[1.0], say=lambda _: None)

@@ -1,0 +1,224 @@
+"""What one process of a run does from finding its state to its last words.
+
+In this order: data and windows are opened, the newest good checkpoint is found, speed is probed
+where no prediction stands yet, the model is made and its state put back, it trains, and the end is
+written down.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from labkit.core import artifacts
+from labkit.core.config import differences, hash_json
+from labkit.core.errors import LabError
+from labkit.core.records.run import RunRecord, RunStatus, State
+from labkit.plan.plan import TrainingPlan
+from labkit.tokens.tokenizer import Tokenizer
+from labkit.training.batches import StepBatches, TrainingData
+from labkit.training.checkpoints.files import Checkpoint
+from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.checkpoints.kept import newest_good, set_newer_aside
+from labkit.training.checkpoints.state import (
+    RunState,
+    gather_state,
+    held_bytes,
+    restore_state,
+    state_hashes,
+)
+from labkit.training.evaluation import Evaluator
+from labkit.training.module import TrainingModule
+from labkit.training.optimizers.groups import group_rows
+from labkit.training.recording import predictions, summary
+from labkit.training.recording.recorder import Clock, Milestones, Recorder
+from labkit.training.recording.tracking import Tracker
+from labkit.training.sharding.processes import Processes
+from labkit.training.trainer import make_module, make_trainer, probe_step_seconds
+
+Say = Callable[[str], None]
+
+
+class RunAtWork:
+    """What one process holds while it trains; `go` is called once."""
+
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        record: RunRecord,
+        processes: Processes,
+        gpu_name: str,
+        say: Say,
+    ):
+        self.plan, self.record, self.gpu_name, self.say = plan, record, gpu_name, say
+        self.processes = processes
+        _set_up_torch(plan)
+        self.memory_before = predictions.memory_before(plan.compute.device)
+        self.data = TrainingData(plan)
+        self.evaluator = Evaluator(
+            self.data.validation,
+            Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json"),
+            plan.evaluation,
+            plan.sequence_length,
+            plan.micro_batch,
+        )
+
+    def go(
+        self,
+        until: int | None,
+        save_at: tuple[int, ...],
+        resume_from: Path | None,
+        step_seconds: Sequence[float],
+    ) -> RunStatus:
+        plan, record, processes = self.plan, self.record, self.processes
+        state, source = self._find_state(resume_from)
+        processes.first(self._open)
+        processes.each(self._see_record)
+        if processes.first(lambda: record.read("predictions") is None):
+            probed = step_seconds or probe_step_seconds(plan, self.data, processes)
+            record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
+        module, run = make_module(plan, processes), RunState()
+        loss_scale: dict[str, Any] = {}
+        if state is not None:
+            restore_state(state, module, run)
+            loss_scale = state["progress"]["loss_scale"]
+            del state
+        processes.first(lambda: record.cut_after(module.facts.step))
+        tracked = plan if processes.is_first else plan.with_overrides({"tracking": "off"})
+        recorder = Recorder(
+            plan,
+            record,
+            run,
+            self.evaluator,
+            Tracker(tracked, record),
+            Milestones.of(plan, until or plan.num_steps, save_at),
+            self.data.samples,
+            Clock.going_on(record.rows("step")),
+        )
+        recorder.say = self.say
+        self._say_start(module, source)
+        recorder.event(module.facts.step, f"start{f' from {source}' if source else ''}")
+        record.set_status("running", module.facts.step)
+        self._fit(module, recorder, loss_scale)
+        return self._finish(module, run, recorder)
+
+    def _fit(self, module: TrainingModule, recorder: Recorder, loss_scale: dict[str, Any]) -> None:
+        first, last = module.facts.step, self.plan.num_steps
+        if first == last:
+            return  # a process before this one ended between its last step and its result
+        trainer = make_trainer(self.plan, last - first, recorder, self.processes)
+        if loss_scale:
+            trainer.precision_plugin.load_state_dict(loss_scale)
+        trainer.fit(module, StepBatches(self.data, first, last, self.processes))
+
+    def _find_state(self, resume_from: Path | None) -> tuple[Checkpoint | None, str]:
+        """Verified by the first process, read by all."""
+        folder = self.processes.first(self._newest_good)
+        if folder is not None:
+            if resume_from is not None:
+                self.say(f"this run has {folder.name} of its own; {resume_from} is left alone")
+            return load_checkpoint(folder, self.plan, verify=False), folder.name
+        if resume_from is None:
+            return None, ""
+        if not resume_from.is_dir():
+            raise LabError(f"{resume_from}: no such checkpoint; give a folder step-... of a run")
+        self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
+        state = load_checkpoint(resume_from, self.plan, of_any_layout=True, verify=False)
+        return state, str(resume_from)
+
+    def _newest_good(self) -> Path | None:
+        folder, _, passed_over = newest_good(self.record.checkpoints, self.plan)
+        for reason in passed_over:
+            self.say(f"passed over a damaged checkpoint: {reason}")
+            self.record.log(f"passed over a damaged checkpoint: {reason}")
+        set_newer_aside(self.record.checkpoints, folder)
+        return folder
+
+    def _see_record(self) -> None:
+        if not self.record.is_there:
+            raise LabError(
+                f"{self.record.folder} of the first process is not seen here; put LABKIT_HOME on a "
+                "disk that all processes share"
+            )
+
+    def _open(self) -> None:
+        if not self.record.log_file.is_file():
+            self._open_record()
+        self.record.take_request()  # one that a process before this one never saw
+        self.record.set_status("starting", 0)
+
+    def _open_record(self) -> None:
+        plan, record = self.plan, self.record
+        record.write("plan", plan.model_dump(mode="json"))
+        changed = differences(TrainingPlan(), plan)
+        lines = "\n".join(f"- {name}: {value!r}" for name, value in changed.items())
+        text = (
+            f"# {record.run_id}\n\nChanged from the default plan:\n\n{lines}\n\n"
+            "## Notes\n\nWrite yours here; lines are only ever added at the end.\n\n## Events\n\n"
+        )
+        record.log_file.write_text(text, "utf-8")
+
+    def _say_start(self, module: TrainingModule, source: str) -> None:
+        plan = self.plan
+        self.say(f"run {self.record.run_id}{f', from {source}' if source else ''}")
+        for row in group_rows(module.groups):
+            self.say("  " + ", ".join(f"{key} {value}" for key, value in row.items()))
+        self.say(f"{plan.num_steps:,} steps of {plan.tokens_per_step:,} tokens")
+
+    def _finish(self, module: TrainingModule, run: RunState, recorder: Recorder) -> RunStatus:
+        """The last words of a process; of a finished run also its result."""
+        plan, record, step = self.plan, self.record, module.facts.step
+        state, reason = recorder.outcome or _natural_end(plan, step)
+        ending = f"{state}: {reason}" if reason else state
+        found: dict[str, Any] = {}
+        hashes = self._hashes(module, run)
+        held = self.processes.from_all(held_bytes(module))
+
+        def write_the_end() -> RunStatus:
+            recorder.flush()
+            record.write("processes", held)
+            if state == "finished":
+                found.update(summary.result(plan, record, module, hashes))
+                record.write("result", found)
+                clock, before = recorder.clock, self.memory_before
+                record.write("timing", summary.timing(plan, record, clock, before, self.gpu_name))
+            synced = recorder.tracker.finish(found, state)
+            recorder.event(step, ending)
+            recorder.flush()
+            record.set_status(state, step, reason)
+            self.say(f"{ending} (step {step:,})")
+            if synced:
+                self.say(synced)
+            return record.status()
+
+        return self.processes.first(write_the_end)  # torchrun would end it when others end
+
+    def _hashes(self, module: TrainingModule, run: RunState) -> dict[str, str]:
+        """Of the state; of several processes a hash over theirs, in order."""
+        found = self.processes.from_all(state_hashes(gather_state(module, run, {})))
+        if len(found) == 1:
+            return found[0]
+        return {name: hash_json([one[name] for one in found]) for name in found[0]}
+
+
+def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:
+    """`failed` is left to runs that diverged: an end that nobody can explain says nothing of the
+    plan.
+    """
+    if step != plan.num_steps:
+        raise RuntimeError(
+            f"the trainer ended at step {step:,} of {plan.num_steps:,} for no known reason"
+        )
+    return "finished", ""
+
+
+def _set_up_torch(plan: TrainingPlan) -> None:
+    """Process-wide settings, all of them fields of the plan."""
+    torch.set_num_threads(plan.compute.num_threads or 1)
+    if plan.compute.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
