@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -16,6 +17,13 @@ from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "50_fsdp_training.ipynb"
 READOUT, CURVE = ".labkit-monitor .labkit-readout", ".labkit-monitor path.js-line"
+OVERRIDES = {
+    "compute.precision": "fp32",
+    "compute.num_threads": 1,
+    "evaluation.num_evaluations": 2,
+    "evaluation.sample_tokens": 16,
+}
+"""A run of 14 steps would evaluate 10 times, longer than it trains."""
 STEPS = {1: 6000, 2: 1500}
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -72,12 +80,13 @@ def test_a_run_outlives_its_kernel_and_is_seen_again(
 def test_a_person_runs_notebook_50_and_moves_the_schedule(lab: Lab, tmp_path: Path):
     path = tmp_path / NOTEBOOK.name
     content = NOTEBOOK.read_text()
+    overrides = json.dumps(OVERRIDES).replace('"', '\\"')
     for given, used in (
         ("shakespeare", "python-docs"),
         ("num_tokens: int = 400_000", "num_tokens: int = 20_000"),
         ("d_model: int = 128", "d_model: int = 32"),
         ('tracking: str = \\"offline\\"', 'tracking: str = \\"off\\"'),
-        ("overrides: dict = {}", 'overrides: dict = {\\"compute.num_threads\\": 1}'),
+        ("overrides: dict = {}", f"overrides: dict = {overrides}"),
     ):
         assert given in content
         content = content.replace(given, used)
