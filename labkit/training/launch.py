@@ -23,7 +23,7 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import EXIT_STATUS_FILE
 from labkit.training.settle import settle
 
-SECONDS_TO_START = 60.0
+SECONDS_TO_START = 300.0
 POLL_SECONDS = 0.1
 TIME_TO_SAVE = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "600", "OMP_NUM_THREADS": "1"}
 """Seconds between SIGTERM and torchrun's SIGKILL, 30 by default; and no word of torchrun's on
@@ -224,17 +224,25 @@ def start(record: RunRecord, *flags: str) -> Run:
     the trainer's own.
 
     Raises:
-        LabError: it ended before that; with its output.
+        LabError: it ended before that, or is not so far after `SECONDS_TO_START`; with its output.
     """
     begin = record.console.stat().st_size if record.console.exists() else 0
     process = start_detached([*trainer_arguments(record), *flags], record.console, TIME_TO_SAVE)
     deadline = time.monotonic() + SECONDS_TO_START
     run = Run(record)
-    while not run.is_running and time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
+    while not run.is_running and process.poll() is None:
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"run {record.run_id} has not begun after {SECONDS_TO_START:g} s, but its process "
+                f"{process.pid} is there: attach to the run by its id when it has, or end the "
+                f"process. It said:\n{_said(record, begin) or 'nothing'}"
+            )
         time.sleep(POLL_SECONDS)
     if process.poll() not in (None, 0):
-        output = record.console.read_bytes()[begin:].decode("utf-8", "replace").strip()
-        raise LabError(f"run {record.run_id} did not start:\n{output[-2000:]}")
+        raise LabError(f"run {record.run_id} did not start:\n{_said(record, begin)}")
     return run
+
+
+def _said(record: RunRecord, begin: int) -> str:
+    """The end of what it printed after so many bytes."""
+    return record.console.read_bytes()[begin:].decode("utf-8", "replace").strip()[-2000:]

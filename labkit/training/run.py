@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
 from labkit.core import lock
 from labkit.core.config import differences, validate
 from labkit.core.errors import LabError
@@ -91,6 +93,11 @@ def _reason(error: BaseException, processes: Processes) -> str:
     line = (str(error) or type(error).__name__).splitlines()[0][:300]
     if processes.num > 1 and isinstance(error, RuntimeError) and "onnection" in line:
         return f"another process of the run ended; see its output in logs/ ({line[:120]})"
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in line:
+        return (
+            "out of memory: give data.micro_batch less, layout.recompute=full or more processes; "
+            f"`python -m labkit.training.dry_run` says what a plan takes ({line[:120]})"
+        )
     return line
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from labkit.plan.recipes import with_recipe
 from labkit.plan.schedule import learning_rate_ratio
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shards import write_shards
+from labkit.training import launch as launching
 from labkit.training.batches import TrainingData
 from labkit.training.checkpoints.difference import first_difference
 from labkit.training.checkpoints.folder import load_checkpoint
@@ -316,6 +318,26 @@ def test_a_run_that_fails_says_why_to_whoever_waits(data, lab_home):
     (lab_home / "shards/tiny/train/tokens-00000.bin").write_bytes(b"damaged")
     with pytest.raises(LabError, match=r"(?s)did not start:.*tokens-00000.bin.*manifest"):
         launch(tiny_plan(data))
+
+
+def test_a_start_that_hangs_is_told_with_what_it_said(data, lab_home, monkeypatch):
+    stuck = "import time; print('importing', flush=True); time.sleep(60)"
+    monkeypatch.setattr(launching, "SECONDS_TO_START", 2.0)
+    monkeypatch.setattr(launching, "trainer_arguments", lambda _: ["-c", stuck])
+    with pytest.raises(LabError, match=r"(?s)has not begun after 2 s.*importing") as told:
+        launch(tiny_plan(data))
+    os.kill(int(re.search(r"its process (\d+)", str(told.value))[1]), signal.SIGKILL)
+
+
+def test_too_little_memory_is_told_in_fields_of_the_plan(data, lab_home, monkeypatch):
+    def too_large(*_):
+        return torch.empty(1 << 46)
+
+    monkeypatch.setattr("labkit.training.run_at_work.make_module", too_large)
+    record = RunRecord(lab_home / "run")
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        run(tiny_plan(data), record.folder, step_seconds=[1.0], say=lambda _: None)
+    assert record.status().reason.startswith("out of memory: give data.micro_batch less")
 
 
 @pytest.mark.parametrize(

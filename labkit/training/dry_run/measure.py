@@ -65,18 +65,24 @@ def dry_run(plan: TrainingPlan) -> DryRun:
     The plan needs no data. What it leaves open is taken as on a GPU: bf16, fused attention.
 
     Raises:
-        LabError: torch can't run it so.
+        LabError: torch can't run it so, or not in `TIMEOUT_SECONDS`.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
         path.write_text(plan.model_dump_json(), "utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "labkit.training.dry_run", str(path), "--json"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "labkit.training.dry_run", str(path), "--json"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(
+                f"dry run: not done after {TIMEOUT_SECONDS} s; "
+                "`python -m labkit.training.dry_run plan.json` takes the time it needs"
+            ) from error
     if done.returncode:
         raise LabError(
             f"dry run: {(done.stderr.strip() or 'ended without a word').splitlines()[-1]}"

@@ -108,7 +108,8 @@ def join(layout: LayoutPlan, device: str) -> Processes:
     """Meet the other processes of the run; `device` as a plan has it.
 
     Raises:
-        LabError: they are not as many as the layout has, or more than this machine's GPUs.
+        LabError: they are not as many as the layout has, or more than this machine's GPUs, or
+            don't reach each other.
     """
     started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if started != layout.num_processes:
@@ -129,13 +130,27 @@ def join(layout: LayoutPlan, device: str) -> Processes:
             )
         torch.cuda.set_device(local_rank())
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if is_on_gpus else "gloo")
+        _meet("cpu:gloo,cuda:nccl" if is_on_gpus else "gloo", started)
     mesh = None
     if layout.sharding == "full":
         sizes = (layout.data_parallel, layout.tensor_parallel)
         kind = "cuda" if is_on_gpus else "cpu"
         mesh = init_device_mesh(kind, sizes, mesh_dim_names=(DATA, TENSOR))
     return Processes(layout, dist.get_rank(), mesh)
+
+
+def _meet(backend: str, num: int) -> None:
+    """torch speaks of stores, sockets and pairs; what is wrong is the network."""
+    try:
+        dist.init_process_group(backend)
+    except RuntimeError as error:  # torch's own kinds are kinds of it
+        found = str(error).splitlines()[0][:200]
+        raise LabError(
+            f"process {os.environ.get('RANK')} of {num} did not meet the others at "
+            f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')} ({found}); see that "
+            "all were started, that the port is free and open, and that each machine's name leads "
+            "to the network they share, or name that in GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME"
+        ) from error
 
 
 def leave() -> None:
