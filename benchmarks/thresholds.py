@@ -3,10 +3,10 @@
     python -m benchmarks.thresholds [--moves 60] [--documents 50000]
 
 A JupyterLab of its own in a headless Chromium. The clock is the page's: from the key press to the
-first frame after counts, bars, table of rules and examples have all changed in the document. The
-floor is ipywidgets alone, a slider whose observer writes into a label, on the same page; the two
-take turns, move by move. Documents are passages of real text, `CHARACTERS` each; sources are made
-up, as many as the panel shows.
+first frame after counts, bars, what each rule drops and examples have all changed in the document.
+The floor is ipywidgets alone, a slider whose observer writes into a label, on the same page; the
+two take turns, move by move. Documents are passages of real text, `CHARACTERS` each; sources are
+made up, as many as the panel shows.
 
 Before any figure: the numbers on the page are those of the rule set applied to the texts, at the
 first and at the last threshold.

@@ -15,6 +15,7 @@ from labkit.widgets.form import FAULT_CLASS
 from labkit.widgets.markup import html_widget, show_html
 
 LABEL_WIDTH, BOX_WIDTH, SLIDER_WIDTH, UNIT_WIDTH = "204px", "274px", "76px", "112px"
+COUNT_WIDTH = "236px"
 SWITCH = {"width": "22px", "margin": "4px 2px -1px 2px"}
 """ipywidgets sets a checkbox on the baseline of a line of text, 2.5 px above its middle."""
 LONG_RANGE = 10_000
@@ -34,8 +35,7 @@ class RuleControl:
             tooltip=f"use the rule {rule.id}: {rule.value}",
         )
         self.number = NumberControl(_face(rule), self._moved)
-        self.dropped = _count_label("96px", "documents that it is the first to refuse")
-        self.against = _count_label("152px", "documents more or less than by the preset")
+        self.dropped = widgets.Label(tooltip="documents that it is the first to refuse")
         self.line = html_widget(fault(""), FAULT_CLASS)
         self._lay_out()
         self.number.show(rule.threshold)
@@ -60,8 +60,8 @@ class RuleControl:
 
     def count(self, num_dropped: int, difference: int) -> None:
         """Show how many documents it is the first to refuse, and how many more than as given."""
-        self.dropped.value = f"drops {num_dropped:,}" if self.switch.value else "switched off"
-        self.against.value = f"{difference:+,} against preset" if difference else ""
+        now = f"drops {num_dropped:,}" if self.switch.value else "switched off"
+        self.dropped.value = f"{now}, {difference:+,} against preset" if difference else now
 
     def say(self, text: str) -> None:
         """Show a fault, or none."""
@@ -92,17 +92,12 @@ class RuleControl:
         unit = widgets.Label(f"{side} {self.rule.unit or 'ratio'}", tooltip=self.number.face.help)
         unit.layout.width = UNIT_WIDTH
         slider.layout = widgets.Layout(width="auto", min_width=SLIDER_WIDTH, flex="1 1 auto")
-        parts = [self.switch, box, slider, unit, self.dropped, self.against]
+        self.dropped.layout.flex = f"0 0 {COUNT_WIDTH}"
+        parts = [self.switch, box, slider, unit, self.dropped]
         row = widgets.HBox(parts, layout={"align_items": "center"})
         row.add_class(f"labkit-rule-{disk.slug(self.rule.id)}")
         self.widget = widgets.VBox([row, self.line])
         self.widget.layout.flex = "0 0 auto"
-
-
-def _count_label(width: str, tooltip: str) -> widgets.Label:
-    label = widgets.Label(tooltip=tooltip)
-    label.layout = widgets.Layout(flex=f"0 0 {width}", justify_content="flex-end")
-    return label
 
 
 def _face(rule: Rule) -> FieldFace:
