@@ -21,6 +21,8 @@ SLOW = (
     "tests/training/test_run.py",
     "tests/training/recording/test_tracking.py",
     "tests/widgets/test_run_monitor.py",
+    "tests/faces/test_four_faces.py",
+    "tests/tokens/test_shards.py",
 )
 """First, so that no core ends alone with one of them; groups of tests go before all others."""
 
