@@ -35,11 +35,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compile_together(
-    module: ModuleType, names: Iterable[str], constants: ModuleType | None = None
+    module: ModuleType,
+    names: Iterable[str],
+    constants: ModuleType | None = None,
+    borrowing: bool = False,
 ) -> None:
     """Functions of one file that find each other there as globals, each after those it calls.
 
-    `constants` is the module that they have constants from, which are compiled in.
+    `constants` is the module that they have constants from, which are compiled in. `borrowing`
+    functions neither make arrays nor return any: references to those they are given are not
+    counted, atomically, at each call, which took more than half of the time of some.
     """
     import numba
     from numba.extending import is_jitted
@@ -48,7 +53,10 @@ def compile_together(
         for name in names:
             function = getattr(module, name)
             if not is_jitted(function):
-                dispatcher = numba.njit(cache=True, nogil=True)(function)
+                options: dict[str, Any] = (
+                    {"_nrt": False} if borrowing else {}
+                )  # as numba does in its own sorts
+                dispatcher = numba.njit(cache=True, nogil=True, **options)(function)
                 if constants is not None:
                     _forget_older(dispatcher, Path(str(constants.__file__)).stat().st_mtime)
                 setattr(module, name, dispatcher)

@@ -242,5 +242,5 @@ def _zeros() -> np.ndarray:
 @functools.cache
 def _compile():
     names = [function.__name__ for function in c4_kernel.FUNCTIONS]
-    compile_together(c4_kernel, names, constants=characters)
+    compile_together(c4_kernel, names, constants=characters, borrowing=True)
     return c4_kernel.rewrite

@@ -197,13 +197,13 @@ def copy_line(data, first, last, zeros, classes, steps, marks, removes_citations
     """
     state, has, at = np.uint64(0), np.uint8(0), first
     while at < last:
-        byte = data[at]
+        byte = data[np.uint64(at)]  # unsigned: no look for a negative index
         if byte == _OPEN and removes_citations:
             end = citation_end(data, at, last, zeros)
             if end > at:
                 at = end
                 continue
-        out[to] = byte
+        out[np.uint64(to)] = byte
         if byte == 0xE2 and data[at + 1] == 0x84 and data[at + 2] == 0xAA:
             out[to + 1], out[to + 2] = data[at + 1], data[at + 2]
             to, at, byte = to + 2, at + 2, _K
@@ -226,8 +226,10 @@ def citation_end(data, start, last, zeros):
     if at < last and data[at] == _CLOSE:
         return at + 1
     for word in (_EDIT, _CITATION_NEEDED):
-        end = start + 1 + len(word)
-        if end <= last and np.all(data[start + 1 : end] == word):
+        end, same = start + 1 + len(word), 0
+        while same < len(word) and end <= last and data[start + 1 + same] == word[same]:
+            same += 1
+        if same == len(word):
             return end
     return start
 
