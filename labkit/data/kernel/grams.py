@@ -8,7 +8,8 @@
 A word and a gram are named by where they first stood. Names of words are exact, by a table and
 their bytes; those of grams follow from the name of the shorter gram and of the last word. For 5 to
 10 the words stand side by side without spaces, a prefix hash gives every slice's hash at once, and
-the bytes decide. Memory: 48 to 64 bytes a word and one per byte. Compiled by `text_columns.py`.
+the bytes decide. What cannot occur twice is not looked up: a gram of which a part occurs once.
+Memory: 61 to 77 bytes a word and one per byte. Compiled by `text_columns.py`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ import numpy as np
 from labkit.data.kernel.characters import CONTINUATION, CONTINUATION_BIT, SPACE
 
 _BASE, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
-_1, _29, _32, _LOW = np.uint64(1), np.uint64(29), np.uint64(32), np.uint64(0xFFFFFFFF)
+_1, _4, _29, _32 = np.uint64(1), np.uint64(4), np.uint64(29), np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
 _ONE_STAMP, _STAMP, _PLACE = np.uint64(1 << 28), np.uint64(15 << 28), np.uint64((1 << 28) - 1)
 """A row of the table: 32 bits of hash, 4 of n, which makes rows of another n free, 28 of place."""
+TAIL, _TAILS = 16, 11
+"""Bytes up to the end of a word whose hash tells whether they occur again: each next one shifts it
+by 4 of its 64 bits. In the table they have a number of their own for n."""
 MAX_POWERS = 1024
 
 
@@ -35,9 +40,9 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         room = min((ends[row] - start) // 2 + 1, max_words)  # of each two bytes one ends a word
         letters = np.empty(ends[row] - start, np.uint8)
         bounds, characters = np.empty(room + 1, np.int32), np.empty(room + 1, np.int32)
-        hashes = np.empty(room + 1, np.uint64)
+        hashes, tails = np.empty(room + 1, np.uint64), np.empty(room + 1, np.uint64)
         num_words, end = join_words(
-            data, kinds, start, ends[row], alone, letters, bounds, characters, hashes
+            data, kinds, start, ends[row], alone, letters, bounds, characters, hashes, tails
         )
         bounds, characters = bounds[: num_words + 1], characters[: num_words + 1]
         counts[row, 9] = ends[row] - end
@@ -45,48 +50,56 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         while 1 << bits < 2 * num_words:
             bits += 1
         table, shift = np.zeros(1 << bits, np.uint64), np.uint64(64 - bits)
-        words = np.empty(num_words, np.int32)
-        name_words(letters, bounds, hashes, table, shift, words)
-        add_hashes(bounds, powers, hashes)
+        words, times = np.empty(num_words, np.int32), np.zeros(num_words, np.int32)
+        name_words(letters, bounds, hashes, table, shift, words, times)
         before, names = words.copy(), np.empty(num_words, np.int32)
-        times = np.empty(num_words, np.int32)
+        places = np.arange(num_words, dtype=np.int32)
         for n in range(2, 5):
+            places = repeated_pairs(places, before, times)
             counts[row, n - 2] = top_gram(
-                n, words, before, characters, separator, table, shift, names, times
+                n, places, words, before, characters, separator, table, shift, names, times
             )
             before, names = names, before
+        add_hashes(bounds, powers, hashes)
+        stops = repeated_tails(bounds, tails, table, shift, names)
         for n in range(5, 11):
             counts[row, n - 2] = duplicate_grams(
-                n, words, letters, bounds, characters, hashes, powers, table, shift
+                n, stops, words, letters, bounds, characters, hashes, powers, table, shift
             )
         start = ends[row]
 
 
-def join_words(data, kinds, start, stop, alone, letters, bounds, characters, hashes):
-    """The words side by side; where each ends, in bytes and in characters; polynomials of each.
+def join_words(data, kinds, start, stop, alone, letters, bounds, characters, hashes, tails):
+    """The words side by side; where each ends, in bytes and in characters; polynomials of each,
+    and hashes of the `TAIL` bytes up to its end.
 
     Returns how many, and where in the text the last one ends.
     """
     word = num_bytes = num_characters = 0
     bounds[0] = characters[0] = 0
-    at, ends_word = start, SPACE | alone
+    at, ends_word, tail = start, SPACE | alone, np.uint64(0)
     while at < stop and word + 1 < len(bounds):
-        if kinds[at] & (SPACE | CONTINUATION):
+        kind = np.int64(kinds[np.uint64(at)])  # unsigned: no look for a negative index
+        if kind & (SPACE | CONTINUATION):
             at += 1
             continue
-        is_alone, code = kinds[at] & alone, np.uint64(0)
+        is_alone, code = kind & alone, np.uint64(0)
         while True:
-            letters[num_bytes] = data[at]
-            code = code * _BASE + np.uint64(data[at]) + _1
-            num_bytes, num_characters = num_bytes + 1, num_characters + 1
-            num_characters -= kinds[at] >> CONTINUATION_BIT
+            letter = data[np.uint64(at)]
+            letters[np.uint64(num_bytes)] = letter
+            code = code * _BASE + (np.uint64(letter) + _1)
+            tail = (tail << _4) + np.uint64(letter) * _MIX
+            num_bytes += 1
+            num_characters += 1 - (kind >> CONTINUATION_BIT)
             at += 1
-            if at == stop or kinds[at] & ends_word:
+            if at == stop:
                 break
-            if is_alone and not kinds[at] & CONTINUATION:
+            kind = np.int64(kinds[np.uint64(at)])
+            if kind & ends_word or (is_alone and not kind & CONTINUATION):
                 break
         word += 1
-        bounds[word], characters[word], hashes[word] = num_bytes, num_characters, code
+        bounds[word], characters[word] = num_bytes, num_characters
+        hashes[word], tails[word] = code, tail
     return word, at
 
 
@@ -134,7 +147,7 @@ def is_equal(one, other, n, letters, bounds):
     return True
 
 
-def name_words(letters, bounds, hashes, table, shift, words):
+def name_words(letters, bounds, hashes, table, shift, words, times):
     mask, stamp = np.uint64(len(table) - 1), _ONE_STAMP
     for word in range(len(words)):
         mixed = (hashes[word + 1] ^ hashes[word + 1] >> _29) * _MIX
@@ -152,18 +165,36 @@ def name_words(letters, bounds, hashes, table, shift, words):
         if table[row] & _STAMP != stamp:
             table[row] = entry
         words[word] = np.int64(table[row] & _PLACE) - 1
+        times[words[word]] += 1
 
 
-def top_gram(n, words, before, characters, separator, table, shift, names, times):
-    """Fill the names of n-grams from those of (n-1)-grams; 0 where the text has fewer words."""
+def repeated_pairs(places, names, times):
+    """Those of the places where a gram and the next one occur again: no other begins a longer one
+    that does."""
+    count, before, was_repeated = 0, -1, False
+    for at in places:
+        is_repeated = times[names[at]] > 1
+        places[count] = before
+        count += was_repeated & is_repeated & (at == before + 1)
+        before, was_repeated = at, is_repeated
+    return places[:count]
+
+
+def top_gram(n, places, words, before, characters, separator, table, shift, names, times):
+    """Fill the names of n-grams from those of (n-1)-grams; 0 where the text has fewer words.
+
+    Those not in `places` occur once, and of grams that do the first is at 0.
+    """
     mask, last, stamp = np.uint64(len(table) - 1), n - 1, _ONE_STAMP * np.uint64(n)
-    best = best_times = 0
-    for at in range(len(words) - n + 1):
+    best, best_times = 0, 1
+    if len(words) < n:
+        return 0
+    for at in places:
         code = np.uint64(before[at]) << _32 | np.uint64(words[at + last])
         code = (code ^ code >> _29) * _MIX
         mixed = (code ^ code >> _32) * _MIX
         entry, row = mixed << _32 | stamp | np.uint64(at + 1), mixed >> shift
-        name = at
+        name = np.int64(at)
         while table[row] & _STAMP == stamp:
             name = np.int64(table[row] & _PLACE) - 1
             if (
@@ -173,37 +204,61 @@ def top_gram(n, words, before, characters, separator, table, shift, names, times
             ):
                 break
             row = (row + _1) & mask
-            name = at
+            name = np.int64(at)
         if name == at:
             table[row], times[at] = entry, 0
         names[at] = name
         times[name] += 1
         if times[name] > best_times or (times[name] == best_times and name < best):
             best, best_times = name, times[name]
-    if best_times == 0:
-        return 0
     length = np.int64(characters[best + n]) - np.int64(characters[best]) + last * separator
     return length * best_times
 
 
-def duplicate_grams(n, words, letters, bounds, characters, hashes, powers, table, shift):
+def repeated_tails(bounds, tails, table, shift, found):
+    """Ends of words at which a gram of five and more may end that occurs again, ascending.
+
+    Such a gram has its last `TAIL` bytes again, or is shorter; then its last five words are, too.
+    """
+    mask, stamp = np.uint64(len(table) - 1), _ONE_STAMP * np.uint64(_TAILS)
+    is_lone = np.ones(len(bounds), np.bool_)
+    for word in range(1, len(bounds)):
+        mixed = (tails[word] ^ tails[word] >> _29) * _MIX
+        entry, row = mixed << _32 | stamp | np.uint64(word), mixed >> shift
+        while table[row] & _STAMP == stamp:
+            if (table[row] ^ entry) <= _LOW:
+                is_lone[table[row] & _PLACE] = is_lone[word] = False
+                break
+            row = (row + _1) & mask
+        if table[row] & _STAMP != stamp:
+            table[row] = entry
+    count = 0
+    for word in range(5, len(bounds)):
+        if not is_lone[word] or bounds[word] - bounds[word - 5] < TAIL:
+            found[count] = word
+            count += 1
+    return found[:count]
+
+
+def duplicate_grams(n, stops, words, letters, bounds, characters, hashes, powers, table, shift):
     mask, stamp = np.uint64(len(table) - 1), _ONE_STAMP * np.uint64(n)
-    at = found = 0
-    while at < len(bounds) - n:
-        length = np.int64(bounds[at + n]) - np.int64(bounds[at])
+    found = after = 0
+    for stop in stops:
+        at = np.int64(stop) - n
+        if at < after:
+            continue
+        length = np.int64(bounds[stop]) - np.int64(bounds[at])
         power = powers[length] if length < MAX_POWERS else long_power(length)
-        code = hashes[at + n] - hashes[at] * power
+        code = hashes[stop] - hashes[at] * power
         mixed = (code ^ code >> _29) * _MIX
         entry, row = mixed << _32 | stamp | np.uint64(at + 1), mixed >> shift
         while table[row] & _STAMP == stamp:
             name = np.int64(table[row] & _PLACE) - 1
             if (table[row] ^ entry) <= _LOW and is_same(name, at, n, words, letters, bounds):
+                found += np.int64(characters[stop]) - np.int64(characters[at])
+                after = stop
                 break
             row = (row + _1) & mask
-        if table[row] & _STAMP == stamp:
-            found += np.int64(characters[at + n]) - np.int64(characters[at])
-            at += n
-        else:
+        if after <= at:
             table[row] = entry
-            at += 1
     return found

@@ -32,16 +32,17 @@ from labkit.data.kernel.definitions import (
 from labkit.data.utf8 import utf8_bytes
 
 CHUNK_BYTES = 1 << 18
-_COMPILED = {
+_BORROWING = {
     counts: ("classify", "count_characters", "stop_word", "count_words", "count_lines"),
-    lines: (
-        *("read_line", "cut_lines", "count_filled_lines", "empty_table", "is_repeated"),
-        *("count_duplicate_lines", "strip", "count_duplicate_paragraphs"),
-    ),
+    lines: ("read_line", "cut_lines", "count_filled_lines", "is_repeated", "strip"),
     grams: (
         *("join_words", "long_power", "add_hashes", "is_equal", "is_same", "name_words"),
-        *("top_gram", "duplicate_grams", "count_grams"),
+        *("top_gram", "duplicate_grams"),
     ),
+}
+_ALLOCATING = {
+    lines: ("empty_table", "count_duplicate_lines", "count_duplicate_paragraphs"),
+    grams: ("repeated_pairs", "repeated_tails", "count_grams"),
 }
 
 
@@ -147,5 +148,7 @@ def _stop_words(
 @functools.cache
 def _compile() -> None:
     """Numba is slow to import: functions are plain until now."""
-    for module, names in _COMPILED.items():
+    for module, names in _BORROWING.items():
+        compile_together(module, names, constants=characters, borrowing=True)
+    for module, names in _ALLOCATING.items():
         compile_together(module, names, constants=characters)

@@ -110,3 +110,23 @@ def test_a_word_of_thousands_of_bytes_has_a_hash_too():
     words = ["x" * 3000, "y", "z", "u", "v"]
     found = counts(" ".join([*words, "between", *words]))
     assert found["num_duplicate_5_gram_characters"] == 3004
+
+
+def test_duplicate_n_grams_are_those_of_a_set_of_strings():
+    """Also where words differ and their letters don't, below and above the bytes of a tail."""
+    rng = random.Random(5)
+    for _ in range(300):
+        stems = rng.sample(
+            ["a", "aa", "aab", "b", "ba", "或", "或b", "of the order of", "x" * 17], 4
+        )
+        words = "".join(rng.choice(stems) + rng.choice([" ", ""]) for _ in range(90)).split()
+        found = counts(" ".join(words))
+        for n in range(5, 11):
+            seen, at, expected = set[str](), 0, 0
+            while at + n <= len(words):
+                gram = "".join(words[at : at + n])
+                is_duplicate = gram in seen
+                seen.add(gram)
+                expected += len(gram) * is_duplicate
+                at += n if is_duplicate else 1
+            assert found[f"num_duplicate_{n}_gram_characters"] == expected
