@@ -86,13 +86,12 @@ def find_places(
 def _collect(marks, begins, ends):
     num_places = 0
     for number in range(len(begins)):
-        for at in range(begins[number], ends[number]):
-            num_places += marks[at] != 0
+        num_places += np.count_nonzero(marks[begins[number] : ends[number]])
     places, kinds = np.empty(num_places, np.int64), np.empty(num_places, np.uint16)
     num_places = 0
     for number in range(len(begins)):
         for at in range(begins[number], ends[number]):
-            if marks[at] != 0:
+            if marks[np.uint64(at)] != 0:  # unsigned: no look for a negative index
                 places[num_places], kinds[num_places] = at, marks[at]
                 num_places += 1
                 marks[at] = 0
@@ -128,7 +127,7 @@ def _mark(data, begins, ends, marks):
 
 
 def _next(data, at, end):
-    while at < end and CLASSES[data[at]] & _BEGINS == 0:
+    while at < end and CLASSES[data[np.uint64(at)]] & _BEGINS == 0:
         at += 1
     return at
 
@@ -196,14 +195,27 @@ def _mark_numbers(data, at, marks):
         marks[at] |= CARD
     if size == 3 and after == ord("-"):
         marks[at] |= SOCIAL
-    if size <= 3 and after == ord("."):
+    if size <= 3 and after == ord(".") and _are_octets(data, at):
         marks[at] |= IPV4
-    if (first == ord("0") or first == ord("1") or first == ord("8")) and (is_joined or size >= 11):
+    is_mobile = first == ord("1") and (size == 11 or (is_joined and size == 3))
+    is_coded = first == ord("0") or (first == ord("8") and data[at + 1] == ord("6"))
+    if is_mobile or (is_coded and (is_joined or size >= 11)):
         marks[at] |= CHINESE
     if is_joined and (size == 3 or (first == ord("1") and (size == 1 or size == 4))):
         marks[at] |= NORTH_AMERICAN
     if first == ord("0") and data[at + 1] == ord("0") and 3 <= size <= 5:
         marks[at] |= INTERNATIONAL
+
+
+def _are_octets(data, at):
+    """One to three digits, four times, with dots between."""
+    for number in range(4):
+        size = _run(data, at, _DIGIT)
+        at += size
+        if size == 0 or size > 3 or (number < 3 and data[at] != ord(".")):
+            return False
+        at += 1
+    return True
 
 
 def _mark_emails(data, at, marks):
@@ -260,7 +272,15 @@ def _mark_ipv6(data, at, marks):
 def _compile() -> None:
     """Numba is slow to import: functions are plain until now."""
     names = (
-        *("_next", "_run", "_run_before", "_is_border", "_measure_group", "_mark_account"),
-        *("_mark_numbers", "_mark_emails", "_mark_assigned", "_mark_ipv6", "_mark", "_collect"),
+        *("_next", "_run", "_run_before", "_is_border", "_measure_group", "_are_octets"),
+        *(
+            "_mark_account",
+            "_mark_numbers",
+            "_mark_emails",
+            "_mark_assigned",
+            "_mark_ipv6",
+            "_mark",
+        ),
     )
-    compile_together(sys.modules[__name__], names)
+    compile_together(sys.modules[__name__], names, borrowing=True)
+    compile_together(sys.modules[__name__], ["_collect"])

@@ -79,9 +79,12 @@ def _digits(item: str) -> str:
     return "".join(character for character in item if "0" <= character <= "9")
 
 
+_NUMBER_HOST = re.compile(r"\d+(\.\d+|x)")
+
+
 def _is_email(item: str, config: PersonalDataConfig) -> bool:
     """No host without a name (`icon@2x.png`, `tool@1.0.0-rc.x`)."""
-    return re.match(r"\d+(\.\d+|x)", item.rpartition("@")[2]) is None
+    return _NUMBER_HOST.match(item.rpartition("@")[2]) is None
 
 
 def _is_resident_id(item: str, config: PersonalDataConfig) -> bool:

@@ -35,7 +35,7 @@ class RedactPersonalData:
         return split_by(batch, self._verdicts(texts, items), rewritten)
 
     def _verdicts(self, texts: pa.Array, items: Sequence[Item]) -> Verdicts:
-        num_items = count_items(items, len(texts)).sum(axis=1)
+        num_items = np.bincount(_documents(items), minlength=len(texts))
         density = 1000 * num_items / np.maximum(np.diff(utf8_bytes(texts)[1]), 1)
         limit = self.config.max_items_per_kb
         is_kept = density <= (np.inf if limit is None else limit)
@@ -59,17 +59,24 @@ def replace_items(texts: pa.Array, items: Sequence[Item], placeholder: str) -> p
     raw, bounds = utf8_bytes(texts)
     data = memoryview(raw.data)
     written = {kind: PLACEHOLDERS[placeholder].format(kind).encode() for kind in KINDS}
-    pieces, place, growth = [], 0, np.zeros(len(texts), dtype=np.int64)
-    for item in items:
-        start, end = int(bounds[item.document]) + item.start, int(bounds[item.document]) + item.end
+    documents = _documents(items)
+    starts = bounds[documents] + [item.start for item in items]
+    ends = bounds[documents] + [item.end for item in items]
+    pieces, place = [], 0
+    for item, start, end in zip(items, starts.tolist(), ends.tolist(), strict=True):
         pieces += [data[place:start], written[item.kind]]
-        growth[item.document] += len(written[item.kind]) - (end - start)
         place = end
+    growth = np.zeros(len(texts), dtype=np.int64)
+    np.add.at(growth, documents, starts - ends + [len(written[item.kind]) for item in items])
     joined = b"".join([*pieces, data[place:]])
     offsets = bounds + np.concatenate([[0], np.cumsum(growth)])
     return pa.LargeStringArray.from_buffers(
         len(texts), pa.py_buffer(offsets), pa.py_buffer(joined)
     ).cast(texts.type)
+
+
+def _documents(items: Sequence[Item]) -> np.ndarray:
+    return np.array([item.document for item in items], dtype=np.int64)
 
 
 def count_items(items: Sequence[Item], num_texts: int) -> np.ndarray:
