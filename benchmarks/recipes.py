@@ -89,7 +89,7 @@ def train(arm: str, data: dict[str, Any], seed: int, num_tokens: int, rate: floa
     """Final validation loss in nats per byte; kept on disk, so that a stopped study goes on."""
     import torch
 
-    from labkit.core.config import hash_json
+    from labkit.core.canonical_json import hash_json
     from labkit.tokens.tokenizer import Tokenizer
     from labkit.training.batches import TrainingData
     from labkit.training.evaluation import Evaluator

@@ -10,7 +10,7 @@ from labkit.batch.page import page
 from labkit.batch.publish import REPORT
 from labkit.batch.status import Status, all_statuses
 from labkit.core import artifacts
-from labkit.core.config import canonical_json
+from labkit.core.canonical_json import canonical_json
 from labkit.core.disk import write_file
 from labkit.core.display import escape
 

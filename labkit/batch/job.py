@@ -13,7 +13,7 @@ from typing import Any
 
 from labkit.batch.parameters import Notebook, check_parameters, read_notebook
 from labkit.core import artifacts, disk, provenance
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 
 
 def reports_folder() -> Path:

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from labkit.batch.job import make_job
     from labkit.batch.parameters import parse_parameter, read_notebook
     from labkit.batch.pool import run_jobs
-    from labkit.core.config import load_parameters
+    from labkit.core.parameter_file import load_parameters
 
     notebook = read_notebook(arguments.notebook)
     given = {name: parse_parameter(notebook, name, value) for name, value in arguments.p}

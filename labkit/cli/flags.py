@@ -12,7 +12,8 @@ import shutil
 import textwrap
 from typing import Any
 
-from labkit.core.config import Config, ConfigError, leaves, load_parameters, overridable
+from labkit.core.config import Config, ConfigError, leaves, overridable
+from labkit.core.parameter_file import load_parameters
 from labkit.core.schema import FieldFace, faces, headline_faces, parse_value
 
 

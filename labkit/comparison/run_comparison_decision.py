@@ -16,7 +16,7 @@ import pandas as pd
 from labkit.comparison.run_comparison import RunComparison
 from labkit.comparison.run_comparison_tables import run_rows, verdict_rows
 from labkit.core import artifacts
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.records.decision import Decision, record_decision
 
 NOTEBOOK = "60_run_comparison"

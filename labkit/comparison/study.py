@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from labkit.comparison.matching import Axis, matched
 from labkit.comparison.verdict import ALPHA, MARGIN
 from labkit.core import artifacts
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.disk import slug
 from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan

@@ -16,7 +16,8 @@ import pyarrow as pa
 from pydantic import field_validator, model_validator
 
 from labkit.core import artifacts, disk
-from labkit.core.config import Config, field, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.core.records.certificate import LeakCertificate
 from labkit.data.build import build_documents, load_columns

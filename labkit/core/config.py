@@ -1,8 +1,5 @@
 """The frozen, validated base of every config: one schema with four faces.
 
-A config is identified by its canonical JSON: keys sorted, no spaces, UTF-8, floats in Python's
-shortest form, -0.0 written as 0.0. Its hash is the first 16 hex digits of the SHA-256 of that.
-
 Towards notebooks, papermill, the command line and W&B the same config is a flat dictionary of
 *parameters*: one value for each top-level field (a nested config is given by the name of the
 preset it started from) and `overrides`, dotted field -> JSON value, for what differs from the
@@ -13,7 +10,6 @@ override.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import math
 import re
@@ -31,10 +27,9 @@ from pydantic import (
     model_validator,
 )
 
+from labkit.core.canonical_json import hash_json
 from labkit.core.disk import save_file
 from labkit.core.errors import LabError
-
-MAX_PARAMETER_FILE_BYTES = 1 << 20
 
 C = TypeVar("C", bound="Config")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+")
@@ -167,33 +162,6 @@ class Config(BaseModel):
         return save_file(path, text.encode())
 
 
-def load_parameters(path: str | Path) -> dict[str, Any]:
-    """Read a parameter file (YAML or JSON) as data; tags, aliases and large files are refused."""
-    import yaml
-
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise LabError(f"{path}: cannot read parameters ({error.strerror})") from error
-    if len(raw) > MAX_PARAMETER_FILE_BYTES:
-        raise LabError(f"{path}: {len(raw)} bytes; a parameter file has at most 1 MiB")
-    try:
-        text = raw.decode()
-        for event in yaml.parse(text):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
-                raise LabError(f"{path}: YAML aliases and tags are not allowed in a parameter file")
-        data = yaml.safe_load(text)
-    except LabError:
-        raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise LabError(f"{path}: not a parameter file ({reason})") from error
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise LabError(f"{path}: expected a mapping of parameter names to values")
-    return data
-
-
 def validate(config_type: type[C], data: Mapping[str, Any]) -> C:
     """`config_type(**data)`, with refusals as one `ConfigError`."""
     try:
@@ -233,22 +201,6 @@ def differences(before: Config, after: Config) -> dict[str, Any]:
     return {key: value for key, value in new.items() if old.get(key, _MISSING) != value}
 
 
-def canonical_json(value: Any) -> str:
-    """One text per value: sorted keys, no spaces, shortest floats, no -0.0."""
-    return json.dumps(
-        _without_negative_zero(value),
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    )
-
-
-def hash_json(value: Any) -> str:
-    """First 16 hex digits of the SHA-256 of the canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
-
-
 _MISSING = object()
 
 
@@ -259,16 +211,6 @@ def _listed(text: str, default: Any) -> list[str]:
         return text.replace(",", " ").split()
     words = [word.strip() for word in text.split(",")]
     return [text] if any(" " in word for word in words) else words
-
-
-def _without_negative_zero(value: Any) -> Any:
-    if isinstance(value, float):
-        return 0.0 if value == 0 else value
-    if isinstance(value, Mapping):
-        return {key: _without_negative_zero(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_negative_zero(item) for item in value]
-    return value
 
 
 def _override(data: Any, overrides: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:

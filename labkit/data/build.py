@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from labkit.core import artifacts, disk, provenance
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.columns import add_statistics
 from labkit.data.readers import fingerprint, read_documents

@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.records.document import Document, Rejection
 
 Members = Mapping[str, bytes]

@@ -17,7 +17,8 @@ import pyarrow as pa
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from labkit.core import disk
-from labkit.core.config import Config, differences, field, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config, differences, field
 from labkit.data.benchmark_items import read_items
 from labkit.data.contamination import Contamination
 from labkit.data.duplicates.code import CodeDuplicates

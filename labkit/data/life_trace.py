@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from labkit.core import artifacts, provenance
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.mixture.weights import MixtureConfig, epochs, shares
 from labkit.data.pipeline.corpus import Corpus

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.corpora import CORPORA, find_corpus
 from labkit.data.fetch import DOCUMENTS, fetch

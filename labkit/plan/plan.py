@@ -8,7 +8,8 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from labkit.core import artifacts
-from labkit.core.config import Config, field, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config, field
 from labkit.core.disk import slug
 from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig

@@ -13,8 +13,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from labkit.core.config import load_parameters, validate
+from labkit.core.config import validate
 from labkit.core.errors import LabError
+from labkit.core.parameter_file import load_parameters
 from labkit.plan.plan import TrainingPlan
 
 EXIT_STATUS = {"failed": 1, "interrupted": 143}

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from labkit.core import artifacts
-from labkit.core.config import differences, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import differences
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, RunStatus, State
 from labkit.plan.plan import TrainingPlan

@@ -16,7 +16,8 @@ import time
 import torch
 
 from labkit.core import artifacts, disk
-from labkit.core.config import hash_json, validate
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import validate
 from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
 from labkit.model.attention import KERNELS

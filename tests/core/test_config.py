@@ -5,17 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from labkit.core.config import (
-    Config,
-    ConfigError,
-    canonical_json,
-    differences,
-    field,
-    hash_json,
-    load_parameters,
-    validate,
-)
+from labkit.core.canonical_json import canonical_json, hash_json
+from labkit.core.config import Config, ConfigError, differences, field, validate
 from labkit.core.errors import LabError
+from labkit.core.parameter_file import load_parameters
 from labkit.core.schema import faces
 from labkit.cost.config import CostConfig
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.core.config import ConfigError, load_parameters
+from labkit.core.config import ConfigError
 from labkit.core.display import escape
+from labkit.core.parameter_file import load_parameters
 from labkit.core.records.decision import current_decision
 from labkit.data.curation import STEPS, CurationConfig, curate
 from labkit.data.curation_decision import record_curation

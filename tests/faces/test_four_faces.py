@@ -13,7 +13,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from labkit.cli.flags import add_config_flags, config_from_flags
-from labkit.core.config import load_parameters
+from labkit.core.parameter_file import load_parameters
 from labkit.core.records.decision import current_decision
 from labkit.cost.config import CostConfig
 from labkit.cost.decision import record_cost

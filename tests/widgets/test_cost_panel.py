@@ -3,7 +3,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import pytest
 
-from labkit.core.config import load_parameters
+from labkit.core.parameter_file import load_parameters
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import estimate_cost
 from labkit.widgets.cost_panel import CostPanel, read_outs

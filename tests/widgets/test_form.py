@@ -9,8 +9,9 @@ import nbformat
 import pytest
 from papermill.parameterize import parameterize_notebook
 
-from labkit.core.config import Config, ConfigError, load_parameters
+from labkit.core.config import Config, ConfigError
 from labkit.core.display import fault
+from labkit.core.parameter_file import load_parameters
 from labkit.cost.config import CostConfig
 from labkit.model.config import ModelConfig
 from labkit.widgets.form import FAULT_CLASS, ConfigForm

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from labkit.core import artifacts, disk
-from labkit.core.config import Config, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config
 from labkit.core.errors import LabError
 
 NO_CORPUS = "any"

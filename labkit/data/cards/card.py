@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from labkit.core import artifacts, disk
-from labkit.core.config import Config, field, flatten, hash_json, validate
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config, field, flatten, validate
 from labkit.core.errors import LabError
 from labkit.data.cards.figures import BEGIN, END, figures_markdown
 from labkit.data.cards.front_matter import (

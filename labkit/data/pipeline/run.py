@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labkit.core import artifacts, disk, lock, provenance
-from labkit.core.config import Config, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config
 from labkit.core.errors import LabError
 from labkit.data.pipeline.corpus import Corpus
 from labkit.data.pipeline.curated import DOCUMENTS, Curated

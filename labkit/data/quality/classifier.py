@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 
 from labkit.core import artifacts, disk, provenance
-from labkit.core.config import Config, field, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.data.quality.features import feature_matrix, mean_weights
 from labkit.data.readers import ReadPolicy, fingerprint, read_corpus

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from labkit.core import artifacts, provenance
-from labkit.core.config import hash_json
+from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.quality.ngram_model import NgramConfig, NgramModel, train_ngram_model
 from labkit.data.readers import fingerprint, read_documents

@@ -15,7 +15,8 @@ from typing import Any
 
 from labkit.core import artifacts
 from labkit.core.artifacts import DamagedArtifact, Manifest
-from labkit.core.config import flatten, hash_json, validate
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import flatten, validate
 from labkit.core.errors import LabError
 from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan

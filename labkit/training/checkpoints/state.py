@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from labkit.core.config import canonical_json
+from labkit.core.canonical_json import canonical_json
 from labkit.training.checkpoints.difference import tensor_bytes
 from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
 from labkit.training.guards import SpikeDetector

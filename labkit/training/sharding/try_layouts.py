@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from labkit.core import artifacts
-from labkit.core.config import ConfigError, hash_json
+from labkit.core.canonical_json import hash_json
+from labkit.core.config import ConfigError
 from labkit.core.display import Html, paragraph
 from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
