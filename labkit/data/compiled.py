@@ -49,13 +49,11 @@ def compile_together(
     import numba
     from numba.extending import is_jitted
 
+    options: dict[str, Any] = {"_nrt": False} if borrowing else {}  # as numba's own sorts have it
     with _LOCK:
         for name in names:
             function = getattr(module, name)
             if not is_jitted(function):
-                options: dict[str, Any] = (
-                    {"_nrt": False} if borrowing else {}
-                )  # as numba does in its own sorts
                 dispatcher = numba.njit(cache=True, nogil=True, **options)(function)
                 if constants is not None:
                     _forget_older(dispatcher, Path(str(constants.__file__)).stat().st_mtime)
