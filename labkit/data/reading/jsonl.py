@@ -24,14 +24,14 @@ def read_lines(
 ) -> Iterator[Record | Fault]:
     """`first` is the number of the first line in its file, from 1."""
     for number, line in enumerate(content.split(b"\n"), start=first):
+        if len(line) > max_record_bytes:  # blank or not, as one of which nothing was held
+            yield Fault("read_record_bytes", too_long(len(line), max_record_bytes), number)
+            continue
         if number == 1:
             line = line.removeprefix(BOM)
         if not line or line.isspace():
             continue
         try:
-            if len(line) > max_record_bytes:
-                reason = too_long(len(line), max_record_bytes)
-                raise Fault("read_record_bytes", reason, number)
             yield from_fields(_parse(line, number), number, origin)
         except Fault as fault:
             yield fault

@@ -114,12 +114,26 @@ def test_lines_cut_anywhere_are_the_same(piece_bytes: int):
         assert joined == raw
 
 
-def test_of_a_line_that_is_too_long_no_more_is_held(tmp_path: Path):
+def test_of_a_line_that_is_too_long_no_more_is_held():
     [fault, rest] = cut_lines([b"0123456789"] * 3 + [b"01\nab"], 20, 5, 1000)
     assert (fault.number, fault.place, rest.number, rest.place) == (1, 0, 2, 33)
     assert "32 bytes; a record has at most 20" in fault.content.reason
     whole = list(cut_lines([b"a\n0123456789", b"0123456789\nb"], 20, 5, 1000))
     assert [piece.number for piece in whole] == [1, 2, 3]  # not longer than it may be
+
+
+@pytest.mark.parametrize("portion_bytes", [5, 1000])
+def test_too_long_is_a_line_as_it_stands_wherever_it_is_measured(
+    tmp_path: Path, monkeypatch, portion_bytes: int
+):
+    """Blank, and with a byte order mark: while lines are cut, or when they are parsed."""
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 8)
+    monkeypatch.setattr(portions, "PORTION_CHARACTERS", portion_bytes)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(streams.BOM + b'{"text": "123456"}\n' + b" " * 30 + b'\n{"text": "b"}')
+    policy = ReadPolicy(on_error="skip", max_record_bytes=20)
+    _, rejected = rows(path, policy)
+    assert [one["reason"][:8] for one in rejected] == ["21 bytes", "30 bytes"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone"])
