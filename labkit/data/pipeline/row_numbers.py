@@ -42,8 +42,16 @@ class RowNumbers:
         """Whoever waits behind it is refused; those before it have their rows."""
         with self._turn:
             self._wait_for(portion)
-            self._state[0] = ENDED
-            self._turn.notify_all()
+            self._end()
+
+    def end(self) -> None:
+        """Whoever waits is refused: the turn of a portion that reached no process doesn't come."""
+        with self._turn:
+            self._end()
+
+    def _end(self) -> None:
+        self._state[0] = ENDED
+        self._turn.notify_all()
 
     def _wait_for(self, portion: int) -> None:
         self._turn.wait_for(lambda: self._state[0] in (portion, ENDED))

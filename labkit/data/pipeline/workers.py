@@ -69,11 +69,12 @@ class Workers:
     def __enter__(self) -> Workers:
         if self.processes > 1:
             context = get_context(self._start_method)
+            self._rows = RowNumbers(context)
             self._pool = ProcessPoolExecutor(
                 self.processes,
                 mp_context=context,
                 initializer=_start,
-                initargs=(context.Barrier(self.processes), RowNumbers(context)),
+                initargs=(context.Barrier(self.processes), self._rows),
             )
         return self
 
@@ -107,6 +108,9 @@ class Workers:
                 "`if __name__ == '__main__':`; the same call goes on where it stopped, "
                 "fewer processes need less memory"
             ) from error
+        except MemoryError:
+            self._rows.end()  # a portion that couldn't be sent: those behind it wait for its rows
+            raise
 
     def _in_order(
         self, pool: ProcessPoolExecutor, tasks: Iterable[ReadTask | Task], taken: list[Future[None]]

@@ -8,7 +8,9 @@ import pytest
 from labkit.core.errors import LabError
 from labkit.data.pipeline import workers
 from labkit.data.pipeline.stages import Stage
-from labkit.data.pipeline.workers import Task, Workers
+from labkit.data.pipeline.workers import ReadTask, Task, Workers
+from labkit.data.readers import Lines, ReadPolicy
+from labkit.data.reading.record import Origin
 
 
 def refused() -> Iterator[Task]:
@@ -38,3 +40,19 @@ def test_workers_that_do_not_start_in_time_are_told(monkeypatch):
     told = "2 worker processes were not all there within 0 s; take fewer"
     with pytest.raises(LabError, match=told), Workers(2, "fork") as two:
         list(two.work(Stage(1), []))
+
+
+class TooLarge(bytes):
+    def __reduce__(self):
+        raise MemoryError("none left")
+
+
+def test_a_portion_that_cannot_be_sent_does_not_leave_others_waiting_for_its_rows(tmp_path):
+    origin = Origin("c.jsonl", "c")
+    contents = [b'{"text": "a"}', TooLarge(), b'{"text": "b"}', b'{"text": "c"}']
+    tasks = [
+        ReadTask(n, Lines("c.jsonl", origin, ReadPolicy(), 1, content), tmp_path)
+        for n, content in enumerate(contents)
+    ]
+    with pytest.raises(MemoryError, match="none left"), Workers(2, "fork") as two:
+        list(two.work(Stage(1), tasks))
