@@ -26,7 +26,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from labkit.tokens.kinds import make_bytes
-from labkit.tokens.shards import write_shards
+from labkit.tokens.shard_writing import write_shards
 texts = [f"document {n}: " + "the cat sat on the mat " * (n % 90) for n in range(3000)]
 if __name__ == "__main__":
     write_shards(texts, make_bytes(), Path(sys.argv[1]), num_workers=int(sys.argv[2]),

@@ -27,7 +27,7 @@ from labkit.data.readers import check_corpus, fingerprint
 from labkit.data.splits import Side, SplitConfig, SplitDocument, split_documents
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.measures import Counts, count
-from labkit.tokens.shards import write_shards
+from labkit.tokens.shard_writing import write_shards
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.tokens.vocabularies import VOCABULARIES, load_vocabulary
 

@@ -8,7 +8,8 @@ from labkit.core.errors import LabError
 from labkit.data.readers import read_documents
 from labkit.data.training_windows import TokenSpan, find_windows, steps_that_read
 from labkit.tokens.kinds import make_bytes, train_bpe
-from labkit.tokens.shards import Shards, write_shards
+from labkit.tokens.shard_writing import write_shards
+from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
 
 LENGTH = 64

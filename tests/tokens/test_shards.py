@@ -19,7 +19,8 @@ from labkit.core.records.certificate import document_set_hash
 from labkit.data.leaks import certify
 from labkit.data.splits import SplitDocument
 from labkit.tokens.kinds import make_bytes, train_bpe
-from labkit.tokens.shards import Shards, write_shards
+from labkit.tokens.shard_writing import write_shards
+from labkit.tokens.shards import Shards
 
 TEXTS = [f"document {number}: " + "the cat sat on the mat " * (number % 9) for number in range(80)]
 TEXTS[7] = ""
@@ -28,7 +29,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from labkit.tokens.kinds import train_bpe
-from labkit.tokens.shards import write_shards
+from labkit.tokens.shard_writing import write_shards
 from tests.tokens.test_shards import TEXTS
 if __name__ == "__main__":
     folder, workers = Path(sys.argv[1]), int(sys.argv[2])
@@ -192,7 +193,7 @@ def test_finished_shards_survive_a_failure_at_the_very_end(tmp_path: Path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("labkit.tokens.shards.write_json", fail)
+        patch.setattr("labkit.tokens.shard_writing.write_json", fail)
         write_shards(TEXTS, make_bytes(), tmp_path / "s", shard_characters=700)
     assert len(list((tmp_path / "s.unfinished").glob("tokens-*.bin"))) > 5
     write_shards(TEXTS, make_bytes(), tmp_path / "s", shard_characters=700)

@@ -13,7 +13,8 @@ from labkit.model.initialization import initialize
 from labkit.model.transformer import Transformer
 from labkit.plan.parts import EvaluationPlan
 from labkit.tokens.kinds import KINDS
-from labkit.tokens.shards import Shards, write_shards
+from labkit.tokens.shard_writing import write_shards
+from labkit.tokens.shards import Shards
 from labkit.training.evaluation import Evaluator
 from tests.training.tiny import tiny_plan, tiny_texts, write_tiny_corpus
 

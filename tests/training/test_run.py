@@ -24,7 +24,7 @@ from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
 from labkit.plan.schedule import learning_rate_ratio
 from labkit.tokens.kinds import KINDS
-from labkit.tokens.shards import write_shards
+from labkit.tokens.shard_writing import write_shards
 from labkit.training import launch as launching
 from labkit.training.batches import TrainingData
 from labkit.training.checkpoints.difference import first_difference

@@ -13,7 +13,7 @@ from typing import Any
 from labkit.core import artifacts
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.kinds import KINDS
-from labkit.tokens.shards import write_shards
+from labkit.tokens.shard_writing import write_shards
 
 WORDS = "the cat sat on a mat and saw red fish swim in blue water while birds sang".split()
 
