@@ -64,7 +64,7 @@ class Run:
         self._ask("stop")
 
     def evaluate(self) -> None:
-        """Ask for an evaluation between two steps, now."""
+        """Ask for an evaluation between two steps, now; not in place of a pause or stop."""
         self._ask("evaluate")
 
     def begin(self, *flags: str) -> Run:

@@ -128,10 +128,18 @@ def _let_the_first_speak(record: RunRecord) -> None:
 
 @contextlib.contextmanager
 def _held(record: RunRecord, processes: Processes) -> Iterator[None]:
-    """The first process holds the run for all of them."""
+    """The first process holds the run for all of them.
+
+    A run whose process died counts as running from here on, so what was asked of that one goes now:
+    later it could be what is asked of this one.
+    """
     with contextlib.ExitStack() as held:
-        holding = lock.hold(record.lock_file, f"run {record.run_id}")
-        processes.first(lambda: held.enter_context(holding))
+
+        def take_hold() -> None:
+            held.enter_context(lock.hold(record.lock_file, f"run {record.run_id}"))
+            record.take_request()
+
+        processes.first(take_hold)
         yield
 
 

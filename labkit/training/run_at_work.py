@@ -149,7 +149,6 @@ class RunAtWork:
     def _open(self) -> None:
         if not self.record.log_file.is_file():
             self._open_record()
-        self.record.take_request()  # one that a process before this one never saw
         self.record.set_status("starting", 0)
 
     def _open_record(self) -> None:

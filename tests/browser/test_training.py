@@ -53,6 +53,7 @@ def test_a_run_outlives_its_kernel_and_is_seen_again(
         notebook.wait_for_change(CURVE, "M0,0", "d")
         notebook.wait_for_change(READOUT, first)
         click(notebook, "pause")
+        wait_for_answer(notebook, f"{run_id}: asked for pause")
         wait_for_state(notebook, "paused")
         click(notebook, "pause")
         assert "is not running (paused)" in notebook.page.get_by_role("alert").inner_text()
@@ -110,6 +111,11 @@ def test_a_person_runs_notebook_50_and_moves_the_schedule(lab: Lab, tmp_path: Pa
 
 def click(notebook, name: str) -> None:
     notebook.page.locator(f".labkit-{name}").click()
+
+
+def wait_for_answer(notebook, said: str) -> None:
+    """A click that never came to the kernel is told from a run that does not do as asked."""
+    notebook.page.get_by_text(said).wait_for()
 
 
 def wait_for_state(notebook, state: str) -> None:

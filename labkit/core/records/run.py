@@ -60,6 +60,7 @@ class RunRecord:
         self.log_file = self.folder / "LOG.md"
         self.lock_file = self.folder / "running.lock"
         self.console = self.folder / "console.log"
+        self.control = self.folder / "control.json"
         self.checkpoints = self.folder / "checkpoints"
 
     @property
@@ -135,20 +136,30 @@ class RunRecord:
             file.write(f"- {now} {text}\n")
 
     def ask(self, request: Request) -> None:
-        self.write("control", {"request": request})
+        """In place of what was asked before and is not taken up yet; an evaluation in place of no
+        pause or stop.
+        """
+        if request != "evaluate" or _request_in(self.control) in (None, "evaluate"):
+            self.write("control", {"request": request})
 
     def take_request(self) -> Request | None:
         """What was asked since the last call, once."""
-        path = self.folder / "control.json"
-        if not path.is_file():
+        if not self.control.is_file():
             return None
-        try:
-            request = json.loads(path.read_bytes())["request"]
-        except (ValueError, KeyError, TypeError):
-            request = None
+        taken = disk.temporary_beside(self.control)  # else what is asked while it is read is lost
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        return request if request in ("pause", "stop", "evaluate") else None
+            self.control.rename(taken)
+        request = _request_in(taken)
+        taken.unlink(missing_ok=True)
+        return request
+
+
+def _request_in(file: Path) -> Request | None:
+    try:
+        request = json.loads(file.read_bytes())["request"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return request if request in ("pause", "stop", "evaluate") else None
 
 
 def runs_folder() -> Path:
