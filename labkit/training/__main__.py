@@ -41,7 +41,7 @@ def main() -> int:
 
     import_lightning()
     from labkit.training.run import run
-    from labkit.training.sharding.processes import leave
+    from labkit.training.sharding.processes import DidNotMeet, leave
 
     quieten()
     if arguments.folder is not None:
@@ -60,7 +60,7 @@ def main() -> int:
         if status.state != "interrupted":  # by a signal at the start a process ends alone
             leave()
     except LabError as error:
-        if os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") == "0" or isinstance(error, DidNotMeet):
             print(f"labkit.training: {error}", file=sys.stderr)
         return _told(2)
     except KeyboardInterrupt:

@@ -22,6 +22,10 @@ DATA, TENSOR = "data_parallel", "tensor_parallel"
 Found = TypeVar("Found")
 
 
+class DidNotMeet(LabError):
+    """Said by whichever process it happens to: no other can know."""
+
+
 class Processes:
     """`mesh` is None where each process holds all weights: alone, and under DDP."""
 
@@ -145,7 +149,7 @@ def _meet(backend: str, num: int) -> None:
         dist.init_process_group(backend)
     except RuntimeError as error:  # torch's own kinds are kinds of it
         found = str(error).splitlines()[0][:200]
-        raise LabError(
+        raise DidNotMeet(
             f"process {os.environ.get('RANK')} of {num} did not meet the others at "
             f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')} ({found}); see that "
             "all were started, that the port is free and open, and that each machine's name leads "
