@@ -71,6 +71,8 @@ def save_file(path: str | Path, content: bytes) -> Path:
         LabError: the folder is not there, or cannot be written.
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        raise LabError(f"cannot write {path}: it is a folder; give the name of a file in it")
     if not path.parent.is_dir():
         raise LabError(
             f"cannot write {path.name}: there is no folder {path.parent}; make it, or give a path "

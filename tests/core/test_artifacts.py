@@ -11,7 +11,7 @@ import pytest
 
 from labkit.core import artifacts, disk
 from labkit.core.artifacts import DamagedArtifact, read_manifest, write_artifact
-from labkit.core.disk import write_file
+from labkit.core.disk import save_file, write_file
 from labkit.core.errors import LabError
 
 
@@ -93,6 +93,11 @@ def test_temporaries_of_living_processes_stay(tmp_path: Path):
     with write_artifact(tmp_path / "x") as temporary:
         assert disk.sweep(tmp_path) == 0
         assert temporary.exists()
+
+
+def test_a_path_that_is_a_folder_is_no_place_for_a_file(tmp_path: Path):
+    with pytest.raises(LabError, match="it is a folder; give the name of a file in it"):
+        save_file(tmp_path, b"x")
 
 
 def test_unwritable_folder_is_one_clear_line(tmp_path: Path):
