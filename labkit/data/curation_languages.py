@@ -35,7 +35,8 @@ def other_languages(curation: Curation) -> str:
 
 def _refused(curation: Curation) -> str:
     rows = [row for row in rule_rows(curation) if row["rule"].startswith(REFUSED)]
-    found = {row["rule"].removeprefix(REFUSED): row["documents"] for row in rows}
+    codes = {row["rule"].removeprefix(REFUSED): row["documents"] for row in rows}
+    found = {code: number for code, number in codes.items() if _is_code(code)}
     allowed = " or ".join(curation.config.language.allowed)
     return _sentences(curation, found, f"were dropped as another language than {allowed}")
 
@@ -46,11 +47,16 @@ def _declared(curation: Curation) -> str:
         return ""
     for row in kept_rows(curation):
         code = primary_language(row["language"])
-        if code != own and re.fullmatch(r"[a-z]{2,3}", code):
+        if code != own and _is_code(code):
             found[code] += row["documents"]
             kept += row["kept"]
     judged = f"are declared as another language than {own}, for which the rules were made"
     return _sentences(curation, found, f"{judged} ({kept:,} of them kept)")
+
+
+def _is_code(language: str) -> bool:
+    """Of those that `language.allowed` takes: not unknown, as text without letters is."""
+    return re.fullmatch("[a-z]{2,3}", language) is not None
 
 
 def _sentences(curation: Curation, found: Mapping[str, int], became: str) -> str:

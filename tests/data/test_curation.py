@@ -175,6 +175,10 @@ def test_text_in_another_language_is_said_with_the_way_to_keep_it(tmp_path, lab_
     assert "6 of 8 documents" in other_languages(curate(CurationConfig(corpus=str(path), **given)))
     both = CurationConfig(corpus=str(path), steps="language", language={"allowed": ["en", "zh"]})
     assert other_languages(curate(both)) == ""
+    path.write_text(json.dumps({"text": ISLANDS}) + '\n{"text": "1 2 3"}')
+    numbers = curate(CurationConfig(corpus=str(path), steps="language"))
+    assert numbers.curated.dropped("rule")["rule"].to_pylist() == ["language:unknown"]
+    assert other_languages(numbers) == ""
 
 
 def test_an_output_is_named_after_the_corpus_it_came_from(corpus, lab_home):
