@@ -198,3 +198,9 @@ def test_a_failure_is_one_line(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(LabError, match="dry run: ended without a word"):
         dry_run(plan_of())
+
+
+def test_one_that_takes_too_long_is_told_with_the_command_that_may(monkeypatch):
+    monkeypatch.setattr("labkit.training.dry_run.measure.TIMEOUT_SECONDS", 0.01)
+    with pytest.raises(LabError, match=r"not done after 0.01 s; `python -m labkit.training.dry"):
+        dry_run(plan_of())
