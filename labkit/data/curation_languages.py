@@ -22,6 +22,8 @@ MIN_SHARE = 0.05
 MAX_NAMED = 3
 LANGUAGES = {"english": "en", "chinese": "zh", "published": "en"}
 """Preset -> what its rules were made for."""
+NO_LANGUAGE = ("und", "mul", "mis", "zxx")
+"""Codes of ISO 639-2 for none, several or one without a code: the step never predicts them."""
 REFUSED = "language:"
 
 
@@ -55,8 +57,8 @@ def _declared(curation: Curation) -> str:
 
 
 def _is_code(language: str) -> bool:
-    """Of those that `language.allowed` takes: not unknown, as text without letters is."""
-    return re.fullmatch("[a-z]{2,3}", language) is not None
+    """Of a language that `language.allowed` can ask for; not unknown, as text without letters."""
+    return re.fullmatch("[a-z]{2,3}", language) is not None and language not in NO_LANGUAGE
 
 
 def _sentences(curation: Curation, found: Mapping[str, int], became: str) -> str:

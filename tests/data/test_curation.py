@@ -179,6 +179,8 @@ def test_text_in_another_language_is_said_with_the_way_to_keep_it(tmp_path, lab_
     numbers = curate(CurationConfig(corpus=str(path), steps="language"))
     assert numbers.curated.dropped("rule")["rule"].to_pylist() == ["language:unknown"]
     assert other_languages(numbers) == ""
+    path.write_text("\n".join(json.dumps({"text": ISLANDS, "language": "und"}) for _ in "12"))
+    assert other_languages(curate(CurationConfig(corpus=str(path), steps="rules"))) == ""
 
 
 def test_an_output_is_named_after_the_corpus_it_came_from(corpus, lab_home):
