@@ -29,6 +29,7 @@ from labkit.data.pipeline.stages import cut_stages
 from labkit.data.pipeline.step import Step, Survey
 from labkit.data.pipeline.workers import StartMethod, Workers
 from labkit.data.readers import ReadPolicy
+from labkit.data.reading.parts import record_suffix
 
 
 def run_pipeline(
@@ -93,13 +94,18 @@ def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:
 
 
 def _title(corpus: str) -> str:
-    """A registered corpus by its name, a file by its stem, a curated one as what it came from."""
+    """A registered corpus by its name, a curated one as what it came from, a file without the
+    suffix of its format.
+
+    >>> _title("texts/web.train.jsonl.gz")
+    'web.train'
+    """
     path = Path(corpus)
     if "/" not in corpus or path.is_dir():
         return path.name
     if path.name == DOCUMENTS and artifacts.exists(path.parent):
         return re.sub("-curated-[0-9a-f]{16}$", "", path.parent.name)
-    return re.sub(r"(\.[A-Za-z]+)+$", "", path.name) or path.name
+    return path.name.removesuffix(record_suffix(path.name) or path.suffix) or path.name
 
 
 def _check_free(folder: Path) -> None:

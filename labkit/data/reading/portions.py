@@ -1,9 +1,9 @@
 """The loop that every format shares: records in, bounded Arrow batches and rejections out.
 
 Every record that a format meets is in exactly one side of one portion: kept + rejected = read.
-A portion ends once it has 4M characters (of JSON Lines: bytes) or 50,000 records, and before a
-longer document, which is one by itself: memory follows neither the corpus nor its faults. Same
-files and policy, same portions.
+A portion ends once it has 4M characters or 50,000 records (of JSON Lines: 4M bytes, or the block
+in which it reaches 50,000 lines), and before a longer document, which is one by itself: memory
+follows neither the corpus nor its faults. Same files and policy, same portions.
 
 Lines of JSON are handed out unparsed, since to parse them takes longer than to find where they
 end: `cut_part` is for whoever has several processes, `read_part` for everybody else.
