@@ -1,10 +1,11 @@
-"""Several jobs, at most one per core, with one line when each starts and ends."""
+"""Several jobs, at most one per core: a line when one starts and ends, and which are at work."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
@@ -13,6 +14,8 @@ from labkit.batch.publish import REPORT, publish_interrupted
 from labkit.batch.status import Status
 from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
+
+EVERY_SECONDS = 120.0
 
 
 def run_jobs(
@@ -29,8 +32,9 @@ def run_jobs(
     stop = threading.Event()
     num_threads = min(num_workers or num_cores(), len(waiting) or 1)
     with ThreadPoolExecutor(num_threads) as pool:
-        running = [pool.submit(_run_one, job, limits, stop) for job in waiting]
+        running = {pool.submit(_run_one, job, limits, stop): job for job in waiting}
         try:
+            _tell_what_runs(running)
             outcomes = [future.result() for future in running]
         except BaseException:
             stop.set()
@@ -39,6 +43,16 @@ def run_jobs(
         finally:
             print(f"reports: {write_index()}", flush=True)
     return list(filter(None, outcomes))
+
+
+def _tell_what_runs(running: dict[Future[str | None], Job]) -> None:
+    """A line every `EVERY_SECONDS` until all are done or one raises."""
+    started = time.monotonic()
+    while wait(running, EVERY_SECONDS, FIRST_EXCEPTION).not_done:
+        if any(future.done() and future.exception() for future in running):
+            return
+        names = ", ".join(_label(job) for future, job in running.items() if future.running())
+        print(f"after {(time.monotonic() - started) / 60:.0f} min at work: {names}", flush=True)
 
 
 def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:

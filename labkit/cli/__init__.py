@@ -92,5 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print(f"labkit {parsed.command}: interrupted", file=sys.stderr)
+        print(
+            f"labkit {parsed.command}: interrupted; given again it goes on from what is finished",
+            file=sys.stderr,
+        )
         return 130

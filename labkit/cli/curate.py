@@ -8,8 +8,9 @@ import sys
 from labkit.cli.flags import add_config_flags, config_from_flags, wrapped
 from labkit.core.counted import counted
 from labkit.core.errors import LabError
-from labkit.data.curation import STEPS, CurationConfig, curate
+from labkit.data.curation import STEPS, CurationConfig, curate, names
 from labkit.data.curation_languages import other_languages
+from labkit.data.curation_sentences import personal_data_sentence
 from labkit.data.pipeline.curated import REJECTED, Curated
 
 
@@ -44,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = config_from_flags(arguments, CurationConfig)
     curation = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True))
     print(describe(curation.curated))
+    if "personal_data" in names(config.steps):
+        print(personal_data_sentence(curation))
     if others := other_languages(curation):
         print(others)
     print(curation.curated.corpus)

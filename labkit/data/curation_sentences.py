@@ -26,7 +26,7 @@ def curation_sentences(curation: Curation, bytes_per_token: float = 4.0) -> dict
         "rules": _rules(curation),
         "presets": _presets(curation),
         "copies": _copies(curation),
-        "personal_data": _personal_data(curation),
+        "personal_data": personal_data_sentence(curation),
         "mixture": _mixture(curation, bytes_per_token),
     }
     return {section: paragraph(text) for section, text in texts.items()}
@@ -62,8 +62,8 @@ def _rules(curation: Curation) -> str:
     language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
     others = other_languages(curation)
     return (
-        f"{first['rule']}{_measured(curation, first['rule'])} costs most: "
-        f"{counted(first['documents'], 'document')}, {first['MB']:.2f} MB. "
+        f"{first['rule']}{_measured(curation, first['rule'])} costs most text: "
+        f"{first['MB']:.2f} MB in {counted(first['documents'], 'document')}. "
         f"Least is kept of {worst['source']}{language}: {worst['share kept']:.1%} of "
         f"{counted(worst['documents'], 'document')}." + (f" {others}" if others else "")
     )
@@ -94,12 +94,13 @@ def _copies(curation: Curation) -> str:
     parts = ", ".join(f"{row['documents']:,} by {row['rule']}" for row in rows)
     [largest] = copy_rows(curation, most=1)
     return (
-        f"Dropped as copies: {parts}, {sum(row['MB'] for row in rows):.2f} MB. "
+        f"Dropped as copies, straight or over others between them: {parts}, "
+        f"{sum(row['MB'] for row in rows):.2f} MB. "
         f"Most were of {largest['copies of']}: {largest['dropped']:,}."
     )
 
 
-def _personal_data(curation: Curation) -> str:
+def personal_data_sentence(curation: Curation) -> str:
     rows = personal_data_rows(curation)
     if "personal_data" not in curation.config.steps:
         return "Personal data was not looked for."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from labkit.core.display import MAX_LABEL_CHARACTERS
 from labkit.data.curation import Curation
@@ -164,18 +166,19 @@ def copy_rows(curation: Curation, most: int = 20) -> list[dict[str, Any]]:
 
 def personal_data_rows(curation: Curation) -> list[dict[str, Any]]:
     """Placeholders in what was kept, by kind."""
-    texts = curation.curated.documents("text")["text"]
     written = PLACEHOLDERS[curation.config.personal_data.placeholder]
-    rows = []
-    for kind in KINDS:
-        counts = pc.call_function(
-            "count_substring", [texts], pc.MatchSubstringOptions(written.format(kind))
-        ).to_numpy()
-        if counts.any():
-            rows.append(
-                {"kind": kind, "items": int(counts.sum()), "documents": int((counts > 0).sum())}
-            )
-    return rows
+    patterns = {kind: pc.MatchSubstringOptions(written.format(kind)) for kind in KINDS}
+    items, documents = Counter[str](), Counter[str]()
+    for batch in pq.ParquetFile(curation.curated.corpus).iter_batches(columns=["text"]):
+        for kind, pattern in patterns.items():
+            counts = np.asarray(pc.call_function("count_substring", [batch["text"]], pattern))
+            items[kind] += int(counts.sum())
+            documents[kind] += int((counts > 0).sum())
+    return [
+        {"kind": kind, "items": items[kind], "documents": documents[kind]}
+        for kind in KINDS
+        if items[kind]
+    ]
 
 
 def mixture(curation: Curation, bytes_per_token: float) -> MixtureConfig:

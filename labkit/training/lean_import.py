@@ -23,6 +23,8 @@ def import_lightning() -> None:
     from lightning_utilities.core import imports
     from packaging.requirements import Requirement
 
+    if not (hasattr(imports, "package_available") and hasattr(imports, "RequirementCache")):
+        return
     is_installed, is_met = imports.package_available, imports.RequirementCache.__bool__
 
     def package_available(name: str) -> bool:

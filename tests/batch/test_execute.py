@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from labkit.batch import lineup, publish
+from labkit.batch import lineup, pool, publish
 from labkit.batch import status as statuses
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
@@ -22,6 +22,16 @@ from labkit.core.lock import hold
 from tests.batch.toy_notebooks import RESULT, write_notebook
 
 LIMITS = Limits(cell_seconds=30, notebook_seconds=60)
+
+
+def test_what_is_at_work_is_told_meanwhile(tmp_path: Path, lab_home, capsys, monkeypatch):
+    monkeypatch.setattr(pool, "EVERY_SECONDS", 0.5)
+    path = write_notebook(tmp_path / "long.ipynb", "import time; time.sleep(2)")
+    assert run_jobs([make_job(path, {})], LIMITS) == []
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "long: started"
+    assert said[1] == "after 0 min at work: long"
+    assert "long: completed in " in said[-2]
 
 
 def test_papermill_and_labkit_batch_give_the_same_result(tmp_path: Path, lab_home, capsys):

@@ -32,7 +32,8 @@ def test_the_command_line_does_what_the_config_says(tmp_path: Path, capsys):
     steps = "exact_duplicates, personal_data"
     assert main(["curate", str(corpus), "--steps", steps, "--processes", "1"]) == 0
     out, said = capsys.readouterr()
-    *funnel, path = out.splitlines()
+    *funnel, replaced, path = out.splitlines()
+    assert replaced.startswith("Replaced by placeholders in what was kept: 1 EMAIL.")
     same = curate(CurationConfig(corpus=str(corpus), steps=steps)).curated
     assert path == same.corpus
     assert [line.split()[:4] for line in funnel[1:]] == [

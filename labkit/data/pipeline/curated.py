@@ -3,7 +3,8 @@
     documents.parquet     what was kept, with the statistics of `labkit.data.columns` and `row`,
                           its position in the corpus; a corpus for whatever takes a path
     dropped.parquet       what was not, stage by stage: the text as it reached the step, rule,
-                          value, threshold, step and step_name
+                          value, threshold, step and step_name; a copy's value is the row of
+                          the document kept for it
     funnel.json           documents and bytes per step, source, language and rule
     rejected.jsonl        records that could not be read, if the corpus was read with skip
     result.json           the corpus, the steps and the sums

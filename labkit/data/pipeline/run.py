@@ -63,7 +63,9 @@ def run_pipeline(
     _check_free(folder)
     aside = folder.with_name(f"{folder.name}.{hash_json(inputs)}.unfinished")
     if artifacts.exists(folder) and not aside.exists():
-        return _finished(folder, inputs)
+        curated = _finished(folder, inputs)
+        say("done before, with these steps and this code: nothing was run")
+        return curated
     with lock.hold(folder.with_name(f"{folder.name}.lock"), f"the curation {folder.name}"):
         _discard_others(aside, folder)
         is_new = not artifacts.exists(folder)

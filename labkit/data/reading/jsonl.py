@@ -42,7 +42,7 @@ def _parse(line: bytes, number: int) -> dict[str, Any]:
     try:
         fields = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        reason = f"not JSON ({error.msg} at column {error.colno})"
+        reason = f"not JSON ({error.msg.removesuffix(' at')} at column {error.colno})"
         raise Fault("read_json", reason, number) from error
     except (ValueError, RecursionError) as error:  # NaN, 10,000 levels
         raise Fault("read_json", f"not JSON ({error})", number) from error
