@@ -18,23 +18,26 @@ from labkit.data.reading.record import Fault
 class LinePiece(NamedTuple):
     number: int
     """Of its first line, from 1."""
-    place: int
-    """Of its first byte in the stream."""
-    content: memoryview | Fault
-    """A view lives until the next piece is asked for."""
+    content: bytes | range | Fault
+    """Without its last line end. A range is of the stream's bytes."""
 
 
 def cut_lines(
-    blocks: Iterable[bytes], max_bytes: int, piece_bytes: int, piece_lines: int
+    blocks: Iterable[bytes],
+    max_bytes: int,
+    piece_bytes: int,
+    piece_lines: int,
+    *,
+    as_ranges: bool = False,
 ) -> Iterator[LinePiece]:
     r"""
-    >>> [(n, at, bytes(some)) for n, at, some in cut_lines([b"a\nb", b"c\n\nde\nh"], 99, 3, 99)]
-    [(1, 0, b'a\nbc\n'), (3, 5, b'\nde\n'), (5, 9, b'h')]
+    >>> list(map(tuple, cut_lines([b"a\nb", b"c\n\nde\nh"], 99, 3, 99)))
+    [(1, b'a\nbc'), (3, b'\nde'), (5, b'h')]
 
     Raises:
         Fault: of the blocks, after the whole lines before it, with the number of the next.
     """
-    held = _Held(piece_bytes, piece_lines)
+    held = _Held(piece_bytes, piece_lines, as_ranges)
     num_lost = 0
     try:
         for block in blocks:
@@ -63,8 +66,9 @@ def cut_lines(
 class _Held:
     """Bytes that are not handed out yet, and where in the stream they begin."""
 
-    def __init__(self, piece_bytes: int, piece_lines: int):
+    def __init__(self, piece_bytes: int, piece_lines: int, as_ranges: bool):
         self._piece_bytes, self._piece_lines = piece_bytes, piece_lines
+        self._as_ranges = as_ranges
         self.bytes = bytearray()
         self._num_lines = 0
         self.number, self._place = 1, 0
@@ -87,19 +91,27 @@ class _Held:
         begin = self.bytes.rfind(b"\n", 0, max(end - 1, 0)) + 1
         is_long = end - begin > self._piece_bytes
         for size in filter(None, [begin, end - begin] if is_long else [end]):
-            with memoryview(self.bytes) as whole, whole[:size] as piece:
-                yield LinePiece(self.number, self._place, piece)
-            self._place += size
-            del self.bytes[:size]
-            num_left = count_lines(self.bytes)
-            self.number += self._num_lines - num_left
-            self._num_lines = num_left
+            yield self._take(size)
+
+    def _take(self, size: int) -> LinePiece:
+        num_bytes = size - (self.bytes[size - 1] == ord("\n"))
+        if self._as_ranges:
+            content = range(self._place, self._place + num_bytes)
+        else:
+            with memoryview(self.bytes) as held:
+                content = bytes(held[:num_bytes])
+        piece = LinePiece(self.number, content)
+        del self.bytes[:size]
+        num_left = count_lines(self.bytes)
+        self.number += self._num_lines - num_left
+        self._num_lines, self._place = num_left, self._place + size
+        return piece
 
     def lose(self, num_bytes: int, line_bytes: int, max_bytes: int) -> LinePiece:
         """A line of which nothing is held any more."""
         reason = too_long(line_bytes, max_bytes)
         fault = Fault("read_record_bytes", reason, self.number)
-        piece = LinePiece(self.number, self._place, fault)
+        piece = LinePiece(self.number, fault)
         self.number += 1
         self._place += num_bytes
         return piece

@@ -105,12 +105,8 @@ def _cut(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Lines]:
     try:
         facts = check_regular(path)
         blocks = read_blocks(path, policy)
-        pieces = cut_lines(blocks, policy.max_record_bytes, PORTION_CHARACTERS, PORTION_RECORDS)
-        for number, place, piece in pieces:
-            if isinstance(piece, Fault):
-                content = piece
-            else:
-                content = bytes(piece) if is_packed else range(place, place + len(piece))
+        sizes = (policy.max_record_bytes, PORTION_CHARACTERS, PORTION_RECORDS)
+        for number, content in cut_lines(blocks, *sizes, as_ranges=not is_packed):
             yield Lines(str(path), origin, policy, number, content)
     except Fault as fault:
         yield Lines(str(path), origin, policy, 1, fault)
