@@ -4,7 +4,7 @@ An artefact is a folder. It is written under a temporary name in the same file s
 and renamed; `manifest.json` is the last file written in it and holds SHA-256 and size of every
 other file, the config and its hash, the hashes of the inputs, seed, versions and commit. A folder
 without a manifest does not exist for the lab; one whose files differ from it is damaged, and
-nothing is read from it.
+nothing is read from it. A card (`CARD`) may be put into it later, and edited there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from labkit.core.config import Config
 from labkit.core.errors import LabError
 
 MANIFEST = "manifest.json"
+CARD = ("README.md", "stats.json")
+"""What is said of an artefact; it has hashes of its own (`labkit.data.cards`)."""
 
 
 class DamagedArtifact(LabError):
@@ -143,7 +145,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
         for name, expected in manifest.files.items():
             _check(folder / name, expected, advice)
         found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-        if extra := sorted(found - set(manifest.files) - {MANIFEST}):
+        if extra := sorted(found - {*manifest.files, MANIFEST, *CARD}):
             raise DamagedArtifact(f"{folder / extra[0]}: not in the manifest; {advice}")
     return manifest
 

@@ -48,6 +48,17 @@ class Corpus:
     pinned_by: Callable[[], str] = lambda: f"python-{platform.python_version()}"
 
     @property
+    def origin(self) -> str:
+        """Where it comes from, for a card."""
+        if not (archive := self.archive):
+            return f"No archive: it is what is installed here (`{self.fingerprint}`)."
+        package, version = archive.package, archive.version
+        link = f"https://pypi.org/project/{package}/{version}/"
+        if archive.kind == "npm":
+            link = f"https://www.npmjs.com/package/{package}/v/{version}"
+        return f"Package [{package} {version}]({link}), archive with SHA-256 `{archive.sha256}`."
+
+    @property
     def fingerprint(self) -> str:
         """What pins the text: the archive's hash, or the versions of what is installed."""
         return self.archive.sha256[:16] if self.archive else self.pinned_by()

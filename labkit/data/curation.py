@@ -20,6 +20,9 @@ from labkit.core import disk
 from labkit.core.canonical_json import hash_json
 from labkit.core.config import Config, differences, field
 from labkit.data.benchmark_items import read_items
+from labkit.data.cards.card import CardConfig
+from labkit.data.cards.curated_card import card_line, card_of_source, keep_card
+from labkit.data.cards.front_matter import refusals
 from labkit.data.contamination import Contamination
 from labkit.data.duplicates.code import CodeDuplicates
 from labkit.data.duplicates.exact import ExactDuplicates
@@ -97,6 +100,7 @@ class CurationConfig(Config):
     code_duplicates: CodeDuplicates = field(CodeDuplicates(), "what a clone of a program is")
     contamination: Contamination = field(Contamination(), "what a hit is, and what follows")
     personal_data: PersonalDataConfig = field(PersonalDataConfig(), "what is replaced")
+    card: CardConfig = field(CardConfig(), "what README.md says in place of what is known")
 
     @field_validator("corpus", "good_corpus")
     @classmethod
@@ -125,6 +129,13 @@ class CurationConfig(Config):
         if preset not in PRESETS:
             raise ValueError(f"presets: {', '.join(PRESETS)}")
         return preset
+
+    @field_validator("card")
+    @classmethod
+    def _is_publishable(cls, card: CardConfig) -> CardConfig:
+        if wrong := refusals({name: value for name, value in card if value}):
+            raise ValueError(f"card: {'; '.join(wrong)}")
+        return card
 
     @model_validator(mode="after")
     def _has_what_its_steps_need(self) -> Self:
@@ -254,11 +265,12 @@ class Curation:
 
 
 def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:
-    """The corpus through its steps; what is there already is used.
+    """The corpus through its steps, with its card; what is there already is used.
 
     Raises:
-        LabError: as `run_pipeline`.
+        LabError: as `run_pipeline`; the source's card can't be read.
     """
+    source = card_of_source(config.corpus)
     curated = run_pipeline(
         config.corpus,
         config.make_steps(),
@@ -267,4 +279,6 @@ def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:
         config=config,
         say=say,
     )
+    if card := keep_card(curated, config, source):
+        say(card_line(card))
     return Curation(config, curated)

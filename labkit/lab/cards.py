@@ -44,19 +44,18 @@ def write_card(dataset: Exploration | str | Path, **fields: Any) -> Path:
 
     Args:
         dataset: a corpus as explored, or the folder of a built or curated one.
-        fields: of `CardConfig`; a registered corpus has its own already.
+        fields: of `CardConfig`, in place of what is known: a registered corpus and a curated one
+            have theirs already.
     """
-    from labkit.core.config import validate
     from labkit.data.cards import card as rooms
-    from labkit.data.corpora import CORPORA
+    from labkit.data.cards.curated_card import card_of_source
 
-    known: dict[str, Any] = {}
     if isinstance(dataset, str | Path):
         folder = Path(dataset)
+        known = rooms.card_in(folder)
     else:
-        folder, corpus = dataset.folder, dataset.config.corpus
-        known = rooms.card_of_corpus(corpus).model_dump() if corpus in CORPORA else {}
-    return rooms.write_card(folder, validate(rooms.CardConfig, {**known, **fields}))
+        folder, known = dataset.folder, card_of_source(dataset.config.corpus)
+    return rooms.write_card(folder, rooms.with_changes(known or rooms.CardConfig(), fields))
 
 
 def check_card(folder: str | Path) -> Table:

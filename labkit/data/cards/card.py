@@ -30,8 +30,9 @@ from labkit.data.cards.library import find_card, known_problems
 from labkit.data.cards.statistics import dataset_statistics
 from labkit.data.corpora import find_corpus
 from labkit.data.pipeline.curated import DOCUMENTS
+from labkit.data.rules.language import primary_language
 
-README, STATISTICS = "README.md", "stats.json"
+README, STATISTICS = artifacts.CARD
 PROGRAMMING = frozenset({"python", "java", "javascript", "typescript", "rust", "go", "cpp", "c"})
 """Languages that the hub calls 'code'."""
 
@@ -46,34 +47,61 @@ class CardConfig(Config):
     language: tuple[str, ...] = field((), "ISO 639 codes; empty: from the documents")
     task_categories: tuple[str, ...] = field(("text-generation",), "the hub's names")
     description: str = field("", "what is inside and how it was made")
+    source: str = field("", "where its texts come from, with a link")
     known_problems: tuple[str, ...] = field((), "one sentence each")
 
 
 def card_of_corpus(name: str) -> CardConfig:
     """What the registry knows of a corpus, and its card in `data_cards/` of its problems."""
     corpus = find_corpus(name)
+    try:
+        problems = known_problems(find_card(name))
+    except LabError:  # installed without the repository
+        problems = [f"They stand in data_cards/{name}.md of labkit's repository."]
     return CardConfig(
         pretty_name=corpus.title,
         license="other",
         license_name=disk.slug(corpus.licence.lower()),
         license_text=corpus.licence,
         description=f"{corpus.title}; corpus `{corpus.name}` of labkit.",
-        known_problems=tuple(known_problems(find_card(name))),
+        source=corpus.origin,
+        known_problems=tuple(problems),
     )
 
 
-def card_files(folder: Path, card: CardConfig) -> dict[str, bytes]:
+def card_in(folder: Path) -> CardConfig | None:
+    """What the card in a folder was made of, where there is one.
+
+    Raises:
+        LabError: it can't be read.
+    """
+    stored = disk.read_json(Path(folder) / STATISTICS)
+    card = stored.get("card") if isinstance(stored, dict) else None
+    return validate(CardConfig, card) if isinstance(card, dict) else None
+
+
+def with_changes(card: CardConfig, changes: Mapping[str, Any]) -> CardConfig:
+    """With other fields; the words about one licence are not those about another."""
+    words = dict.fromkeys(("license_name", "license_text"), "") if "license" in changes else {}
+    return validate(CardConfig, card.model_dump() | words | dict(changes))
+
+
+def card_files(
+    folder: Path, card: CardConfig, figures: Mapping[str, Any] | None = None, note: str = ""
+) -> dict[str, bytes]:
     """README.md and stats.json of the dataset in a folder, to be written beside its data.
+
+    `figures` where they were counted before; `note` comes before them.
 
     Raises:
         LabError: no data, or a required field is missing or refused, with what to give.
     """
-    figures = dataset_statistics(folder)
+    figures = figures or dataset_statistics(folder)
     data = _front_matter(card, figures)
     check_front_matter(data, f"card of {Path(folder).name}")
-    readme = join_card(data, _markdown(card, figures))
-    stored = {"card": card.model_dump(mode="json")} | figures
-    statistics = json.dumps(stored, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    readme = join_card(data, _markdown(card, figures, note))
+    stored = {"card": card.model_dump(mode="json")} | dict(figures)
+    statistics = json.dumps(stored, indent=1, ensure_ascii=False) + "\n"
     return {README: readme.encode(), STATISTICS: statistics.encode()}
 
 
@@ -120,7 +148,7 @@ def _front_matter(card: CardConfig, figures: Mapping[str, Any]) -> dict[str, Any
         "pretty_name": card.pretty_name,
         "license": card.license,
         "license_name": card.license_name,
-        "language": list(card.language) or _languages(figures),
+        "language": list(card.language) or languages_of(figures),
         "task_categories": list(card.task_categories),
         "size_categories": [size_category(figures["documents"])],
         "configs": [
@@ -130,20 +158,22 @@ def _front_matter(card: CardConfig, figures: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in data.items() if value}
 
 
-def _languages(figures: Mapping[str, Any]) -> list[str]:
+def languages_of(figures: Mapping[str, Any]) -> list[str]:
     """Codes of the documents' languages; those of unknown language say nothing."""
-    found = set(figures["languages"]) - {"unknown"}
+    found = {primary_language(name) for name in figures["languages"]} - {"unknown"}
     return sorted({"code" if name in PROGRAMMING else name for name in found})
 
 
-def _markdown(card: CardConfig, figures: Mapping[str, Any]) -> str:
+def _markdown(card: CardConfig, figures: Mapping[str, Any], note: str) -> str:
     problems = [f"- {problem}" for problem in card.known_problems] or ["None was given."]
     return "\n".join(
         [
             f"# {card.pretty_name}",
             *("", card.description or "No description was given."),
+            *(("", "## Source", "", card.source) if card.source else ()),
             *("", "## Licence", "", card.license_text or f"{card.license}."),
             *("", "## Known problems", "", *problems),
+            *(("", note) if note else ()),
             *("", "## Figures", "", figures_markdown(figures), ""),
         ]
     )

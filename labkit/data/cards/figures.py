@@ -23,6 +23,7 @@ def figures_markdown(figures: Mapping[str, Any]) -> str:
         f"{counted(figures['bytes'], 'byte')} of text.",
         _table("source", figures["sources"]),
         _table("language", figures["languages"]),
+        _table("licence", figures["licences"]),
         _rows(
             ["share of documents", "bytes at most"],
             [[q, f"{size:,}"] for q, size in figures["bytes_of_a_document"].items()],
@@ -33,7 +34,7 @@ def figures_markdown(figures: Mapping[str, Any]) -> str:
             _rows(
                 ["step", "documents in", "kept", "bytes in", "out"],
                 [
-                    [_cell(name), *(f"{amount:,}" for amount in amounts.values())]
+                    [inert(name), *(f"{amount:,}" for amount in amounts.values())]
                     for name, amounts in steps.items()
                 ],
             )
@@ -43,7 +44,7 @@ def figures_markdown(figures: Mapping[str, Any]) -> str:
         _rows(
             ["file", "bytes", "SHA-256"],
             [
-                [_cell(name), f"{file['bytes']:,}", f"`{file['sha256']}`"]
+                [inert(name), f"{file['bytes']:,}", f"`{file['sha256']}`"]
                 for name, file in figures["files"].items()
             ],
         )
@@ -54,7 +55,7 @@ def figures_markdown(figures: Mapping[str, Any]) -> str:
 def _table(what: str, counts: Mapping[str, Mapping[str, int]]) -> str:
     order = sorted(counts, key=lambda name: (-counts[name]["bytes"], name))
     rows = [
-        [_cell(name), f"{counts[name]['documents']:,}", f"{counts[name]['bytes']:,}"]
+        [inert(name), f"{counts[name]['documents']:,}", f"{counts[name]['bytes']:,}"]
         for name in order[:MAX_TABLE_ROWS]
     ]
     left = order[MAX_TABLE_ROWS:]
@@ -70,6 +71,6 @@ def _rows(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _cell(text: str) -> str:
+def inert(text: str) -> str:
     """A name from the data, without effect in Markdown or HTML."""
     return re.sub(r"([\\`*_\[\]|~!#])", r"\\\1", plain_label(text))

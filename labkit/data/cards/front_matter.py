@@ -15,6 +15,11 @@ from typing import Any
 from labkit.core.errors import LabError
 
 REQUIRED = ("pretty_name", "license", "language", "task_categories", "size_categories")
+HOW = {
+    "pretty_name": '"My texts"',
+    "license": '"cc-by-4.0" (or "unknown", or "other" with license_name)',
+    "language": '["en"] (or ["und"] where nobody knows)',
+}
 SIZES = (
     ("n<1K", 10**3),
     ("1K<n<10K", 10**4),
@@ -84,8 +89,16 @@ def join_card(data: Mapping[str, Any], markdown: str) -> str:
 def faults(data: Mapping[str, Any]) -> list[str]:
     """What the hub would refuse or could not show, one sentence each."""
     missing = [name for name in REQUIRED if not data.get(name)]
-    found = [f"missing: {', '.join(missing)}; the hub asks for each, so give it"] if missing else []
-    found += [
+    if not missing:
+        return refusals(data)
+    ways = [f"{name}={HOW[name]}" if name in HOW else name for name in missing]
+    said = f"missing: {', '.join(missing)}; the hub asks for each: {', '.join(ways)}"
+    return [said, *refusals(data)]
+
+
+def refusals(data: Mapping[str, Any]) -> list[str]:
+    """What the hub would refuse of the fields that are there."""
+    found = [
         f"license {licence!r} is no identifier of the hub; take one (cc-by-4.0, mit, ...), "
         f"or 'other' with license_name"
         for licence in _listed(data.get("license"))
@@ -100,7 +113,7 @@ def faults(data: Mapping[str, Any]) -> list[str]:
     found += [
         f"language {code!r} is no ISO 639 code; give one like en or zh, or code, or multilingual"
         for code in _listed(data.get("language"))
-        if not _LANGUAGE.fullmatch(code)
+        if not is_language(code)
     ]
     sizes = {name for name, _ in SIZES} | {LARGEST, UNKNOWN}
     found += [
@@ -109,6 +122,11 @@ def faults(data: Mapping[str, Any]) -> list[str]:
         if size not in sizes
     ]
     return found
+
+
+def is_language(code: str) -> bool:
+    """By its form: two or three letters, or one of the hub's words."""
+    return _LANGUAGE.fullmatch(code) is not None
 
 
 def check_front_matter(data: Mapping[str, Any], where: str) -> None:

@@ -22,11 +22,12 @@ from labkit.data.pipeline.curated import DOCUMENTS, FUNNEL
 from labkit.data.pipeline.funnel import Funnel
 from labkit.data.utf8 import utf8_lengths
 
+GROUPS = ("source", "language", "licence")
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
 def dataset_statistics(folder: Path) -> dict[str, Any]:
-    """Counts by source and language, length quantiles, steps and rules, hashes of the files.
+    """By source, language and licence; length quantiles, steps and rules, hashes of the files.
 
     Raises:
         LabError: no documents.parquet with a column `text`, no document in it, a damaged funnel.
@@ -59,7 +60,7 @@ def _count(path: Path) -> dict[str, Any]:
     there = file.schema_arrow.names
     if "text" not in there:
         raise LabError(f"{path}: no column 'text'; it has {', '.join(there)}")
-    groups = {name: (Counter[str](), Counter[str]()) for name in ("source", "language")}
+    groups = {name: (Counter[str](), Counter[str]()) for name in GROUPS}
     lengths: list[np.ndarray] = []
     wanted = ["text", *(name for name in groups if name in there)]
     for batch in file.iter_batches(batch_size=1024, columns=wanted):
@@ -72,17 +73,14 @@ def _count(path: Path) -> dict[str, Any]:
                 documents[key] += 1
                 num_bytes[key] += size
     every = np.concatenate(lengths) if lengths else np.zeros(0, dtype=np.int64)
-    sources, languages = (
-        {key: {"documents": documents[key], "bytes": num_bytes[key]} for key in sorted(documents)}
-        for documents, num_bytes in groups.values()
-    )
-    return {
-        "documents": len(every),
-        "bytes": int(every.sum()),
-        "sources": sources,
-        "languages": languages,
-        "bytes_of_a_document": _quantiles(every),
+    counts = {
+        f"{name}s": {
+            key: {"documents": documents[key], "bytes": num_bytes[key]} for key in sorted(documents)
+        }
+        for name, (documents, num_bytes) in groups.items()
     }
+    sums = {"documents": len(every), "bytes": int(every.sum())}
+    return sums | counts | {"bytes_of_a_document": _quantiles(every)}
 
 
 def _passed(path: Path) -> dict[str, Any]:

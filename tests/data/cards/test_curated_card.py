@@ -1,0 +1,123 @@
+"""A curated dataset comes with its card, in the folder and without a second call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit import lab
+from labkit.core import artifacts
+from labkit.core.config import ConfigError
+from labkit.data.cards.card import check_card
+from labkit.data.cards.front_matter import split_card
+from labkit.data.curation import Curation, CurationConfig, curate
+from tests.data.prose import BAKER, ISLANDS
+
+
+def write(path: Path, *records: dict[str, str]) -> str:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+def head(curation: Curation) -> dict[str, Any]:
+    readme = curation.curated.folder / "README.md"
+    return split_card(readme.read_text("utf-8"), "README.md")[0]
+
+
+def test_what_is_known_of_the_source_is_carried_over(lab_home):
+    config = CurationConfig(corpus="python-docs", steps="exact_duplicates, personal_data")
+    first = curate(config)
+    again = curate(CurationConfig(corpus=first.curated.corpus, steps="exact_duplicates"))
+    for curation in (first, again):
+        data = head(curation)
+        assert data["pretty_name"] == "Python's language reference as `help()` shows it, curated"
+        assert (data["license"], data["license_name"]) == ("other", "psf-2.0")
+        assert data["language"] == ["en"]
+        readme = (curation.curated.folder / "README.md").read_text("utf-8")
+        assert "Under half a megabyte" in readme
+        assert "it is what is installed here (`python-3." in readme
+        assert check_card(curation.curated.folder) == []
+        artifacts.read_manifest(curation.curated.folder)
+    stats = json.loads((first.curated.folder / "stats.json").read_text("utf-8"))
+    assert stats["steps"]["2 personal_data"]["documents_kept"] == stats["documents"]
+
+
+def test_what_nobody_knows_is_said_to_be_unknown_until_somebody_says_it(tmp_path, lab_home):
+    said: list[str] = []
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS}, {"text": BAKER}, {"txt": ""})
+    given = {"corpus": corpus, "steps": "exact_duplicates"}
+    before = curate(CurationConfig(**given), said.append)
+    assert (head(before)["license"], head(before)["language"]) == ("unknown", ["und"])
+    assert said[-1].endswith('in it as card.license=unknown and card.language=["und"], to be set')
+    folder = before.curated.folder
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert b"1 record of the source could not be read" in files["README.md"]
+    card = {"license": "cc-by-4.0", "language": ["en"]}
+    after = curate(CurationConfig(**given, card=card), said.append)
+    assert after.curated.folder == folder
+    assert (head(after)["license"], head(after)["language"]) == ("cc-by-4.0", ["en"])
+    assert said[-1] == f"card: {folder / 'README.md'}"
+    curate(CurationConfig(**given))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+
+
+def test_a_curated_folder_is_published_in_one_call_without_what_was_dropped(tmp_path, lab_home):
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS}, {"text": BAKER}, {"text": BAKER})
+    folder = curate(CurationConfig(corpus=corpus, steps="exact_duplicates")).curated.folder
+    written = lab.write_card(folder, license="mit")
+    names = {"README.md", "stats.json", "documents.parquet", "funnel.json", artifacts.MANIFEST}
+    assert {path.name for path in written.iterdir()} == names
+    assert "Not to publish" in (folder / "README.md").read_text("utf-8")
+    published = (written / "README.md").read_text("utf-8")
+    assert "license: mit" in published
+    assert "Not to publish" not in published
+    assert "licence; find it out" not in published
+    assert lab.check_card(written).empty
+
+
+def test_words_in_it_stay_and_an_edited_part_is_found(tmp_path, lab_home):
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS}, {"text": BAKER})
+    config = CurationConfig(corpus=corpus, steps="exact_duplicates")
+    folder = curate(config).curated.folder
+    readme = folder / "README.md"
+    readme.write_text(readme.read_text("utf-8") + "\nWords of mine.\n", "utf-8")
+    assert check_card(folder) == []
+    curate(config)
+    assert readme.read_text("utf-8").endswith("Words of mine.\n")
+    (folder / "funnel.json").write_text((folder / "funnel.json").read_text() + " ")
+    assert any("funnel.json.sha256 is" in said for said in check_card(folder))
+    with pytest.raises(artifacts.DamagedArtifact, match="funnel.json"):
+        curate(config)
+
+
+@pytest.mark.parametrize(
+    ("licences", "found"),
+    [
+        (["MIT", "mit"], ("mit", None)),
+        (["Public-Domain"] * 2, ("other", "public-domain")),
+        (["MIT", "Apache-2.0"], ("other", "several")),
+        (["unknown"] * 2, ("unknown", None)),
+        (["<b>", "<b>"], ("other", "b")),
+        (["?", "?"], ("other", "unnamed")),
+    ],
+)
+def test_a_licence_that_the_records_name_is_the_cards(tmp_path, lab_home, licences, found):
+    records = [
+        {"text": f"{ISLANDS} {n}", "license": name, "language": ("zh-CN", "Klingon")[n]}
+        for n, name in enumerate(licences)
+    ]
+    corpus = write(tmp_path / "mine.jsonl", *records)
+    data = head(curate(CurationConfig(corpus=corpus, steps="exact_duplicates")))
+    assert (data["license"], data.get("license_name")) == found
+    assert data["language"] == ["zh"]
+
+
+def test_a_dataset_of_nothing_has_none_and_a_wrong_licence_is_refused_before(tmp_path, lab_home):
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS})
+    nothing = curate(CurationConfig(corpus=corpus, steps="rules", preset="chinese"))
+    assert not (nothing.curated.folder / "README.md").exists()
+    with pytest.raises(ConfigError, match="card: license 'CC' is no identifier of the hub"):
+        CurationConfig.from_parameters({"corpus": corpus, "overrides": {"card.license": "CC"}})
