@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from labkit.core import artifacts, disk
 from labkit.core.config import Config
 from labkit.core.counted import counted
@@ -28,7 +26,7 @@ from labkit.data.pipeline.stage_folder import StageFolder
 from labkit.data.pipeline.stages import Stage
 from labkit.data.pipeline.workers import Done, ReadTask, Task, Workers
 from labkit.data.pipeline.writing import CurationWriter
-from labkit.data.readers import Lines
+from labkit.data.readers import Lines, Portion
 from labkit.data.utf8 import utf8_lengths
 
 
@@ -138,21 +136,25 @@ class Passage:
                 self.folders[index - 1].remove_kept()
 
     def _read(self, folder: Path) -> Iterator[ReadTask]:
-        """Memory is checked by the first documents, which are parsed here for it."""
+        """Memory is checked by the first documents."""
         is_checked = False
         for number, piece in enumerate(self.corpus.cut()):
             if not is_checked:
-                piece = piece.read() if isinstance(piece, Lines) else piece
-                if is_checked := bool(piece.kept.num_rows):
-                    self._check_first(piece.kept)
+                is_checked = self._check_first(piece)
             yield ReadTask(number, piece, folder)
 
-    def _check_first(self, batch: pa.RecordBatch) -> None:
-        num_bytes = int(utf8_lengths(batch.column("text")).sum())
+    def _check_first(self, piece: Portion | Lines) -> bool:
+        """Whether there are documents in it."""
+        first = piece.head().read().kept if isinstance(piece, Lines) else piece.kept
+        if not first.num_rows:
+            return False
+        num_bytes = int(utf8_lengths(first.column("text")).sum())
+        largest = piece.num_bytes if isinstance(piece, Lines) else num_bytes
         known = self.corpus.num_bytes()
-        size = known or num_bytes
-        documents = round(size * batch.num_rows / max(num_bytes, 1))
-        self._check_memory(documents, size, num_bytes, is_guess=known is None)
+        size = known or largest
+        documents = round(size * first.num_rows / max(num_bytes, 1))
+        self._check_memory(documents, size, largest, is_guess=known is None)
+        return True
 
     def _keep_rejections(self, working: Iterator[Done]) -> Iterator[Done]:
         """On disk before the stage is called finished."""

@@ -1,8 +1,8 @@
 r"""Blocks of bytes to whole lines in pieces, without a look at the single line.
 
 A piece ends at the first line end at or past `piece_bytes`, or with the block in which it reaches
-`piece_lines`. A line longer than `piece_bytes` is a piece by itself, one longer than `max_bytes` a
-fault; no more than the sum of both is held.
+`piece_lines`. A line longer than `piece_bytes` is a piece by itself, and a fault when it is longer
+than `max_bytes`. No more than the sum of both is held, of ranges nothing.
 """
 
 from __future__ import annotations
@@ -37,88 +37,91 @@ def cut_lines(
     Raises:
         Fault: of the blocks, after the whole lines before it, with the number of the next.
     """
-    held = _Held(piece_bytes, piece_lines, as_ranges)
-    num_lost = 0
+    cutter = _Cutter(max_bytes, piece_bytes, piece_lines, as_ranges)
     try:
         for block in blocks:
-            if num_lost:
-                end = block.find(b"\n") + 1
-                num_lost += end or len(block)
-                if not end:
-                    continue
-                yield held.lose(num_lost, num_lost - 1, max_bytes)
-                num_lost, block = 0, block[end:]
-            yield from held.add(block)
-            if len(held.bytes) > max_bytes + piece_bytes:
-                yield from held.take_whole_lines()
-                if len(held.bytes) > max_bytes:
-                    num_lost = len(held.bytes)
-                    held.bytes.clear()  # no line ends in them
+            yield from cutter.add(block)
     except Fault as fault:
-        yield from held.take_whole_lines()
-        fault.number = held.number if held.number > 1 else None
+        yield from cutter.cut_whole_lines()
+        fault.number = cutter.number if cutter.number > 1 else None
         raise
-    if num_lost:
-        yield held.lose(num_lost, num_lost, max_bytes)
-    yield from held.take(len(held.bytes))
+    yield from cutter.cut_rest()
 
 
-class _Held:
-    """Bytes that are not handed out yet, and where in the stream they begin."""
+class _Cutter:
+    """Places are counted in bytes of the stream."""
 
-    def __init__(self, piece_bytes: int, piece_lines: int, as_ranges: bool):
-        self._piece_bytes, self._piece_lines = piece_bytes, piece_lines
+    def __init__(self, max_bytes: int, piece_bytes: int, piece_lines: int, as_ranges: bool):
+        self._max_bytes, self._piece_bytes, self._piece_lines = max_bytes, piece_bytes, piece_lines
         self._as_ranges = as_ranges
-        self.bytes = bytearray()
+        self.number = 1
+        """Of the line at `_begin`, where the next piece begins."""
+        self._begin = self._line_begin = self._end = 0
         self._num_lines = 0
-        self.number, self._place = 1, 0
+        """Whole ones, from `_begin` to `_line_begin`, where the last one begins."""
+        self._held: list[bytes] = []
 
     def add(self, block: bytes) -> Iterator[LinePiece]:
-        seen = len(self.bytes)
-        self.bytes += block
-        self._num_lines += count_lines(block)
-        while end := self.bytes.find(b"\n", max(seen, self._piece_bytes - 1)) + 1:
-            yield from self.take(end)
-            seen = max(seen - end, 0)
-        if self._num_lines >= self._piece_lines:
-            yield from self.take_whole_lines()
+        place, self._end = self._end, self._end + len(block)
+        if not self._as_ranges:
+            self._held.append(block)
+        seen = 0
+        while (
+            found := block.find(b"\n", max(seen, self._begin + self._piece_bytes - 1 - place))
+        ) >= 0:
+            self._see(block, seen, found, place)
+            yield from self._cut_line(place + found + 1, ends=True)
+            seen = found + 1
+        self._see(block, seen, len(block), place)
+        is_lost = self._end - self._line_begin > max(self._max_bytes, self._piece_bytes)
+        if is_lost or self._num_lines >= self._piece_lines:
+            yield from self.cut_whole_lines()
+        if is_lost:
+            self._held.clear()
 
-    def take_whole_lines(self) -> Iterator[LinePiece]:
-        return self.take(self.bytes.rfind(b"\n") + 1)
+    def cut_whole_lines(self) -> Iterator[LinePiece]:
+        if self._num_lines:
+            yield self._cut(self._line_begin, self._num_lines)
 
-    def take(self, end: int) -> Iterator[LinePiece]:
-        """What lies before `end`; apart from its last line, where that is long."""
-        begin = self.bytes.rfind(b"\n", 0, max(end - 1, 0)) + 1
-        is_long = end - begin > self._piece_bytes
-        for size in filter(None, [begin, end - begin] if is_long else [end]):
-            yield self._take(size)
-
-    def _take(self, size: int) -> LinePiece:
-        num_bytes = size - (self.bytes[size - 1] == ord("\n"))
-        if self._as_ranges:
-            content = range(self._place, self._place + num_bytes)
+    def cut_rest(self) -> Iterator[LinePiece]:
+        if self._line_begin < self._end:
+            yield from self._cut_line(self._end, ends=False)
         else:
-            with memoryview(self.bytes) as held:
-                content = bytes(held[:num_bytes])
+            yield from self.cut_whole_lines()
+
+    def _see(self, block: bytes, start: int, stop: int, place: int) -> None:
+        """The lines that end in this part of a block, which begins at `place`."""
+        self._num_lines += _count_lines(memoryview(block)[start:stop])
+        if (last := block.rfind(b"\n", start, stop)) >= 0:
+            self._line_begin = place + last + 1
+
+    def _cut_line(self, end: int, *, ends: bool) -> Iterator[LinePiece]:
+        """What is there up to the end of the last line; it is apart where it is long."""
+        line_bytes = end - self._line_begin
+        if line_bytes <= self._piece_bytes:
+            yield self._cut(end, self._num_lines + 1, ends=ends)
+            return
+        yield from self.cut_whole_lines()
+        piece = self._cut(end, 1, ends=ends)
+        if line_bytes - ends > self._max_bytes:
+            reason = too_long(line_bytes - ends, self._max_bytes)
+            piece = piece._replace(content=Fault("read_record_bytes", reason, piece.number))
+        yield piece
+
+    def _cut(self, end: int, num_lines: int, *, ends: bool = True) -> LinePiece:
+        content: bytes | range = range(self._begin, end - ends)
+        if not self._as_ranges:
+            held = b"".join(self._held)
+            size = len(held) - (self._end - end)
+            content, self._held = held[: size - ends], [held[size:]]
         piece = LinePiece(self.number, content)
-        del self.bytes[:size]
-        num_left = count_lines(self.bytes)
-        self.number += self._num_lines - num_left
-        self._num_lines, self._place = num_left, self._place + size
-        return piece
-
-    def lose(self, num_bytes: int, line_bytes: int, max_bytes: int) -> LinePiece:
-        """A line of which nothing is held any more."""
-        reason = too_long(line_bytes, max_bytes)
-        fault = Fault("read_record_bytes", reason, self.number)
-        piece = LinePiece(self.number, fault)
-        self.number += 1
-        self._place += num_bytes
+        self.number += num_lines
+        self._begin, self._line_begin, self._num_lines = end, max(end, self._line_begin), 0
         return piece
 
 
-def count_lines(block: bytes | bytearray) -> int:
-    """`block.count`, which goes byte by byte."""
+def _count_lines(block: memoryview) -> int:
+    """`bytes.count` goes byte by byte."""
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
 
 

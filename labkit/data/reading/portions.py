@@ -29,6 +29,7 @@ from labkit.data.reading.streams import COMPRESSIONS, check_regular, read_blocks
 
 PORTION_CHARACTERS = 4_000_000
 PORTION_RECORDS = 50_000
+HEAD_BYTES = 1_000_000
 UNITS = {"jsonl": "", "parquet": " row ", "warc": " record ", "datasets": " row ", "hub": " row "}
 """What a fault's number counts, as `file:12` or `file: row 12`."""
 Rejection = tuple[str, int | None, str, str]
@@ -60,15 +61,27 @@ class Lines(NamedTuple):
                 kept.append(found)
         return _portion(kept, rejected)
 
+    @property
+    def num_bytes(self) -> int:
+        return 0 if isinstance(self.content, Fault) else len(self.content)
+
+    def head(self) -> Lines:
+        """Of at most 1 MB, or all where the first line is longer."""
+        if isinstance(self.content, Fault) or len(self.content) <= HEAD_BYTES:
+            return self
+        start = self._bytes(self.content[:HEAD_BYTES])
+        end = start.rfind(b"\n")
+        return self if end < 0 else self._replace(content=start[:end])
+
     def _records(self) -> Iterable[Record | Fault]:
         if isinstance(self.content, Fault):
             return [self.content]
-        content = self.content
-        if isinstance(content, range):
-            content = self._read_range(content)
+        content = self._bytes(self.content)
         return read_lines(content, self.first, self.origin, self.policy.max_record_bytes)
 
-    def _read_range(self, there: range) -> bytes:
+    def _bytes(self, there: bytes | range) -> bytes:
+        if isinstance(there, bytes):
+            return there
         try:
             with open(self.path, "rb") as file:
                 file.seek(there.start)

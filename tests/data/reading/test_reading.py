@@ -115,9 +115,12 @@ def test_lines_cut_anywhere_are_the_same(piece_bytes: int):
 
 
 def test_of_a_line_that_is_too_long_no_more_is_held():
-    [fault, rest] = cut_lines([b"0123456789"] * 3 + [b"01\nab"], 20, 5, 1000, as_ranges=True)
-    assert (fault.number, rest.number, rest.content) == (1, 2, range(33, 35))
+    blocks = [b"0123456789"] * 3 + [b"01\nab\ncdef"]
+    [fault, *rest] = cut_lines(blocks, 20, 5, 1000, as_ranges=True)
+    assert (fault.number, rest) == (1, [(2, range(33, 40))])
     assert "32 bytes; a record has at most 20" in fault.content.reason
+    [fault, *rest] = cut_lines(blocks, 20, 5, 1000)
+    assert (fault.number, rest) == (1, [(2, b"ab\ncdef")])
     whole = list(cut_lines([b"a\n0123456789", b"0123456789\nb"], 20, 5, 1000))
     assert [piece.number for piece in whole] == [1, 2, 3]  # not longer than it may be
 
