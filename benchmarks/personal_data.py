@@ -7,8 +7,8 @@ and is measured with all of them and with e-mail and IP alone. The two rewrite a
 asserted first is that both find every planted e-mail address in ASCII and every planted public IPv4
 address; in how many real documents each finds something is printed.
 
-The planted table is by a seed that was not looked at before: one pattern was corrected after a
-table of another. Sentences, items and negatives are of one maker; real ones are of more kinds.
+The planted table is by a seed that was not looked at before, and nothing is tuned after it.
+Sentences, items and negatives are of one maker; real ones are of more kinds.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from labkit.data.personal_data.redact import replace_items
 from labkit.data.readers import read_documents
 
 NUM_SLICES = 6
+SEED = 2028
+"""Of the planted table: not looked at before; 2027 was, before national phones and pins."""
 EVERY_KIND = PersonalDataConfig()
 AS_DATATROVE = PersonalDataConfig(
     phones=False, id_numbers=False, bank_accounts=False, cards=False, keys=False
@@ -46,7 +48,7 @@ def planted_table(num_documents: int) -> list[dict[str, Any]]:
     """Per language and kind: planted, found, right, precision, recall; and negatives hit."""
     from tests.data.personal_data.planted import planted_documents
 
-    documents = planted_documents(num_documents, seed=2027)
+    documents = planted_documents(num_documents, seed=SEED)
     planted, found, right, hit = Counter(), Counter(), Counter(), Counter()
     for document in documents:
         planted.update((document.language, item.kind) for item in document.items)

@@ -21,7 +21,7 @@ from labkit.data.compiled import compile_together
 
 _BITS = tuple(1 << n for n in range(14))
 (TOKEN, ASSIGNED, EMAIL, IBAN, RESIDENT, CARD, SOCIAL, IPV4) = _BITS[:8]
-(CHINESE, NORTH_AMERICAN, INTERNATIONAL, IPV6) = _BITS[8:12]
+(CHINESE, NORTH_AMERICAN, INTERNATIONAL, NATIONAL, IPV6) = _BITS[8:13]
 """What can begin at a place: a bit for each pattern, one for two of cards."""
 
 MARGIN = b"<" * 8
@@ -182,12 +182,13 @@ def _mark_numbers(data, at, marks):
     before, first = data[at - 1], data[at]
     if before == ord("+"):
         marks[at - 1] |= CHINESE | NORTH_AMERICAN | INTERNATIONAL
-    if before == ord("("):
-        marks[at - 1] |= CHINESE | NORTH_AMERICAN
-    if not _is_border(data, at):
-        return
     size = _run(data, at, _DIGIT)
     after = data[at + size]
+    is_area = first == ord("0") and 3 <= size <= 5
+    if before == ord("(") and size >= 3:
+        marks[at - 1] |= CHINESE | NORTH_AMERICAN | (NATIONAL * is_area)
+    if not _is_border(data, at):
+        return
     is_joined = CLASSES[after] & _SEPARATOR > 0
     if 17 <= size <= 18:
         marks[at] |= RESIDENT
@@ -203,7 +204,9 @@ def _mark_numbers(data, at, marks):
         marks[at] |= CHINESE
     if is_joined and (size == 3 or (first == ord("1") and (size == 1 or size == 4))):
         marks[at] |= NORTH_AMERICAN
-    if first == ord("0") and data[at + 1] == ord("0") and 3 <= size <= 5:
+    if is_area and (after == ord(" ") or after == ord("/")):
+        marks[at] |= NATIONAL
+    if is_area and data[at + 1] == ord("0"):
         marks[at] |= INTERNATIONAL
 
 

@@ -15,7 +15,12 @@ again in a redacted text."""
 class PersonalDataConfig(Config):
     emails: bool = field(True, "e-mail addresses")
     phones: bool = field(
-        True, "phone numbers: Chinese, North American, and international with + or 00"
+        True,
+        "phone numbers: Chinese, North American, international with + or 00, and national with a "
+        "leading 0 if an area of 3 to 5 digits is set off by a space, a slash or brackets and 6 to "
+        "8 digits follow (030 1234567), after a space also as two groups (020 7946 0018); not "
+        "looked for: 015123456789 and 01 23 45 67 89, which are like any other digits, 040-7654321 "
+        "with a dash (part numbers) unless Chinese (010-62345678: none there begins with 0 or 1)",
     )
     id_numbers: bool = field(
         True, "Chinese resident identity numbers (GB 11643-1999) and US social security numbers"
@@ -32,8 +37,9 @@ class PersonalDataConfig(Config):
     )
     min_largest_octet: int = field(
         32,
-        "an IPv4 address with no larger number is taken for a version or a section (2.4.1.3); own "
-        "choice: 1 in 4,096 random addresses is missed for it",
+        "an IPv4 address is left for a version or a section (2.4.1.3) if none of its four numbers "
+        "is as large; so is 8.8.8.8: 0 takes all for addresses; own choice: 1 in 4,096 random "
+        "addresses is missed for it",
         ge=0,
         le=255,
     )

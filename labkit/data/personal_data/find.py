@@ -73,8 +73,8 @@ def _scan(data: bytearray, config: PersonalDataConfig) -> Iterator[Span]:
         found: list[Span] = []
         for pattern in PATTERNS:
             if pattern.kind in config.kinds:
-                chosen = places[kinds & pattern.place > 0]
-                found += _matches(pattern, _numbers(chosen), data, config)
+                chosen = _places_of(pattern, places, kinds)
+                found += _matches(pattern, chosen, data, config)
         yield from found
         begins, ends = _around(found, len(data))
 
@@ -89,10 +89,11 @@ def _around(found: list[Span], size: int) -> tuple[np.ndarray, np.ndarray]:
     return begins, ends
 
 
-def _numbers(places: np.ndarray) -> Iterator[int]:
-    """As Python's numbers, which take five times the memory: some at a time."""
+def _places_of(pattern: Pattern, places: np.ndarray, kinds: np.ndarray) -> Iterator[int]:
+    """Some at a time: as Python's numbers all of them take five times the memory."""
     for start in range(0, len(places), 65_536):
-        yield from places[start : start + 65_536].tolist()
+        some = slice(start, start + 65_536)
+        yield from places[some][kinds[some] & pattern.place > 0].tolist()
 
 
 def _matches(

@@ -5,9 +5,10 @@ number is its end, as `\\b` on text would not have it. Every repetition is bound
 a bounded number of steps, and time is linear in the text. The order is the precedence: an item
 that was taken is out of sight of the patterns after it.
 
-Left out: names, postal addresses, phone numbers in national form other than Chinese and North
-American, e-mail addresses whose name is not in Latin letters, social security numbers without
-dashes, passwords that no name announces.
+Left out: names, postal addresses, national phone numbers other than Chinese, North American and
+those of `_NATIONAL`, e-mail addresses whose name is not in Latin letters, social security numbers
+without dashes, passwords that no name announces. An address and a version can be written alike: in
+`name 1.2.99.4`, `name-1.2.99.4` and `name/1.2.99.4` it is taken for an address.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from labkit.data.personal_data.candidates import (
     INTERNATIONAL,
     IPV4,
     IPV6,
+    NATIONAL,
     NORTH_AMERICAN,
     RESIDENT,
     SOCIAL,
@@ -195,11 +197,15 @@ _CARD = (  # not behind a +: German mobiles have 13 digits, and one in ten the c
     rb"(?<!\+)(?:[0-9]{13,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}"
     rb"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})"
 )
+_NO_PIN = rb"(?:(?<![=<>~!]=)|(?<=[^a-z]ip[=!]=)|(?<=(?:src|dst)[=!]=)|(?<=(?:addr|host)[=!]=))"
+"""`name==4.5.5.64` is a version, `ip.addr==4.5.5.64`, as filters of packets have it, an address."""
+_NO_WHEEL = rb"(?!-(?:cp|py)[23]|\.dist-info)"
 _IPV4 = (
-    rb"(?<![" + _WORD + rb"])(?<![0-9][.-])"
-    rb"(?<!(?i:version|release)[ :=])(?<!(?i:version|release)[:=] )(?<!Ver\. )(?<!\b[vV][. ])"
+    _NO_PIN + rb"(?<![" + _WORD + rb"])(?<![0-9][.-])"
+    rb"(?<!(?i:version|release)[ :=/])(?<!(?i:version|release)[:=] )(?<!Ver\. )(?<!\b[vV][. ])"
+    rb"(?<!(?i:revision)[ :=])(?<!Chrome/)"
     rb"(?<!\xe7\x89\x88\xe6\x9c\xac)(?<!\xe7\x89\x88\xe6\x9c\xac )"  # 版本
-    rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + _RIGHT
+    rb"(?:" + _OCTET + rb"\.){3}" + _OCTET + _RIGHT + _NO_WHEEL
 )
 _IPV6 = (
     rb"(?<![0-9A-Za-z_:.])(?<![0-9A-Za-z_)\]]\[)"  # x[2000::2] is a slice
@@ -224,6 +230,13 @@ _CHINESE_MOBILE = (  # prefixes that are given out: 17938452872 is a number like
 _CHINESE_PHONE = (
     rb"(?:(?:\+|00)?86[ -]?)?(?:" + _CHINESE_MOBILE + rb"([ -]?)[0-9]{4}\1[0-9]{4}"
     rb"|(?:" + _CHINESE_AREA + rb"[ -]|\(" + _CHINESE_AREA + rb"\)[ -]?)[2-8][0-9]{6,7})"
+)
+_AREA = rb"0[1-9][0-9]{1,3}"
+_SET_OFF = rb"(?:\(" + _AREA + rb"\) ?|" + _AREA + rb"(?: | ?/ ?))"
+_NATIONAL = (  # 02139 36349 is of a table, 03371-37637 names a part, 0801/20020731-3.gif is a path
+    rb"(?<![0-9][, ])(?<![+/])(?:" + _SET_OFF + rb"[1-9][0-9]{5,7}"
+    rb"|0[1-9][0-9] [1-9][0-9]{2,3} [0-9]{4}|0[1-9][0-9]{2,3} [1-9][0-9]{2} [0-9]{3,4})"
+    rb"(?:-[0-9]{1,3})?(?!/|\.[a-z]|[,: ][0-9])"
 )
 
 
@@ -263,5 +276,6 @@ PATTERNS = (
         re.compile(_INTERNATIONAL + _RIGHT),
         _is_international,
     ),
+    Pattern("national_phone", "PHONE", NATIONAL, _number(_NATIONAL), _always),
     Pattern("ipv6", "IP_ADDRESS", IPV6, re.compile(_IPV6), _is_ip),
 )

@@ -130,6 +130,9 @@ def phone(rng: Random) -> str:
         f"+33 {rng.choice('123456')} " + " ".join(digits(2) for _ in range(4)),
         f"+39 06 {rng.choice('456')}{digits(7)}",
         f"0049 30 {rng.choice('23456789')}{digits(6)}",
+        f"{rng.choice(['030 ', '0171 ', '(089) ', '040/'])}{rng.choice('23456789')}{digits(6)}",
+        f"0{rng.choice(['20 79', '131 2'])}{digits(2)} {digits(4)}",
+        f"01{rng.choice(['223', '632'])} {rng.choice('23456789')}{digits(5)}",
     ]
     return rng.choice(made)
 
@@ -253,6 +256,12 @@ NEGATIVES: dict[str, Callable[[Random], str]] = {
     "false_id": lambda rng: _with_other_last(resident_id(rng), rng),
     "false_card": lambda rng: _with_other_last(_plain_card(rng), rng),
     "cut_id": lambda rng: resident_id(rng)[:17],
+    "pin": lambda rng: (
+        f"cv{rng.choice(['==', '>='])}4.{rng.randrange(12)}.0.{rng.randrange(33, 99)}"
+    ),
+    "padded": lambda rng: f"R-{rng.randrange(9999):05}-{rng.randrange(10**5):05}",
+    "post_code": lambda rng: f"{rng.randrange(1001, 9999):05} {rng.randrange(10, 99999)}",
+    "path": lambda rng: f"/images/0{rng.randrange(801, 999)}/{rng.randrange(10**7, 10**8)}.gif",
     "clause": lambda rng: (
         f"{rng.randrange(202, 300)}.{rng.randrange(212, 300)}-7{rng.randrange(999):03}"
     ),
