@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from labkit.cli.flags import add_config_flags, config_from_flags
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
@@ -52,7 +53,7 @@ def describe(config: CostConfig, estimate: CostEstimate) -> str:
             f"{estimate.gpu_hours_high:,.0f} as published runs scatter)",
         ),
         ("", f"at MFU {config.mfu:.2f} of {config.gpu}'s dense peak, goodput {config.goodput:.2f}"),
-        ("days", f"{estimate.days:,.1f} on {config.num_gpus:,} GPUs"),
+        ("days", f"{estimate.days:,.1f} on {counted(config.num_gpus, 'GPU')}"),
         (
             "money",
             f"{estimate.usd:,.0f} USD  ({estimate.usd_low:,.0f} to {estimate.usd_high:,.0f})",

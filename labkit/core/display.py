@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from labkit.core.counted import counted
+
 MAX_LABEL_CHARACTERS = 200
 _EMPTY_BAR = "rgba(128,128,128,0.2)"
 MAX_ON_ONE_LINE = 32
@@ -143,7 +145,7 @@ def token_strip(label: str, tokens: Iterable[tuple[int, bytes]]) -> Html:
         )
     body = "".join(pieces)
     return Html(
-        f"<p><strong>{escape(label)}</strong>: {len(pieces)} tokens</p>"
+        f"<p><strong>{escape(label)}</strong>: {counted(len(pieces), 'token')}</p>"
         f'<div style="white-space:pre-wrap;line-height:1.9;margin:0 0 1em 0">{body}</div>'
     )
 

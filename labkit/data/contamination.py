@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from labkit.core.config import Config, field
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.data.benchmark_items import BenchmarkItem
 from labkit.data.gram_index import GramIndex, Hits, index_grams
@@ -54,7 +55,7 @@ class Contamination(Config):
         index = index_grams([item.text for item in items], self.num_units, self.min_units)
         if not len(index.grams):
             raise LabError(
-                f"none of {len(items):,} benchmark items has {self.min_units} words or Han "
+                f"none of {counted(len(items), 'benchmark item')} has {self.min_units} words or Han "
                 f"characters, so that nothing would be looked for; lower min_units"
             )
         return Decontamination(self, tuple(item.name for item in items), index)

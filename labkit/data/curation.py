@@ -230,10 +230,12 @@ STEPS = {
     "licence": NamedStep(lambda config: config.licence, reads=("licence",)),
     "word_list": NamedStep(lambda config: WordList.from_file(config.word_list), "word_list"),
     "rules": NamedStep(
-        lambda config: config.rules.model_copy(update={"name": "rules"}), reads=("thresholds",)
+        lambda config: config.rules.model_copy(update={"name": "rules"}),
+        reads=("thresholds", "preset"),
     ),
     "c4": NamedStep(
-        lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english")
+        lambda config: C4.from_preset("chinese" if config.preset == "chinese" else "english"),
+        reads=("preset",),
     ),
     "repeated_lines": NamedStep(lambda config: config.repeated_lines, reads=("repeated_lines",)),
     "near_duplicates": NamedStep(lambda config: config.near_duplicates, reads=("near_duplicates",)),

@@ -68,18 +68,20 @@ def _sentences(curation: Curation, found: Mapping[str, int], became: str) -> str
     largest = sorted(found, key=lambda code: (-found[code], code))[:MAX_NAMED]
     counts = ", ".join(f"{code} {found[code]:,}" for code in largest)
     more = ", ..." if len(found) > MAX_NAMED else ""
-    ways = "; ".join(_way(code) for code in largest)
+    has_preset = {"rules", "c4"} & {*names(curation.config.steps)}
+    ways = "; ".join(_way(code, bool(has_preset)) for code in largest)
+    start = "A run has one preset; curate" if has_preset else "Curate"
     return (
         f"{number:,} of {whole:,} documents ({number / whole:.1%}) {became}: {counts}{more}. "
-        f"A run has one preset; curate once for each language, with the step language: {ways}."
+        f"{start} once for each language, with the step language: {ways}."
     )
 
 
-def _way(code: str) -> str:
+def _way(code: str, has_preset: bool) -> str:
     """
-    >>> _way("zh"), _way("de")
+    >>> _way("zh", True), _way("de", True)
     ('language.allowed=["zh"] and preset=chinese', 'language.allowed=["de"]')
     """
-    presets = [name for name, language in LANGUAGES.items() if language == code]
+    presets = [name for name, language in LANGUAGES.items() if has_preset and language == code]
     preset = f" and preset={presets[0]}" if presets else ""
     return f"language.allowed={json.dumps([code])}{preset}"

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pydantic import field_validator
 
 from labkit.core.config import Config, field
+from labkit.core.counted import counted
 from labkit.data.build import build_documents, iterate_texts, load_columns, load_texts
 from labkit.data.columns import CLASSES, code_points
 from labkit.data.corpora import CORPORA
@@ -178,7 +179,7 @@ def example_texts(exploration: Exploration) -> list[tuple[str, str]]:
     rows = rng.permutation(columns.num_rows)[: config.num_examples].tolist()
     labels = [
         f"{columns['id'][row].as_py()} · {columns['source'][row].as_py()} · "
-        f"{columns['num_characters'][row].as_py():,} characters"
+        f"{counted(columns['num_characters'][row].as_py(), 'character')}"
         for row in rows
     ]
     return list(zip(labels, load_texts(exploration.folder, rows), strict=True))

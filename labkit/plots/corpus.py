@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from labkit.core.counted import counted
 from labkit.core.display import plain_label
 from labkit.plots.palette import SERIES, TEXT, figure
 
@@ -19,7 +20,7 @@ def length_figure(lengths_by_source: Mapping[str, np.ndarray], num_bins: int = 4
     everything = np.concatenate([*lengths_by_source.values(), np.zeros(0)])
     positive = everything[everything > 0]
     num_empty = len(everything) - len(positive)
-    title = f"Document lengths, {len(everything):,} documents"
+    title = f"Document lengths, {counted(len(everything), 'document')}"
     result = figure(
         title={"text": title + (f" ({num_empty:,} empty ones not shown)" if num_empty else "")},
         xaxis_title="characters",

@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from labkit.core.counted import counted
 from labkit.core.display import Html, table
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
@@ -81,7 +82,7 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
         ("tokens per parameter", f"{e.tokens_per_parameter:,.1f}"),
         ("training FLOPs", f"{e.total_flops:.3g} ({e.flops_convention})"),
         ("GPU hours", _band(e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)),
-        (f"days on {config.num_gpus:,} GPUs", f"{e.days:,.2f}"),
+        (f"days on {counted(config.num_gpus, 'GPU')}", f"{e.days:,.2f}"),
         ("USD", _band(e.usd, e.usd_low, e.usd_high)),
         ("USD per GPU hour", f"{e.price_usd_per_gpu_hour:,.2f} ({e.price_source})"),
         (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 import numpy as np
 
-from labkit.core.counted import counted
+from labkit.core.counted import counted, unit_of
 from labkit.core.display import Html, fault, paragraph, table, text_samples
 from labkit.core.errors import LabError
 from labkit.data.life_trace import LifeTrace, Lives
@@ -98,8 +98,10 @@ def _fate(trace: LifeTrace) -> str:
     refusal = next((check for check in trace.checks if "dropped" in check.verdict), None)
     if refusal is None or refusal.value is None:
         return f"Row {trace.row:,}: {trace.fate}."
-    unit = "" if refusal.unit == "ratio" else f" {refusal.unit}".rstrip()
-    limits = f"its value is {_number(refusal.value)}{unit}, the rule keeps {_keeps(refusal)}{unit}"
+    unit = "" if refusal.unit == "ratio" else refusal.unit
+    value = f"{_number(refusal.value)} {unit_of(refusal.value, unit)}".rstrip()
+    limit = f"{_keeps(refusal)} {unit_of(refusal.threshold or 0, unit)}".rstrip()
+    limits = f"its value is {value}, the rule keeps {limit}"
     return f"Row {trace.row:,}: {trace.fate}; {limits}."
 
 

@@ -46,9 +46,14 @@ class RuleControl:
         """None where the rule is switched off.
 
         Raises:
-            ValueError: what was typed is no number.
+            ValueError: what was typed is no number, or no threshold of the rule.
         """
-        return float(self.number.read()) if self.switch.value else None
+        if not self.switch.value:
+            return None
+        threshold = float(self.number.read())
+        if wrong := self.rule.fault_of(threshold):
+            raise ValueError(wrong)
+        return threshold
 
     def show(self, threshold: float | None) -> None:
         """Without telling anyone."""
@@ -101,7 +106,7 @@ class RuleControl:
 
 
 def _face(rule: Rule) -> FieldFace:
-    """A slider from 0 to the rule's `highest`; a box that takes any number."""
+    """A slider from 0 to the rule's `highest`; a box beyond it where a count is."""
     is_long = rule.highest >= LONG_RANGE
     source = f"; {rule.source}" if rule.source else ""
     return FieldFace(

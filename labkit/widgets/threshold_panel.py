@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from labkit.core import disk
 from labkit.core.config import ConfigError
-from labkit.core.counted import counted
+from labkit.core.counted import counted, unit_of
 from labkit.core.display import Html, paragraph, table, text_samples
 from labkit.data.curation import CurationConfig
 from labkit.data.rules.measured import Flip, MeasuredDocuments, Verdict, with_changes
@@ -211,7 +211,7 @@ def _side(rule: Rule, threshold: float) -> str:
     if abs(threshold) == float("inf"):
         return "all: switched off"
     least = "at least" if rule.refuse == "below" else "at most"
-    return f"{least} {_number(threshold, 6)} {rule.unit}".rstrip()
+    return f"{least} {_number(threshold, 6)} {unit_of(threshold, rule.unit)}".rstrip()
 
 
 def _signed(difference: int) -> str:

@@ -148,6 +148,9 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
         ({"good_corpus": "sotu"}, "no step reads good_corpus: add quality or perplexity"),
         ({"steps": "quality", "good_corpus": "none"}, "'none' is neither a registered corpus"),
         ({"preset": "german"}, "presets: published, english"),
+        ({"steps": "language", "preset": "code"}, "no step reads preset: add rules or c4 to steps"),
+        ({"thresholds": {"list_ratio": 30}}, "list_ratio=30: should be a ratio, from 0 to 1; null"),
+        ({"thresholds": {"gopher_short_doc": -3}}, "gopher_short_doc=-3: should be 0 or more"),
         ({"thresholds": {"gopher_shot_doc": 3}}, "no rule 'gopher_shot_doc'; rules: gopher_sh"),
     ],
 )
@@ -171,8 +174,10 @@ def test_text_in_another_language_is_said_with_the_way_to_keep_it(tmp_path, lab_
         assert told.startswith(said)
         assert 'with the step language: language.allowed=["zh"] and preset=chinese.' in told
         assert escape(told) in curation_sentences(curation)["rules"].markup
-    given = {"preset": "chinese", "language": {"allowed": ["zh"]}, "steps": "language"}
-    assert "6 of 8 documents" in other_languages(curate(CurationConfig(corpus=str(path), **given)))
+    given = {"language": {"allowed": ["zh"]}, "steps": "language"}
+    told = other_languages(curate(CurationConfig(corpus=str(path), **given)))
+    assert "6 of 8 documents" in told
+    assert "preset" not in told
     both = CurationConfig(corpus=str(path), steps="language", language={"allowed": ["en", "zh"]})
     assert other_languages(curate(both)) == ""
     path.write_text(json.dumps({"text": ISLANDS}) + '\n{"text": "1 2 3"}')

@@ -174,10 +174,15 @@ def with_changes(rule_set: RuleSet, changes: Mapping[str, float | None]) -> Rule
     """The set with thresholds by rule id; a rule whose threshold is None is left out.
 
     Raises:
-        ConfigError: an id that no rule has, or no rule left.
+        ConfigError: an id that no rule has, what can be no threshold of it, or no rule left.
     """
     moved = {name: value for name, value in changes.items() if value is not None}
     changed = rule_set.with_thresholds(moved)
+    for rule in changed.rules:
+        if fault := rule.fault_of(rule.threshold) if rule.id in moved else "":
+            raise ConfigError(
+                {rule.id: f"{rule.id}={rule.threshold:g}: {fault}; null switches it off"}
+            )
     off = changes.keys() - moved.keys()
     if unknown := sorted(off - set(rule_set.ids)):
         raise ConfigError({unknown[0]: f"no rule {unknown[0]!r}; rules: {', '.join(rule_set.ids)}"})

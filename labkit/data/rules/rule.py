@@ -56,6 +56,18 @@ class Rule(Config):
             raise ValueError(f"give one column, or two as 'column / column'; {known}")
         return value
 
+    def fault_of(self, threshold: float) -> str:
+        """Why it can be no threshold, or nothing: no value is negative, without unit it's a ratio.
+
+        >>> Rule(id="r", value="num_hashes / num_words", refuse="above", threshold=0).fault_of(30)
+        'should be a ratio, from 0 to 1'
+        """
+        if threshold < 0:
+            return "should be 0 or more"
+        if not self.unit and threshold > self.highest:
+            return f"should be a ratio, from 0 to {self.highest:g}"
+        return ""
+
     @property
     def operands(self) -> list[str]:
         return self.value.split(" / ")
