@@ -75,10 +75,10 @@ GROUPS = (
     CHARACTERS,
     WORDS,
     LINES,
+    GRAMS,  # the most memory: before there is a table of lines
     FILLED_LINES,
     DUPLICATE_LINES,
     DUPLICATE_PARAGRAPHS,
-    GRAMS,
 )
 """Columns that one pass makes, in its order."""
 COLUMNS = {column: meaning for group in GROUPS for column, meaning in group.items()}

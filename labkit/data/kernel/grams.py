@@ -9,7 +9,7 @@ A word and a gram are named by where they first stood. Names of words are exact,
 their bytes; those of grams follow from the name of the shorter gram and of the last word. For 5 to
 10 the words stand side by side without spaces, a prefix hash gives every slice's hash at once, and
 the bytes decide. What cannot occur twice is not looked up: a gram of which a part occurs once.
-Memory: 61 to 77 bytes a word and one per byte. Compiled by `text_columns.py`.
+Memory: 49 to 65 bytes a word and one per byte. Compiled by `text_columns.py`.
 """
 
 from __future__ import annotations
@@ -52,20 +52,23 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         table, shift = np.zeros(1 << bits, np.uint64), np.uint64(64 - bits)
         words, times = np.empty(num_words, np.int32), np.zeros(num_words, np.int32)
         name_words(letters, bounds, hashes, table, shift, words, times)
-        before, names = words.copy(), np.empty(num_words, np.int32)
-        places = np.arange(num_words, dtype=np.int32)
+        add_hashes(bounds, powers, hashes)
+        stops = repeated_tails(bounds, tails, table, shift)
+        for n in range(5, 11):
+            counts[row, n - 2] = duplicate_grams(
+                n, stops, words, letters, bounds, characters, hashes, powers, table, shift
+            )
+        # what is done with holds what comes
+        before, names = hashes.view(np.int32)[:num_words], hashes.view(np.int32)[num_words:]
+        places = tails.view(np.int32)[:num_words]
+        for at in range(num_words):
+            before[at], places[at] = words[at], at
         for n in range(2, 5):
             places = repeated_pairs(places, before, times)
             counts[row, n - 2] = top_gram(
                 n, places, words, before, characters, separator, table, shift, names, times
             )
             before, names = names, before
-        add_hashes(bounds, powers, hashes)
-        stops = repeated_tails(bounds, tails, table, shift, names)
-        for n in range(5, 11):
-            counts[row, n - 2] = duplicate_grams(
-                n, stops, words, letters, bounds, characters, hashes, powers, table, shift
-            )
         start = ends[row]
 
 
@@ -215,7 +218,7 @@ def top_gram(n, places, words, before, characters, separator, table, shift, name
     return length * best_times
 
 
-def repeated_tails(bounds, tails, table, shift, found):
+def repeated_tails(bounds, tails, table, shift):
     """Ends of words at which a gram of five and more may end that occurs again, ascending.
 
     Such a gram has its last `TAIL` bytes again, or is shorter; then its last five words are, too.
@@ -232,7 +235,7 @@ def repeated_tails(bounds, tails, table, shift, found):
             row = (row + _1) & mask
         if table[row] & _STAMP != stamp:
             table[row] = entry
-    count = 0
+    count, found = 0, tails.view(np.int32)
     for word in range(5, len(bounds)):
         if not is_lone[word] or bounds[word] - bounds[word - 5] < TAIL:
             found[count] = word
