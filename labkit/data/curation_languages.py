@@ -2,8 +2,8 @@
 
 A run has one preset: text of another language is dropped by the step `language`, or, without that
 step, judged by rules that were made for other text. Which documents these are is known from the
-step's own refusals, else from the languages that the records declare; where neither says it,
-nothing is said here.
+step's own refusals, else from the languages that the records declare; where neither says it, the
+letters are looked at of what the rules dropped.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from labkit.data.curation import Curation, names
+from labkit.data.curation_scripts import dropped_scripts
 from labkit.data.curation_tables import kept_rows, rule_rows
 from labkit.data.rules.language import primary_language
 
@@ -25,6 +26,18 @@ LANGUAGES = {"english": "en", "chinese": "zh", "published": "en"}
 NO_LANGUAGE = ("und", "mul", "mis", "zxx")
 """Codes of ISO 639-2 for none, several or one without a code: the step never predicts them."""
 REFUSED = "language:"
+OWN_SCRIPTS = {"english": "latin", "chinese": "han", "published": "latin"}
+SCRIPTS = {
+    "latin": ("Latin letters", "en"),
+    "han": ("Han letters without kana", "zh"),
+    "kana": ("kana", "ja"),
+    "hangul": ("Hangul", "ko"),
+    "greek": ("Greek letters", "el"),
+    "cyrillic": ("Cyrillic letters", ""),
+    "arabic": ("Arabic letters", ""),
+    "other letters": ("letters of other scripts", ""),
+}
+"""What it is called, and the language that it is likeliest to be."""
 
 
 def other_languages(curation: Curation) -> str:
@@ -32,7 +45,7 @@ def other_languages(curation: Curation) -> str:
     steps = names(curation.config.steps)
     if "language" in steps:
         return _refused(curation)
-    return _declared(curation) if "rules" in steps else ""
+    return (_declared(curation) or _by_script(curation)) if "rules" in steps else ""
 
 
 def _refused(curation: Curation) -> str:
@@ -56,13 +69,49 @@ def _declared(curation: Curation) -> str:
     return _sentences(curation, found, f"{judged} ({kept:,} of them kept)")
 
 
+def _by_script(curation: Curation) -> str:
+    """By how many of all documents the sample stands for."""
+    own = OWN_SCRIPTS.get(curation.config.preset)
+    dropped = sum(row["documents"] for row in rule_rows(curation) if row["step"] == "rules")
+    if own is None or dropped / max(_num_read(curation), 1) < MIN_SHARE:
+        return ""
+    sampled = dropped_scripts(curation)
+    size = sum(sampled.values())
+    found = {script: n for script, n in sampled.items() if script not in (own, "none")}
+    number = sum(found.values())
+    if number * dropped < MIN_SHARE * size * _num_read(curation) or not number:
+        return ""
+    many = [script for script in found if found[script] >= MIN_SHARE * number]
+    largest = sorted(many, key=lambda script: (-found[script], script))[:MAX_NAMED]
+    counts = ", ".join(f"{found[script]:,} in {SCRIPTS[script][0]}" for script in largest)
+    more = ", ..." if len(found) > len(largest) else ""
+    whole = f"the {dropped:,} documents that the rules dropped"
+    of = whole if size == dropped else f"{size:,} sampled of {whole}"
+    return (
+        f"Of {of}, {number:,} ({number / size:.1%}) begin in letters that preset "
+        f"{curation.config.preset} is not made for: {counts}{more}. "
+        f"{_advice([SCRIPTS[script][1] for script in largest])}"
+    )
+
+
+def _advice(codes: Sequence[str]) -> str:
+    known = [f"if this is {code}, {_way(code, True)}" for code in codes if code]
+    unknown = [] if all(codes) else ["which language others are in, the step says"]
+    ways = "; ".join(known + unknown)
+    return f"A run has one preset; curate once for each language, with the step language: {ways}."
+
+
+def _num_read(curation: Curation) -> int:
+    return curation.curated.result["read"]["documents"]
+
+
 def _is_code(language: str) -> bool:
     """Of a language that `language.allowed` can ask for; not unknown, as text without letters."""
     return re.fullmatch("[a-z]{2,3}", language) is not None and language not in NO_LANGUAGE
 
 
 def _sentences(curation: Curation, found: Mapping[str, int], became: str) -> str:
-    number, whole = sum(found.values()), curation.curated.result["read"]["documents"]
+    number, whole = sum(found.values()), _num_read(curation)
     if not whole or number / whole < MIN_SHARE:
         return ""
     largest = sorted(found, key=lambda code: (-found[code], code))[:MAX_NAMED]
@@ -79,9 +128,11 @@ def _sentences(curation: Curation, found: Mapping[str, int], became: str) -> str
 
 def _way(code: str, has_preset: bool) -> str:
     """
-    >>> _way("zh", True), _way("de", True)
-    ('language.allowed=["zh"] and preset=chinese', 'language.allowed=["de"]')
+    >>> _way("zh", True), _way("zh", False)
+    ('language.allowed=["zh"] and preset=chinese', 'language.allowed=["zh"]')
+    >>> _way("de", True)
+    'language.allowed=["de"] (no preset is made for it)'
     """
-    presets = [name for name, language in LANGUAGES.items() if has_preset and language == code]
-    preset = f" and preset={presets[0]}" if presets else ""
-    return f"language.allowed={json.dumps([code])}{preset}"
+    presets = [name for name, language in LANGUAGES.items() if language == code]
+    preset = f" and preset={presets[0]}" if presets else " (no preset is made for it)"
+    return f"language.allowed={json.dumps([code])}{preset if has_preset else ''}"
