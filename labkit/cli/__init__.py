@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -46,7 +47,12 @@ train; started again, both go on where they were
                                     a checkpoint of many processes as one file each of weights
                                     and optimizer
 """
-EPILOG = "labkit COMMAND --help says more of each."
+EPILOG = """\
+labkit COMMAND --help says more of each.
+
+What commands write is below artifacts/ of labkit's folder, and below ~/.labkit where labkit is
+called from another; the variable LABKIT_HOME names another place for both.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,9 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers are waited for at the exit
+        where = f", {error}" if str(error) else ""
         print(
-            f"labkit {parsed.command}: interrupted; given again it goes on from what is finished",
+            f"labkit {parsed.command}: interrupted; the same command goes on from what is finished"
+            f"{where}",
             file=sys.stderr,
         )
         return 130

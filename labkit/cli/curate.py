@@ -6,11 +6,13 @@ import argparse
 import sys
 
 from labkit.cli.flags import add_config_flags, config_from_flags, wrapped
+from labkit.core import artifacts
 from labkit.core.counted import counted
 from labkit.core.errors import LabError
+from labkit.data.corpora import CORPORA
 from labkit.data.curation import STEPS, CurationConfig, curate, names
 from labkit.data.curation_languages import other_languages
-from labkit.data.curation_sentences import personal_data_sentence
+from labkit.data.curation_sentences import personal_data_sentence, repeated_ids_sentence
 from labkit.data.pipeline.curated import REJECTED, Curated
 
 
@@ -19,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "name",
         nargs="?",
         metavar="CORPUS",
-        help="the same as --corpus; `labkit fetch` lists the registered ones",
+        help="what is curated: a path, or a registered corpus, which `labkit fetch` lists",
     )
     add_config_flags(parser, CurationConfig)
     steps = [
@@ -33,6 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 "Text in several languages: one run each, such as --steps 'language, rules' "
                 "--preset chinese --set 'language.allowed=[\"zh\"]'"
             ),
+            wrapped(
+                "a record: JSON with a field text, and where there are some id, source, group, "
+                "language, licence, url; in Parquet columns of these names. Other fields are left "
+                "out."
+            ),
+            wrapped(
+                f"output: below {artifacts.home() / 'datasets'}; the variable LABKIT_HOME names "
+                "another place. --set card.license=cc-by-4.0 says in its card what nobody else did."
+            ),
             parser.epilog or "",
         ]
     )
@@ -42,13 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name and arguments.corpus:
         raise LabError(f"two corpora: {arguments.name} and --corpus {arguments.corpus}; give one")
     arguments.corpus = arguments.corpus or arguments.name
+    if not arguments.corpus and not arguments.params:
+        raise LabError(
+            "no corpus; give a path, such as labkit curate my_texts.jsonl, or a registered one: "
+            f"{', '.join(CORPORA)}"
+        )
     config = config_from_flags(arguments, CurationConfig)
     curation = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True))
     print(describe(curation.curated))
     if "personal_data" in names(config.steps):
         print(personal_data_sentence(curation))
-    if others := other_languages(curation):
-        print(others)
+    for said in (other_languages(curation), repeated_ids_sentence(curation)):
+        if said:
+            print(said)
     print(curation.curated.corpus)
     return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph
 from labkit.data.curation import Curation
@@ -12,11 +14,15 @@ from labkit.data.curation_tables import (
     funnel_rows,
     kept_rows,
     mixture,
+    num_repeated_ids,
     personal_data_rows,
     preset_rows,
     rule_rows,
 )
-from labkit.data.mixture.weights import largest_budget
+from labkit.data.mixture.weights import epochs, largest_budget
+
+MIXTURE_TIE = 1e-9
+"""Relative: epochs that differ by less are equal but for the order of sums."""
 
 
 def curation_sentences(curation: Curation, bytes_per_token: float = 4.0) -> dict[str, Html]:
@@ -46,26 +52,48 @@ def _funnel(curation: Curation) -> str:
         f"({last['kept'] / first['documents in']:.1%}), {last['MB out']:.2f} of "
         f"{first['MB in']:.2f} MB.{unread} Every document that came in is in one of two files, "
         f"kept, or dropped with rule, value and threshold; with it every byte{rewritten}."
-    )
+        f" {repeated_ids_sentence(curation)}"
+    ).rstrip()
+
+
+def repeated_ids_sentence(curation: Curation) -> str:
+    """Nothing where every document has an id of its own."""
+    if not (number := num_repeated_ids(curation)):
+        return ""
+    have = counted(number, "document has", "documents have")
+    return f"{have} an id that an earlier one has: `row` tells them apart."
 
 
 def _rules(curation: Curation) -> str:
     rows = rule_rows(curation)
     if not rows:
         return "No rule dropped anything."
-    first, groups = rows[0], kept_rows(curation)
-    few = sum(row["documents"] for row in groups) / 100
-    worst = min(
-        (row for row in groups if row["documents"] >= few),
-        key=lambda row: (row["share kept"], -row["documents"], row["source"]),
-    )
-    language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
+    most = [row for row in rows if row["MB"] == rows[0]["MB"]]
+    costs = "costs most text" if len(most) == 1 else "cost most text, each as much"
+    found = ", ".join(f"{row['rule']}{_measured(curation, row['rule'])}" for row in most)
     others = other_languages(curation)
     return (
-        f"{first['rule']}{_measured(curation, first['rule'])} costs most text: "
-        f"{first['MB']:.2f} MB in {counted(first['documents'], 'document')}. "
-        f"Least is kept of {worst['source']}{language}: {worst['share kept']:.1%} of "
-        f"{counted(worst['documents'], 'document')}." + (f" {others}" if others else "")
+        f"{found} {costs}: {most[0]['MB']:.2f} MB in "
+        f"{' and '.join(counted(row['documents'], 'document') for row in most)}. "
+        f"{_least_kept(curation)}{f' {others}' if others else ''}"
+    )
+
+
+def _least_kept(curation: Curation) -> str:
+    """Of groups that hold a hundredth of the documents or more."""
+    groups = kept_rows(curation)
+    few = sum(row["documents"] for row in groups) / 100
+    groups = [row for row in groups if row["documents"] >= few]
+    worst = min(groups, key=lambda row: (row["share kept"], -row["documents"], row["source"]))
+    share = worst["share kept"]
+    alike = sum(row["share kept"] == share for row in groups)
+    if alike == len(groups):
+        return f"Of each source {share:.1%} of the documents are kept."
+    language = "" if worst["language"] == "unknown" else f" ({worst['language']})"
+    more = f" and {alike - 1:,} more" if alike > 1 else ""
+    size = counted(worst["documents"], "document")
+    return f"Least is kept of {worst['source']}{language}{more}: {share:.1%}" + (
+        " of each." if alike > 1 else f" of {size}."
     )
 
 
@@ -92,11 +120,13 @@ def _copies(curation: Curation) -> str:
     if not rows:
         return "No document was dropped as a copy of another."
     parts = ", ".join(f"{row['documents']:,} by {row['rule']}" for row in rows)
-    [largest] = copy_rows(curation, most=1)
+    found = copy_rows(curation, most=sum(row["documents"] for row in rows))
+    most = [row for row in found if row["dropped"] == found[0]["dropped"]]
+    others = f" and {counted(len(most) - 1, 'other')}, each" if len(most) > 1 else ""
     return (
         f"Dropped as copies, straight or over others between them: {parts}, "
         f"{sum(row['MB'] for row in rows):.2f} MB. "
-        f"Most were of {largest['copies of']}: {largest['dropped']:,}."
+        f"Most were of {most[0]['copies of']}{others}: {most[0]['dropped']:,}."
     )
 
 
@@ -115,9 +145,11 @@ def _mixture(curation: Curation, bytes_per_token: float) -> str:
     if not mix.num_tokens:
         return "Nothing was kept, so there is nothing to mix."
     whole = sum(mix.num_tokens.values())
-    limit = largest_budget(mix)
+    limit, passes = largest_budget(mix), epochs(mix).values()
+    is_tie = math.isclose(min(passes), max(passes), rel_tol=MIXTURE_TIE)
+    first = ", all sources at once" if is_tie else f", {limit.source} first"
     return (
         f"About {whole:,} tokens at {bytes_per_token:g} bytes each: {mix.budget / whole:.2g} "
         f"epochs for {mix.budget:,} tokens. At {mix.max_epochs:g} epochs of any source the text "
-        f"is used up after {limit.budget:,} tokens, {limit.source} first."
+        f"is used up after {limit.budget:,} tokens{first if len(passes) > 1 else ''}."
     )

@@ -164,6 +164,13 @@ def copy_rows(curation: Curation, most: int = 20) -> list[dict[str, Any]]:
     ]
 
 
+def num_repeated_ids(curation: Curation) -> int:
+    """Documents whose id an earlier one has."""
+    tables = (curation.curated.documents("id"), curation.curated.dropped("id"))
+    ids = pa.concat_tables(tables)["id"]
+    return len(ids) - pc.call_function("count_distinct", [ids]).as_py()
+
+
 def personal_data_rows(curation: Curation) -> list[dict[str, Any]]:
     """Placeholders in what was kept, by kind."""
     written = PLACEHOLDERS[curation.config.personal_data.placeholder]

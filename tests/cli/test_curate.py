@@ -65,7 +65,8 @@ def test_the_unread_are_counted_on_the_last_lines(tmp_path, lab_home, capsys):
     assert len(Path(where).read_text().splitlines()) == 2
 
 
-def test_ctrl_c_while_workers_start_is_one_word(tmp_path, lab_home):
+@pytest.mark.parametrize("presses", [1, 3])
+def test_ctrl_c_while_workers_start_is_one_word(tmp_path, lab_home, presses: int):
     command = [sys.executable, "-m", "labkit", "curate", str(write(tmp_path / "letters"))]
     with subprocess.Popen(
         [*command, "--processes", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -74,10 +75,13 @@ def test_ctrl_c_while_workers_start_is_one_word(tmp_path, lab_home):
         while sum("spawn_main" in " ".join(one.cmdline()) for one in this.children()) < 2:
             assert started.poll() is None
             time.sleep(0.01)
-        os.killpg(started.pid, signal.SIGINT)
+        for _ in range(presses):
+            os.killpg(started.pid, signal.SIGINT)
+            time.sleep(0.1)
         _, said = started.communicate(timeout=60)
     assert started.returncode == 130
     assert "Traceback" not in said
+    assert "goes on from what is finished, which lies in" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("columns", ["80", "1"])
@@ -90,15 +94,18 @@ def test_help_names_every_step(capsys, monkeypatch, columns: str):
         assert f"{name} (needs --" in help_text if step.needs else f" {name}," in help_text
     assert 'language. allowed=["en"]; min_score=0.65;' in help_text
     assert "reading. on_error=skip;" in help_text
+    assert "the variable LABKIT_HOME names another place" in help_text
+    assert "a record: JSON with a field text" in help_text
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["shakespear"], "neither a registered corpus"),
+        (["--steps", "rules"], "no corpus; give a path, such as labkit curate my_texts.jsonl, or"),
         (["shakespeare", "--corpus", "milton"], "two corpora: shakespeare and --corpus milton"),
-        (["--set", "language.allowed=zh"], 'should be a list, such as ["zh"]'),
-        (["--steps", "polish"], "unknown polish; steps: exact_duplicates"),
+        (["sotu", "--set", "language.allowed=zh"], 'should be a list, such as ["zh"]'),
+        (["sotu", "--steps", "polish"], "unknown polish; steps: exact_duplicates"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(capsys, arguments, message):

@@ -127,7 +127,7 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
     found = curation_sentences(curation)
     assert "0 of 6 documents are kept (0.0%)" in found["funnel"].markup
     assert "(refuses num_ideographs / num_characters below 0.3) costs most" in found["rules"].markup
-    assert "Least is kept of books: 0.0% of 3 documents." in found["rules"].markup
+    assert "Of each source 0.0% of the documents are kept." in found["rules"].markup
     assert "Nothing was kept" in found["mixture"].markup
 
 
@@ -157,6 +157,26 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
 def test_what_cannot_be_done_is_refused_with_what_can(given, said, corpus):
     with pytest.raises(ConfigError, match=re.escape(said)):
         CurationConfig.from_parameters({"corpus": corpus, **given})
+
+
+def test_a_tie_is_told_as_a_tie(tmp_path, lab_home):
+    def sentences(*records: tuple[str, str, str]) -> dict[str, str]:
+        path = tmp_path / "mine.jsonl"
+        rows = [dict(zip(("id", "source", "text"), one, strict=True)) for one in records]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        curation = curate(CurationConfig(corpus=str(path), steps="exact_duplicates"))
+        return {name: said.markup for name, said in curation_sentences(curation).items()}
+
+    texts = {"web": ISLANDS, "books": COPPER}
+    said = sentences(*((s, s, t) for s, t in texts.items() for _ in "12"))
+    assert "Of each source 50.0% of the documents are kept." in said["rules"]
+    assert "Most were of web and 1 other, each: 1." in said["copies"]
+    assert "tokens, all sources at once." in said["mixture"]
+    assert "2 documents have an id that an earlier one has: `row` tells" in said["funnel"]
+    said = sentences(("a", "web", ISLANDS), ("b", "web", ISLANDS), ("c", "books", COPPER))
+    assert "Least is kept of web: 50.0% of 2 documents." in said["rules"]
+    assert "Most were of a: 1." in said["copies"]
+    assert "have an id" not in said["funnel"]
 
 
 def test_text_in_another_language_is_said_with_the_way_to_keep_it(tmp_path, lab_home):

@@ -88,6 +88,8 @@ def _kept_if_begun(aside: Path, source: Corpus, fingerprint: str) -> Iterator[No
         if not any(aside.glob("stage-*/*.arrow")) or source.has_changed_from(fingerprint):
             shutil.rmtree(aside, ignore_errors=True)
         raise
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"which lies in {aside}") from error
 
 
 def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:

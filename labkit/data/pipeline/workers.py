@@ -82,7 +82,8 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            with _interrupts_ignored():
+                self._pool.shutdown(wait=True, cancel_futures=True)
 
     def work(self, stage: Stage, tasks: Iterable[ReadTask | Task]) -> Iterator[Done]:
         """What became of each task, in their order; a few are worked on ahead.
@@ -144,6 +145,20 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """While a pool ends: a thread counts as ended whose join is interrupted (CPython, bpo-46726),
+    and the exit of the interpreter would wait for workers that nobody sends away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def work_on(stage: Stage, task: ReadTask | Task, rows: RowNumbers) -> Done:

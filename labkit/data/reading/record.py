@@ -90,7 +90,9 @@ def from_fields(fields: Mapping[str, Any], number: int, origin: Origin) -> Recor
     text = fields.get("text")
     if not isinstance(text, str):
         found = type(text).__name__ if text is not None else "null" if "text" in fields else ""
-        reason = f"'text' is {found}, not a string" if found else "no 'text' in it"
+        there = f" ({', '.join(map(repr, fields))})" if fields else ""
+        missing = f"no 'text' in it: rename the field that holds the text{there}"
+        reason = f"'text' is {found}, not a string" if found else missing
         raise Fault("read_text", reason, number)
     given: dict[str, str] = {}
     for field, value in fields.items():
