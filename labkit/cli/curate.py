@@ -9,6 +9,7 @@ from labkit.cli.flags import add_config_flags, config_from_flags, wrapped
 from labkit.core import artifacts
 from labkit.core.counted import counted
 from labkit.core.errors import LabError
+from labkit.core.parameter_file import load_parameters
 from labkit.data.corpora import CORPORA
 from labkit.data.curation import STEPS, CurationConfig, curate, names
 from labkit.data.curation_languages import other_languages
@@ -53,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name and arguments.corpus:
         raise LabError(f"two corpora: {arguments.name} and --corpus {arguments.corpus}; give one")
     arguments.corpus = arguments.corpus or arguments.name
-    if not arguments.corpus and not arguments.params:
+    in_file = load_parameters(arguments.params) if arguments.params else {}
+    if not arguments.corpus and "corpus" not in in_file:
         raise LabError(
             "no corpus; give a path, such as labkit curate my_texts.jsonl, or a registered one: "
             f"{', '.join(CORPORA)}"

@@ -93,7 +93,9 @@ def preset_rows(curation: Curation) -> list[dict[str, Any]]:
     rows = []
     for preset, counts in found.items():
         refused = counts[1:]
-        worst = sets[preset].ids[int(refused.argmax())] if refused.any() else "none"
+        most = np.flatnonzero(refused == refused.max()) if refused.any() else []
+        more = f" and {len(most) - 1} more" if len(most) > 1 else ""
+        worst = f"{sets[preset].ids[int(most[0])]}{more}" if len(most) else "none"
         share = counts[0] / max(counts.sum(), 1)
         rows.append(
             {

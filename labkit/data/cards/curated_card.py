@@ -61,7 +61,7 @@ def card_of_source(corpus: str) -> CardConfig | None:
     if corpus in CORPORA:
         return card_of_corpus(corpus)
     path = Path(corpus)
-    folder = path if path.is_dir() else path.parent
+    folder = path.parent if path.name == DOCUMENTS else path
     return card_in(folder) if artifacts.exists(folder) else None
 
 
@@ -114,7 +114,7 @@ def _card(
     label = inert(path.parent.name if path.name == DOCUMENTS else curated.result["corpus"])
     of_source = f"\n\nOf its source: {source.description}" if source else ""
     title = source.pretty_name if source else re.sub("-curated-.{16}$", "", curated.folder.name)
-    known = source or CardConfig(source=_link(config.corpus) or f"`{label}`, which has no card.")
+    known = source or CardConfig(source=_link(config.corpus) or f"{label}, which has no card.")
     return known.model_copy(
         update={
             "pretty_name": f"{title.removesuffix(', curated')}, curated",
