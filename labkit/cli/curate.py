@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "name",
         nargs="?",
         metavar="CORPUS",
-        help="what is curated: a path, or a registered corpus, which `labkit fetch` lists",
+        help="the same as --corpus; `labkit fetch` lists the registered ones",
     )
-    add_config_flags(parser, CurationConfig)
+    add_config_flags(parser, CurationConfig, required=("corpus",))
     steps = [
         f"{name} (needs --{step.needs.replace('_', '-')})" if step.needs else name
         for name, step in STEPS.items()

@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from labkit.core.config import Config, ConfigError, leaves, overridable
@@ -17,8 +18,11 @@ from labkit.core.parameter_file import load_parameters
 from labkit.core.schema import FieldFace, faces, headline_faces, parse_value
 
 
-def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
-    add_headline_flags(parser, config_type)
+def add_config_flags(
+    parser: argparse.ArgumentParser, config_type: type[Config], required: Sequence[str] = ()
+) -> None:
+    """`required`: fields whose default is a notebook's and not the command's."""
+    add_headline_flags(parser, config_type, required)
     add_set_flag(parser, config_type)
     parser.add_argument(
         "--overrides", metavar="JSON", help="the same as an object, as a W&B agent gives them"
@@ -28,7 +32,9 @@ def add_config_flags(parser: argparse.ArgumentParser, config_type: type[Config])
     )
 
 
-def add_headline_flags(parser: argparse.ArgumentParser, config_type: type[Config]) -> None:
+def add_headline_flags(
+    parser: argparse.ArgumentParser, config_type: type[Config], required: Sequence[str] = ()
+) -> None:
     headline = headline_faces(config_type)
     names = {face.name for face in headline}
     for face in headline:
@@ -37,7 +43,10 @@ def add_headline_flags(parser: argparse.ArgumentParser, config_type: type[Config
         if short not in names:
             flags.append(_flag(short))
         parser.add_argument(
-            *flags, dest=face.name, metavar=_metavar(face), help=_help(face).replace("%", "%%")
+            *flags,
+            dest=face.name,
+            metavar=_metavar(face),
+            help=_help(face, face.name not in required).replace("%", "%%"),
         )
 
 
@@ -141,7 +150,8 @@ def _metavar(face: FieldFace) -> str:
     return kinds.get(face.kind, "NAME" if face.kind == "choice" else "TEXT")
 
 
-def _help(face: FieldFace) -> str:
-    default = "" if face.default in (None, "", {}, ()) else f"; default {_short(face.default)}"
+def _help(face: FieldFace, has_default: bool) -> str:
+    has_default = has_default and face.default not in (None, "", {}, ())
+    default = f"; default {_short(face.default)}" if has_default else ""
     choices = f": {', '.join(map(str, face.choices))}" if face.choices else ""
     return f"{face.help}{choices}{default}"

@@ -87,11 +87,11 @@ def card_line(path: Path) -> str:
     """Where the card is, and how to say what it doesn't know."""
     card = card_in(path.parent)
     assert card is not None
-    unknown = [f"card.license={card.license}"] if card.license == UNKNOWN else []
-    if card.language == (UNDETERMINED,):
-        unknown.append(f'card.language=["{UNDETERMINED}"]')
-    advice = f"; what nobody said is in it as {' and '.join(unknown)}, to be set" if unknown else ""
-    return f"card: {path}{advice}"
+    unknown = ["card.license"] * (card.license == UNKNOWN)
+    unknown += ["card.language"] * (card.language == (UNDETERMINED,))
+    advice = "set it" if len(unknown) == 1 else "set them"
+    said = f"; nobody has said {' and '.join(unknown)}: {advice}" if unknown else ""
+    return f"card: {path}{said}"
 
 
 def _counted_before(folder: Path) -> dict[str, Any] | None:

@@ -90,8 +90,9 @@ def from_fields(fields: Mapping[str, Any], number: int, origin: Origin) -> Recor
     text = fields.get("text")
     if not isinstance(text, str):
         found = type(text).__name__ if text is not None else "null" if "text" in fields else ""
-        there = f" ({', '.join(map(repr, fields))})" if fields else ""
-        missing = f"no 'text' in it: rename the field that holds the text{there}"
+        missing = "no 'text' in it"
+        if fields:
+            missing += f"; it has {', '.join(map(repr, fields))}: rename what holds the text"
         reason = f"'text' is {found}, not a string" if found else missing
         raise Fault("read_text", reason, number)
     given: dict[str, str] = {}

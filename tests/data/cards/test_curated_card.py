@@ -51,7 +51,7 @@ def test_what_nobody_knows_is_said_to_be_unknown_until_somebody_says_it(tmp_path
     given = {"corpus": corpus, "steps": "exact_duplicates"}
     before = curate(CurationConfig(**given), said.append)
     assert (head(before)["license"], head(before)["language"]) == ("unknown", ["und"])
-    assert said[-1].endswith('in it as card.license=unknown and card.language=["und"], to be set')
+    assert said[-1].endswith("; nobody has said card.license and card.language: set them")
     folder = before.curated.folder
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert b"1 record of the source could not be read" in files["README.md"]
