@@ -272,3 +272,11 @@ def test_small_groups_are_counted_as_one():
     rates = documents.keep_rates(documents.as_given)
     assert [one.num_documents for one in rates] == [40, *[2] * 11, 18]
     assert rates[-1].name == "others (9 groups)"
+
+
+def test_a_threshold_that_no_value_can_have_is_a_fault_and_changes_nothing(panel, tmp_path):
+    move(panel, "short", "-1")
+    assert panel.controls["short"].fault == "short='-1': should be 0 or more"
+    assert panel.changes == {}
+    with pytest.raises(ConfigError, match="should be 0 or more"):
+        panel.save(tmp_path / "params.yaml")
