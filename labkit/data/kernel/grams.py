@@ -9,7 +9,7 @@ A word and a gram are named by where they first stood. Names of words are exact,
 their bytes; those of grams follow from the name of the shorter gram and of the last word. For 5 to
 10 the words stand side by side without spaces, a prefix hash gives every slice's hash at once, and
 the bytes decide. What cannot occur twice is not looked up: a gram of which a part occurs once.
-Memory: 49 to 65 bytes a word and one per byte. Compiled by `text_columns.py`.
+Memory: 45 to 61 bytes a word and one per byte. Compiled by `text_columns.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def count_grams(data, kinds, ends, alone, separator, max_words, counts):
         room = min((ends[row] - start) // 2 + 1, max_words)  # of each two bytes one ends a word
         letters = np.empty(ends[row] - start, np.uint8)
         bounds, characters = np.empty(room + 1, np.int32), np.empty(room + 1, np.int32)
-        hashes, tails = np.empty(room + 1, np.uint64), np.empty(room + 1, np.uint64)
+        hashes, tails = np.empty(room + 1, np.uint64), np.empty(room + 1, np.uint32)
         num_words, end = join_words(
             data, kinds, start, ends[row], alone, letters, bounds, characters, hashes, tails
         )
@@ -102,7 +102,7 @@ def join_words(data, kinds, start, stop, alone, letters, bounds, characters, has
                 break
         word += 1
         bounds[word], characters[word] = num_bytes, num_characters
-        hashes[word], tails[word] = code, tail
+        hashes[word], tails[word] = code, np.uint32(tail * _MIX >> _32)
     return word, at
 
 
@@ -226,8 +226,8 @@ def repeated_tails(bounds, tails, table, shift):
     mask, stamp = np.uint64(len(table) - 1), _ONE_STAMP * np.uint64(_TAILS)
     is_lone = np.ones(len(bounds), np.bool_)
     for word in range(1, len(bounds)):
-        mixed = (tails[word] ^ tails[word] >> _29) * _MIX
-        entry, row = mixed << _32 | stamp | np.uint64(word), mixed >> shift
+        tail = np.uint64(tails[word])
+        entry, row = tail << _32 | stamp | np.uint64(word), tail * _MIX >> shift
         while table[row] & _STAMP == stamp:
             if (table[row] ^ entry) <= _LOW:
                 is_lone[table[row] & _PLACE] = is_lone[word] = False

@@ -23,6 +23,7 @@ from labkit.core.errors import LabError
 from labkit.data.pipeline.corpus import Corpus
 from labkit.data.pipeline.curated import DOCUMENTS, Curated
 from labkit.data.pipeline.identity import describe
+from labkit.data.pipeline.memory import allocated_by_malloc
 from labkit.data.pipeline.passage import Passage
 from labkit.data.pipeline.progress import Say, say_nothing
 from labkit.data.pipeline.stages import cut_stages
@@ -71,7 +72,7 @@ def run_pipeline(
         is_new = not artifacts.exists(folder)
         if is_new:
             kept = _kept_if_begun(aside, source, inputs["corpus"])
-            with kept, Workers(processes, start_method) as workers:
+            with kept, allocated_by_malloc(), Workers(processes, start_method) as workers:
                 passage = Passage(source, stages, aside, workers, say)
                 passage.run(folder, inputs=inputs, described=described, config=config)
         shutil.rmtree(aside, ignore_errors=True)

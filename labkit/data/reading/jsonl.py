@@ -7,11 +7,13 @@ at the start of the file and blank lines are no records.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from labkit.data.reading.line_pieces import too_long
+from labkit.data.reading.long_lines import LONG_BYTES, parse_around_text
 from labkit.data.reading.record import ALIASES, FIELDS, Fault, Origin, Record, from_fields
 from labkit.data.reading.streams import BOM, decode
 
@@ -32,9 +34,22 @@ def read_lines(
         if not line or line.isspace():
             continue
         try:
-            yield from_fields(_parse(line, number), number, origin)
+            yield from_fields(_parse_line(line, number), number, origin)
         except Fault as fault:
             yield fault
+
+
+def _parse_line(line: bytes, number: int) -> dict[str, Any]:
+    if len(line) > LONG_BYTES:
+        with contextlib.suppress(Fault, ValueError):  # told below, by its place in the line
+            fields = parse_around_text(
+                line,
+                lambda rest: _parse(rest, number),
+                lambda string: _DECODER.decode(decode(string, number)),
+            )
+            if fields is not None:
+                return fields
+    return _parse(line, number)
 
 
 def _parse(line: bytes, number: int) -> dict[str, Any]:
