@@ -14,8 +14,9 @@ from typing import Any
 LONG_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 16
 _STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-_CUT = re.compile(rb"[ \xc2-\xf4]")
-"""Before a space, or the first byte of a character beyond ASCII."""
+_CUT = re.compile(rb"(?<=[ g-tv-z])|(?=[\xc2-\xf4])|(?<!\\)\\u(?![dD][89a-fA-F])")
+"""After what ends an escape or is none, before the first byte of a character beyond ASCII, before
+an escape that isn't half of a surrogate pair."""
 _STAND_IN = "the text of this line"
 
 

@@ -10,7 +10,7 @@ from labkit.data.reading import jsonl, long_lines
 from labkit.data.reading.record import Fault, Origin
 
 ORIGIN = Origin("a.jsonl", "a")
-PIECES = ["word", " ", "é", "第一回", "𩸽", '\\"', "\\\\", "\\n", "\\u00e9", "\\ud83d\\ude00"]
+PIECES = ["word", " ", "c0", "é", "第一回", "𩸽", '\\"', "\\\\", "\\n", "\\u00e9", "\\uD83D\\ude00"]
 BROKEN = ["\\ud83d", "\\x", "\\", '"', "\n", "\x00", "\xff", "}"]
 
 
@@ -50,12 +50,13 @@ def test_a_line_is_refused_for_the_same_reason_long_or_short(request):
     assert [read(line) for line in lines] == short
 
 
-def test_a_long_text_of_wide_characters_is_not_there_thrice():
-    text = "é\n第 " * 250_000 + "𩸽"
-    line = json.dumps({"text": text}, ensure_ascii=False).encode()
+@pytest.mark.parametrize("is_escaped", [False, True])
+def test_a_long_text_of_wide_characters_is_not_there_thrice(is_escaped: bool):
+    text = "é第\n中 " * 200_000 + "𩸽"
+    line = json.dumps({"text": text}, ensure_ascii=is_escaped).encode()
     tracemalloc.start()
     record = read(line)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert record.text == text
-    assert peak < 2 * 4 * len(text)  # 3.1 where the line is parsed whole
+    assert peak < 2.2 * 4 * len(text)  # 3.3 and 2.7 where the line is parsed whole
