@@ -99,7 +99,9 @@ def funnel_figure(steps: Sequence[Passed], unit: str = "documents") -> go.Figure
         title={"text": f"What each step keeps, {unit}"},
         barmode="stack",
         xaxis_title=unit,
+        xaxis_showgrid=False,
         yaxis_autorange="reversed",
+        yaxis_showgrid=False,
         height=130 + BAR_HEIGHT * len(steps),
     )
     names = _names([f"{number}. {step.name}" for number, step in enumerate(steps, start=1)])

@@ -26,7 +26,9 @@ from labkit.widgets.mode import is_interactive
 from labkit.widgets.rule_control import RuleControl
 
 NUM_FLIPS = 20
-CONTROLS = {"max_height": "400px", "overflow": "hidden auto"}
+NUM_SHOWN, ROW_HEIGHT = 12, 32.5
+"""Rules seen without scrolling, each of so many px: the box is cut between two of them."""
+CONTROLS = {"max_height": f"{NUM_SHOWN * ROW_HEIGHT:.0f}px", "overflow": "hidden auto"}
 """The one part that scrolls by itself, so that a control and what follows a move are both seen."""
 GRID = {
     "grid_template_columns": "repeat(auto-fit, minmax(min(760px, 100%), 1fr))",
@@ -148,14 +150,24 @@ class ThresholdPanel:
         others.on_click(lambda _: self._draw_again())
         rules = widgets.VBox([one.widget for one in self.controls.values()], layout=CONTROLS)
         rules.add_class("labkit-rules")
+        self.heading = html_widget(self._heading(), "labkit-heading")
+        listed = widgets.VBox([self.heading, rules])
         rates, flips = widgets.VBox([self.rates]), widgets.VBox([self.flips])
         look_like_output(rates)
         look_like_output(flips)
-        grid = widgets.GridBox([rules, rates], layout=GRID)
+        grid = widgets.GridBox([listed, rates], layout=GRID)
         exports = export_row({"params.yaml": self.save, "rules.json": self.save_rules})
         buttons = widgets.HBox([back, others, exports], layout={"flex_flow": "row wrap"})
         self.widget = widgets.VBox([self.readout, grid, buttons, flips])
         self.widget.add_class("labkit-panel")
+
+    def _heading(self) -> Html:
+        number = len(self.controls)
+        scroll = f"; {NUM_SHOWN} are seen at a time, scroll for the others"
+        return paragraph(
+            f"{counted(number, 'rule')} in their order, each counting what those above it let "
+            f"through{scroll if number > NUM_SHOWN else ''}"
+        )
 
     def _moved(self, control: RuleControl) -> None:
         name, threshold = control.rule.id, control.threshold

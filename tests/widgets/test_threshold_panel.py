@@ -127,6 +127,14 @@ def test_a_moved_control_moves_counts_bars_and_flips(panel):
     assert row.dropped.value == "switched off, -1 against preset"
 
 
+def test_how_many_rules_there_are_is_said_where_some_are_out_of_sight(panel):
+    assert panel.heading.value.startswith("<p>2 rules in their order")
+    assert "scroll" not in panel.heading.value
+    whole = ThresholdPanel(measure([batch(TEXTS)], english()))
+    assert f"<p>{len(whole.controls)} rules in their order" in whole.heading.value
+    assert "12 are seen at a time, scroll for the others" in whole.heading.value
+
+
 def test_value_and_threshold_are_shown_apart_however_near():
     long = SHORT.with_overrides({"refuse": "above", "threshold": 100_000, "highest": 1e6})
     near = SHOUTING.with_overrides({"threshold": 0.9})
