@@ -20,7 +20,7 @@ from labkit.core import artifacts
 from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.core.records.decision import current_decision
-from labkit.data.readers import check_corpus, fingerprint
+from labkit.data.readers import check_corpus, corpus_name, fingerprint
 from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
@@ -127,8 +127,8 @@ class Architectures:
         self.arms = {one: alternatives(plan.model, one) for one in _listed(config.questions)}
         half = {"budget.num_tokens": max(effort.num_tokens // 2, 1)}
         self.study = Study(
-            name=f"{Path(config.corpus).stem}-{config.recipe}-{effort.preset}",
-            about=f"{Path(config.corpus).name} through {Path(plan.data.tokenizer).name}",
+            name=f"{Path(corpus_name(config.corpus)).stem}-{config.recipe}-{effort.preset}",
+            about=f"{corpus_name(config.corpus)} through {Path(plan.data.tokenizer).name}",
             plan=plan,
             arms=(
                 *(arm for arms in self.arms.values() for arm in arms),

@@ -23,7 +23,7 @@ from labkit.core.records.certificate import LeakCertificate
 from labkit.data.build import build_documents, load_columns
 from labkit.data.leaks import certify
 from labkit.data.ngrams import UNITS
-from labkit.data.readers import check_corpus, fingerprint
+from labkit.data.readers import check_corpus, corpus_name, fingerprint
 from labkit.data.splits import Side, SplitConfig, SplitDocument, split_documents
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.measures import Counts, count
@@ -219,11 +219,11 @@ def _samples(
     for position, row in enumerate(rows):
         if sides is None or sides[position] != "train":
             by_source.setdefault(row["source"], []).append(row)
-    samples = []
+    samples, title = [], corpus_name(corpus)
     for source, found in sorted(by_source.items()):
         texts = within([row["text"] for row in found], budget)
         num_words = [len(UNITS.findall(text)) for text in texts]
-        samples.append(Sample(Path(corpus).name, source, found[0]["language"], texts, num_words))
+        samples.append(Sample(title, source, found[0]["language"], texts, num_words))
     return samples
 
 

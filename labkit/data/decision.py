@@ -9,6 +9,7 @@ from labkit.core.counted import counted
 from labkit.core.records.decision import Decision, record_decision
 from labkit.data.corpora import CORPORA
 from labkit.data.exploration import Exploration, duplicate_table, size_table
+from labkit.data.readers import corpus_name
 
 NOTEBOOK = "10_data_exploration"
 
@@ -23,7 +24,7 @@ def record_corpus(exploration: Exploration) -> Path:
     decision = Decision(
         notebook=NOTEBOOK,
         question="Which text do the next notebooks read, and what is in it?",
-        choice=f"{Path(config.corpus).name}: {counted(whole['documents'], 'document')}, "
+        choice=f"{corpus_name(config.corpus)}: {counted(whole['documents'], 'document')}, "
         f"{whole['bytes'] / 1e6:.2f} MB, "
         f"{counted(duplicates.num_rows, 'text')} with exact copies",
         artifact=folder.relative_to(artifacts.home()).as_posix(),

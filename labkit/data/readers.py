@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from labkit.core import artifacts
 from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.corpora import CORPORA, find_corpus
@@ -37,6 +38,7 @@ __all__ = [
     "Portion",
     "ReadPolicy",
     "check_corpus",
+    "corpus_name",
     "cut_part",
     "find_parts",
     "fingerprint",
@@ -64,6 +66,13 @@ def read_corpus(corpus: str, policy: ReadPolicy | None = None) -> Iterator[Porti
     policy = policy or ReadPolicy()
     parts = find_parts(corpus, policy)
     return (portion for part in parts for portion in read_part(part, policy))
+
+
+def corpus_name(corpus: str) -> str:
+    """What a page calls it: a curated one by its folder, since the file has one name in all."""
+    path = Path(corpus)
+    is_curated = path.name == "documents.parquet" and artifacts.exists(path.parent)
+    return path.parent.name if is_curated else path.name
 
 
 def find_parts(corpus: str, policy: ReadPolicy | None = None) -> tuple[Part, ...]:

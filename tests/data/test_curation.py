@@ -26,6 +26,8 @@ from labkit.data.curation_tables import (
     preset_rows,
     rule_rows,
 )
+from labkit.data.decision import record_corpus
+from labkit.data.exploration import Exploration, ExplorationConfig
 from tests.data.prose import BAKER, COPPER, ISLANDS
 
 
@@ -117,6 +119,9 @@ def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):
     decision, there = current_decision("11_data_curation", config.inputs()["corpus"])
     assert there == folder
     assert decision.choice.startswith("3 of 6 documents")
+    explored = record_corpus(Exploration(ExplorationConfig(corpus=curation.curated.corpus)))
+    choice = json.loads((explored / "decision.json").read_bytes())["choice"]
+    assert choice.startswith(f"{curation.curated.folder.name}: 3 documents")
     again = record_curation(curate(config.with_overrides({"processes": 2})))
     assert (again / "result.json").read_bytes() == (folder / "result.json").read_bytes()
 
