@@ -7,6 +7,7 @@ import math
 from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph
 from labkit.data.curation import Curation
+from labkit.data.curation_advice import curation_advice
 from labkit.data.curation_languages import other_languages
 from labkit.data.curation_tables import (
     COPIES,
@@ -35,7 +36,8 @@ def curation_sentences(curation: Curation, bytes_per_token: float = 4.0) -> dict
         "personal_data": personal_data_sentence(curation),
         "mixture": _mixture(curation, bytes_per_token),
     }
-    return {section: paragraph(text) for section, text in texts.items()}
+    found = {section: paragraph(text) for section, text in texts.items()}
+    return found | {"decision": curation_advice(curation)}
 
 
 def _funnel(curation: Curation) -> str:

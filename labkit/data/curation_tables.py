@@ -16,6 +16,7 @@ from labkit.data.mixture.weights import MixtureConfig, mixture_rows
 from labkit.data.personal_data.beginnings import beginnings
 from labkit.data.personal_data.config import KINDS, PLACEHOLDERS
 from labkit.data.rules.presets import PRESETS
+from labkit.statistics.proportion import wilson_interval
 
 MEGABYTE = 1e6
 EXAMPLE_CHARACTERS = 700
@@ -66,6 +67,7 @@ def kept_rows(curation: Curation) -> list[dict[str, Any]]:
         first, end = steps[0], steps[-1]
         survives = end["step"] == last
         kept, out = (end["documents_kept"], end["bytes_out"]) if survives else (0, 0)
+        interval = wilson_interval(kept, first["documents_in"])
         rows.append(
             {
                 "source": source,
@@ -73,6 +75,7 @@ def kept_rows(curation: Curation) -> list[dict[str, Any]]:
                 "documents": first["documents_in"],
                 "kept": kept,
                 "share kept": kept / first["documents_in"],
+                "95% interval": f"{interval.low:.1%} to {interval.high:.1%}",
                 "MB": first["bytes_in"] / MEGABYTE,
                 "MB out": out / MEGABYTE,
             }

@@ -115,6 +115,10 @@ def test_sentences_tables_and_decision_speak_of_the_same_text(corpus, lab_home):
     presets = {row["preset"]: row["kept"] for row in preset_rows(curation)}
     assert presets["chinese"] == 0
     assert presets["english"] == 5  # all but "Buy now"
+    advice = curation_sentences(curation)["decision"].markup
+    assert "3 of 6 documents and" in advice
+    assert "inconclusive here: none was trained on either side" in advice
+    assert f"-p corpus {curation.curated.corpus}" in advice
     folder = record_curation(curation)
     decision, there = current_decision("11_data_curation", config.inputs()["corpus"])
     assert there == folder
