@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,11 +43,6 @@ def rows(corpus: Path | str, policy: ReadPolicy | None = None) -> tuple[list[dic
 
 def jsonl(texts: list[str]) -> bytes:
     return b"".join(json.dumps({"text": text}).encode() + b"\n" for text in texts)
-
-
-def record(kind: str, body: bytes, headers: str = "") -> bytes:
-    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body + b"\r\n\r\n"
 
 
 def test_packed_and_plain_lines_hold_the_same_texts(tmp_path: Path):
@@ -207,103 +201,6 @@ def test_portions_are_bounded_also_where_all_is_rejected(tmp_path: Path, monkeyp
     assert [portion.rejected.num_rows for portion in found] == [10, 10, 5]
     assert {portion.kept.num_rows for portion in found} == {0}
     assert found[0].rejected.schema == REJECTED
-
-
-def test_plain_text_of_a_crawl_and_not_its_html(tmp_path: Path):
-    http = "WARC-Target-URI: http://a/b\r\nContent-Type: application/http; msgtype=response\r\n"
-    plain = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=latin-1\r\n\r\ncaf\xe9"
-    html = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>caf\xe9"
-    raw = b"".join(
-        gzip.compress(part)
-        for part in (
-            record("warcinfo", b"software: x"),
-            record("conversion", "第一回".encode(), "WARC-Record-ID: <urn:1>\r\n"),
-            record("response", plain, http),
-            record("response", html, http),
-            record("request", b"GET / HTTP/1.1\r\n\r\n", http),
-        )
-    )
-    (tmp_path / "a.warc.gz").write_bytes(raw)
-    kept, rejected = rows(tmp_path / "a.warc.gz", SKIP)
-    assert [(row["id"], row["text"], row["url"]) for row in kept] == [
-        ("<urn:1>", "第一回", ""),
-        ("a-3", "café", "http://a/b"),
-    ]
-    assert [(row["line"], row["reason"]) for row in rejected] == [
-        (4, "text/html is not read; give WET files")
-    ]
-    with pytest.raises(LabError, match=r"a\.warc\.gz: record 4: text/html is not read"):
-        rows(tmp_path / "a.warc.gz")
-
-
-@pytest.mark.parametrize("coding", ["transfer-encoding: chunked", "Content-Encoding: gzip"])
-def test_a_response_as_it_was_sent_is_no_text(tmp_path: Path, coding):
-    """5, hello, 0 is how a server cut it; wget and Heritrix keep that, Common Crawl doesn't."""
-    http = "Content-Type: application/http; msgtype=response\r\n"
-    head = "HTTP/1.1 200 OK\r\nContent-Type: Text/Plain\r\n"
-    sent = record("response", f"{head}{coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode(), http)
-    whole = record("response", f"{head}Content-Encoding: identity\r\n\r\nhello".encode(), http)
-    (tmp_path / "a.warc").write_bytes(sent + whole)
-    kept, rejected = rows(tmp_path / "a.warc", SKIP)
-    assert [row["text"] for row in kept] == ["hello"]
-    assert [(row["line"], row["rule"]) for row in rejected] == [(1, "read_content_type")]
-    assert "is not undone; give WET files" in rejected[0]["reason"]
-
-
-@pytest.mark.parametrize(
-    ("charset", "rule"),
-    [
-        ("gb2312", None),
-        ("unicode_escape", "read_encoding"),
-        ("utf-7", "read_encoding"),
-        ("zlib", "read_encoding"),
-        ("../../x", "read_encoding"),
-        ("\x00", "read_encoding"),
-    ],
-)
-def test_a_declared_charset_is_one_of_text(tmp_path: Path, charset, rule):
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode()
-    http = "WARC-Target-URI: http://\xff/\r\nContent-Type: application/http; msgtype=response\r\n"
-    (tmp_path / "a.warc").write_bytes(record("response", head + b"\\ud800 +2AA-", http) * 2)
-    kept, rejected = rows(tmp_path / "a.warc", SKIP)
-    assert [row["rule"] for row in rejected] == ([rule] * 2 if rule else [])
-    assert [row["text"] for row in kept] == ([] if rule else ["\\ud800 +2AA-"] * 2)
-
-
-def test_what_datasets_saved_and_what_it_can_stream(tmp_path: Path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    connections: list[object] = []
-    monkeypatch.setattr(socket.socket, "connect", lambda *given: connections.append(given))
-    saved = datasets.Dataset.from_dict({"text": TEXTS, "url": [f"u{n}" for n in range(5)]})
-    saved.save_to_disk(tmp_path / "saved")
-    kept, _ = rows(tmp_path / "saved")
-    assert [(row["text"], row["url"]) for row in kept] == [
-        (text, f"u{n}") for n, text in enumerate(TEXTS)
-    ]
-    (tmp_path / "local").mkdir()
-    (tmp_path / "local" / "a.csv").write_text("text,id\none,1\n,2\nthree,3\n")
-    kept, rejected = rows(f"hf:{tmp_path / 'local'}", SKIP)
-    assert [(row["text"], row["id"]) for row in kept] == [("one", "1"), ("three", "3")]
-    assert [(row["line"], row["rule"]) for row in rejected] == [(2, "read_text")]
-    before = fingerprint(f"hf:{tmp_path / 'local'}")
-    (tmp_path / "local" / "b.csv").write_text("text\nmore\n")
-    assert fingerprint(f"hf:{tmp_path / 'local'}") != before
-    assert connections == []
-    with pytest.raises(LabError, match="give hf:FOLDER or hf:OWNER/NAME@COMMIT"):
-        find_parts("hf:owner/name")
-
-
-def test_a_dataset_of_the_hub_is_named_with_its_commit_and_said_to_need_a_network(monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    corpus = "hf:owner/name@0123456789"
-    assert fingerprint(corpus) != fingerprint("hf:owner/name@9876543210")
-    with (
-        pytest.warns(UserWarning, match="owner/name@0123456789 is read over the network"),
-        pytest.raises(LabError, match="owner/name@0123456789: datasets cannot stream it"),
-    ):
-        rows(corpus)
 
 
 def test_a_file_that_is_gone_or_changes_while_it_is_read(tmp_path: Path):
