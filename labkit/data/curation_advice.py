@@ -7,6 +7,7 @@ near-copies it is too narrow. That a model gets better by the text that is left 
 from __future__ import annotations
 
 import shlex
+from operator import itemgetter
 
 from labkit.core.counted import counted
 from labkit.core.display import Html, paragraphs
@@ -37,19 +38,25 @@ def _taken(curation: Curation) -> str:
 
 
 def _left(curation: Curation) -> str:
-    """The least and most kept groups, where they differ by more than their intervals."""
+    """Two groups that differ most by their intervals, which the most and least kept need not."""
     rows = [row for row in kept_rows(curation) if row["documents"]]
     if len(rows) < 2:
         return "Of one source in one language, there is nothing to compare by source."
-    least, most = (end(rows, key=lambda row: row["share kept"]) for end in (min, max))
-    low = wilson_interval(most["kept"], most["documents"]).low
-    high = wilson_interval(least["kept"], least["documents"]).high
-    named = f"least of {_group(least)}, most of {_group(most)}"
-    if least["share kept"] == most["share kept"]:
-        return f"Of each source and language as much is kept, {least['share kept']:.1%}."
+    shares = {row["share kept"] for row in rows}
+    if len(shares) == 1:
+        return f"Of each source and language as much is kept, {shares.pop():.1%}."
+    intervals = [wilson_interval(row["kept"], row["documents"]) for row in rows]
+    low, more = max(zip((i.low for i in intervals), rows, strict=True), key=itemgetter(0))
+    high, less = min(zip((i.high for i in intervals), rows, strict=True), key=itemgetter(0))
     if high >= low:
-        return f"By source and language: {named}. Their intervals overlap: inconclusive."
-    return f"By source and language: {named}. What is left is another mixture than what came."
+        return (
+            "By source and language: what is kept of no two differs by more than their intervals, "
+            "inconclusive."
+        )
+    return (
+        f"By source and language: more is kept of {_group(more)} than of {_group(less)}, so that "
+        "what is left is another mixture than what came."
+    )
 
 
 def _group(row: dict) -> str:
@@ -61,8 +68,8 @@ def _open(curation: Curation) -> str:
     rules = [row for row in rule_rows(curation) if row["rule"] not in COPIES]
     read = (
         f"Before trusting it, read what {rules[0]['rule']} dropped "
-        f"({counted(rules[0]['documents'], 'document')}, {rules[0]['MB']:.2f} MB; `rule` in "
-        "dropped.parquet). "
+        f"({counted(rules[0]['documents'], 'document')}, {rules[0]['MB']:.2f} MB; column rule "
+        "of dropped.parquet). "
         if rules
         else ""
     )
