@@ -13,11 +13,11 @@ from typing import Any
 
 LONG_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 16
-_STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"?', re.DOTALL)
+"""One that nothing closes reaches to the end: else each quote in it would be a start to the end."""
 _CUT = re.compile(rb"(?<=[ g-tv-z])|(?=[\xc2-\xf4])|(?<!\\)\\u(?![dD][89a-fA-F])")
 """After what ends an escape or is none, before the first byte of a character beyond ASCII, before
 an escape that isn't half of a surrogate pair."""
-_STAND_IN = "the text of this line"
 
 
 def parse_around_text(
@@ -31,10 +31,10 @@ def parse_around_text(
     start, end = max(spans, key=lambda span: span[1] - span[0], default=(0, 0))
     if end - start < LONG_BYTES:
         return None
-    rest = line[:start] + _STAND_IN.encode() + line[end:]
-    fields = parse(rest)
-    if fields.get("text") != _STAND_IN or rest.count(_STAND_IN.encode()) > 1:
-        return None
+    for stand_in in ("0", "1"):  # one alone may be the text as it is
+        fields = parse(line[:start] + stand_in.encode() + line[end:])
+        if fields.get("text") != stand_in:
+            return None
     fields["text"] = "".join(decode(b'"%b"' % piece) for piece in _pieces(line, start, end))
     return fields
 
