@@ -55,8 +55,8 @@ class Contamination(Config):
         index = index_grams([item.text for item in items], self.num_units, self.min_units)
         if not len(index.grams):
             raise LabError(
-                f"none of {counted(len(items), 'benchmark item')} has {self.min_units} words or Han "
-                f"characters, so that nothing would be looked for; lower min_units"
+                f"none of {counted(len(items), 'benchmark item')} has {self.min_units} words or "
+                f"Han characters, so that nothing would be looked for; lower min_units"
             )
         return Decontamination(self, tuple(item.name for item in items), index)
 
