@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from labkit.cli.flags import add_config_flags, config_from_flags, wrapped
+from labkit.cli.flags import add_config_flags, parameters_from_flags, wrapped
 from labkit.core import artifacts
 from labkit.core.counted import counted
 from labkit.core.errors import LabError
-from labkit.core.parameter_file import load_parameters
 from labkit.data.corpora import CORPORA
 from labkit.data.curation import STEPS, CurationConfig, curate, names
 from labkit.data.curation_languages import other_languages
@@ -54,13 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name and arguments.corpus:
         raise LabError(f"two corpora: {arguments.name} and --corpus {arguments.corpus}; give one")
     arguments.corpus = arguments.corpus or arguments.name
-    in_file = load_parameters(arguments.params) if arguments.params else {}
-    if not arguments.corpus and "corpus" not in in_file:
+    parameters = parameters_from_flags(arguments, CurationConfig)
+    config = CurationConfig.from_parameters(parameters)
+    if "corpus" not in parameters | parameters["overrides"]:
         raise LabError(
             "no corpus; give a path, such as labkit curate my_texts.jsonl, or a registered one: "
             f"{', '.join(CORPORA)}"
         )
-    config = config_from_flags(arguments, CurationConfig)
     curation = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True))
     print(describe(curation.curated))
     if "personal_data" in names(config.steps):

@@ -77,14 +77,20 @@ def wrapped(text: str, indent: str = "") -> str:
 
 
 def config_from_flags(arguments: argparse.Namespace, config_type: type[Config]) -> Any:
-    """The config: parameter file < flags < `--overrides` < `--set`."""
+    return config_type.from_parameters(parameters_from_flags(arguments, config_type))
+
+
+def parameters_from_flags(
+    arguments: argparse.Namespace, config_type: type[Config]
+) -> dict[str, Any]:
+    """Parameter file < flags < `--overrides` < `--set`."""
     parameters = load_parameters(arguments.params) if arguments.params else {}
     parameters |= given_headline(arguments, config_type)
     overrides = parameters.get("overrides") or {}
     if not isinstance(overrides, dict):
-        return config_type.from_parameters(parameters)  # which refuses it
+        return parameters  # which the config refuses
     overrides = overrides | _overrides(arguments.overrides) | given_overrides(arguments)
-    return config_type.from_parameters(parameters | {"overrides": overrides})
+    return parameters | {"overrides": overrides}
 
 
 def given_headline(arguments: argparse.Namespace, config_type: type[Config]) -> dict[str, Any]:

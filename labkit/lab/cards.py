@@ -43,7 +43,7 @@ def write_card(dataset: Exploration | str | Path, **fields: Any) -> Path:
     """A dataset with a card for the Hugging Face hub, in a folder below `cards/`.
 
     Args:
-        dataset: a corpus as explored, or the folder of a built or curated one.
+        dataset: a corpus as explored, or the folder of a built or curated one, or its documents.
         fields: of `CardConfig`, in place of what is known: a registered corpus and a curated one
             have theirs already.
     """
@@ -51,7 +51,7 @@ def write_card(dataset: Exploration | str | Path, **fields: Any) -> Path:
     from labkit.data.cards.curated_card import card_of_source
 
     if isinstance(dataset, str | Path):
-        folder = Path(dataset)
+        folder = rooms.folder_of(dataset)
         known = rooms.card_in(folder)
     else:
         folder, known = dataset.folder, card_of_source(dataset.config.corpus)
@@ -63,4 +63,4 @@ def check_card(folder: str | Path) -> Table:
     from labkit.data.cards import card
     from labkit.plots.table import Table
 
-    return Table([{"difference": said} for said in card.check_card(Path(folder))])
+    return Table([{"difference": said} for said in card.check_card(card.folder_of(folder))])

@@ -114,3 +114,10 @@ def test_a_mistake_is_one_line_and_status_2(capsys, arguments, message):
     line = capsys.readouterr().err
     assert message in line
     assert len(line.splitlines()) == 1
+
+
+def test_a_corpus_may_be_an_override(tmp_path, lab_home, capsys):
+    corpus = tmp_path / "mine.jsonl"
+    corpus.write_text('{"text": "One."}\n')
+    assert main(["curate", "--set", f"corpus={corpus}", "--steps", "exact_duplicates"]) == 0
+    assert capsys.readouterr().out.endswith("/documents.parquet\n")

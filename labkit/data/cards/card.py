@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import field_validator
+
 from labkit.core import artifacts, disk
 from labkit.core.canonical_json import hash_json
 from labkit.core.config import Config, field, flatten, validate
@@ -50,6 +52,13 @@ class CardConfig(Config):
     source: str = field("", "where its texts come from, with a link")
     known_problems: tuple[str, ...] = field((), "one sentence each")
 
+    @field_validator("task_categories")
+    @classmethod
+    def _are_some(cls, categories: tuple[str, ...]) -> tuple[str, ...]:
+        if not categories:
+            raise ValueError('the hub asks for one or more, such as ["text-generation"]')
+        return categories
+
 
 def card_of_corpus(name: str) -> CardConfig:
     """What the registry knows of a corpus, and its card in `data_cards/` of its problems."""
@@ -67,6 +76,12 @@ def card_of_corpus(name: str) -> CardConfig:
         source=corpus.origin,
         known_problems=tuple(problems),
     )
+
+
+def folder_of(dataset: str | Path) -> Path:
+    """Of a dataset, given by its folder or, as commands print it, by its documents."""
+    path = Path(dataset).expanduser()
+    return path.parent if path.name == DOCUMENTS else path
 
 
 def card_in(folder: Path) -> CardConfig | None:

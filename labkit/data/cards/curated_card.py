@@ -26,14 +26,16 @@ from labkit.data.cards.card import (
     card_files,
     card_in,
     card_of_corpus,
+    folder_of,
     languages_of,
     with_changes,
 )
-from labkit.data.cards.figures import inert
+from labkit.data.cards.figures import figures_markdown, inert
 from labkit.data.cards.front_matter import LICENCES, is_language
 from labkit.data.cards.statistics import dataset_statistics
 from labkit.data.corpora import CORPORA
-from labkit.data.pipeline.curated import DOCUMENTS, DROPPED, REJECTED, Curated
+from labkit.data.pipeline.curated import DROPPED, REJECTED, Curated
+from labkit.data.readers import corpus_name
 from labkit.data.reading.saved_datasets import PREFIX
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 UNDETERMINED = "und"
 NOBODY_SAYS = "Neither the source nor its records name a licence; find it out before you publish."
+RECORDS_SAY = "As the records name it, in the column `licence`; counts are below."
+SOME_DO_NOT = " Some name none."
 NOT_PUBLISHED = (
     f"## Not to publish\n\n`{DROPPED}`, and `{REJECTED}` where there is one, hold what was taken "
     "out, personal data with it. The folder to publish is what `lab.write_card` makes of this one."
@@ -60,8 +64,7 @@ def card_of_source(corpus: str) -> CardConfig | None:
     """
     if corpus in CORPORA:
         return card_of_corpus(corpus)
-    path = Path(corpus)
-    folder = path.parent if path.name == DOCUMENTS else path
+    folder = folder_of(corpus)
     return card_in(folder) if artifacts.exists(folder) else None
 
 
@@ -79,7 +82,8 @@ def keep_card(curated: Curated, config: CurationConfig, source: CardConfig | Non
     is_there = (folder / README).is_file() and (folder / STATISTICS).is_file()
     if not is_there or (folder / STATISTICS).read_bytes() != files[STATISTICS]:
         for name, content in files.items():  # by way of its neighbour, which is swept after a crash
-            disk.write_file(disk.temporary_beside(folder), content).replace(folder / name)
+            with disk.clear_errors(folder):
+                disk.write_file(disk.temporary_beside(folder), content).replace(folder / name)
     return folder / README
 
 
@@ -95,52 +99,56 @@ def card_line(path: Path) -> str:
 
 
 def _counted_before(folder: Path) -> dict[str, Any] | None:
-    """The figures in its stats.json, where they are of the files that the manifest names."""
+    """The figures in its stats.json, where its README has them too and they are of the files that
+    the manifest names."""
     try:
         stored = disk.read_json(folder / STATISTICS)
         files = artifacts.read_manifest(folder, verify=False).files
         stored.pop("card")
         said = {name: (file["sha256"], file["bytes"]) for name, file in stored["files"].items()}
         held = {name: (files[name].sha256, files[name].bytes) for name in said}
-    except (LabError, AttributeError, KeyError, TypeError):  # none yet, or edited
+        is_told = figures_markdown(stored) in (folder / README).read_text("utf-8")
+    except (LabError, OSError, AttributeError, KeyError, TypeError, ValueError):  # none, or edited
         return None
-    return stored if said == held else None
+    return stored if is_told and said == held else None
 
 
 def _card(
     curated: Curated, config: CurationConfig, source: CardConfig | None, figures: Mapping[str, Any]
 ) -> CardConfig:
-    path = Path(config.corpus)
-    label = inert(path.parent.name if path.name == DOCUMENTS else curated.result["corpus"])
+    label = inert(corpus_name(config.corpus))
     of_source = f"\n\nOf its source: {source.description}" if source else ""
     title = source.pretty_name if source else re.sub("-curated-.{16}$", "", curated.folder.name)
-    known = source or CardConfig(source=_link(config.corpus) or f"{label}, which has no card.")
+    known = source or CardConfig(source=_link(config.corpus) or f"Without a card: {label}.")
+    problems = (*_problems(curated, config), *_of_source(known.known_problems))
+    is_said = known.license and not known.license_text.startswith((NOBODY_SAYS, RECORDS_SAY))
     return known.model_copy(
         update={
             "pretty_name": f"{title.removesuffix(', curated')}, curated",
-            "language": known.language or _languages(figures),
+            "language": _languages(known.language, figures),
             "description": f"{_history(curated, config, label)}{of_source}",
-            "known_problems": (*_problems(curated, config), *_of_source(known.known_problems)),
+            "known_problems": tuple(dict.fromkeys(problems)),
         }
-        | ({} if known.license else _licence(figures["licences"]))
+        | ({} if is_said else _licence(figures["licences"]))
     )
 
 
 def _history(curated: Curated, config: CurationConfig, label: str) -> str:
     read, kept = curated.result["read"], curated.result["kept"]
     settings = {
-        name: Path(value).name if name in ("benchmarks", "good_corpus", "word_list") else value
+        name: corpus_name(value) if name in ("benchmarks", "good_corpus", "word_list") else value
         for name, value in differences(type(config)(corpus=config.corpus), config).items()
         if name not in ELSEWHERE and not name.startswith("card.")
     }
     told = [
-        f"{name}={inert(json.dumps(value, ensure_ascii=False))}" for name, value in settings.items()
+        f"{name}={inert(json.dumps(value, ensure_ascii=False), limit=None)}"
+        for name, value in settings.items()
     ]
     others = f", with {', '.join(told)}" if told else ""
     has_preset = {"rules", "c4"} & {*config.steps.split(", ")}
     preset = f" (preset {config.preset})" if has_preset else ""
     return (
-        f"{label}, curated by labkit in these steps: {config.steps}{preset}{others}. "
+        f"Curated by labkit from {label} in these steps: {config.steps}{preset}{others}. "
         f"Kept: {kept['documents']:,} of {counted(read['documents'], 'document')}, "
         f"{kept['bytes']:,} of {counted(read['bytes'], 'byte')} of text."
     )
@@ -164,19 +172,24 @@ def _of_source(problems: Iterable[str]) -> list[str]:
     return [f"{start}{problem.removeprefix(start)}" for problem in problems]
 
 
-def _languages(figures: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(filter(is_language, languages_of(figures))) or (UNDETERMINED,)
+def _languages(known: Iterable[str], figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """The source's as far as they are left, which is told where every record names its own."""
+    found = tuple(filter(is_language, languages_of(figures)))
+    known = tuple(code for code in known if code != UNDETERMINED)
+    left = tuple(code for code in known if code in found or UNKNOWN in figures["languages"])
+    return left or known or found or (UNDETERMINED,)
 
 
 def _licence(counts: Mapping[str, Any]) -> dict[str, str]:
     """As the records name it: the hub's identifier where all have the same."""
     found = sorted({name.strip().lower() or UNKNOWN for name in counts})
     if found == [UNKNOWN]:
-        return {"license": UNKNOWN, "license_text": NOBODY_SAYS}
-    said = {"license_text": "As the records name it, in the column `licence`; counts are below."}
+        return {"license": UNKNOWN, "license_name": "", "license_text": NOBODY_SAYS}
+    text = RECORDS_SAY + (SOME_DO_NOT if UNKNOWN in found else "")
+    said = {"license_name": "", "license_text": text}
     if len(found) == 1 and found[0] in LICENCES - {"other"}:
         return said | {"license": found[0]}
-    name = re.sub("[^a-z0-9.-]+", "-", found[0]).strip("-.") if len(found) == 1 else "several"
+    name = re.sub("[^a-z0-9.-]+", "-", found[0])[:80].strip("-.") if len(found) == 1 else "several"
     return said | {"license": "other", "license_name": name or "unnamed"}
 
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit.core.counted import counted
-from labkit.core.display import plain_label
+from labkit.core.display import MAX_LABEL_CHARACTERS, plain_label
 
 BEGIN, END = "<!-- figures: counted, don't edit -->", "<!-- end of figures -->"
 MAX_TABLE_ROWS = 30
+_EFFECTIVE = re.compile(r"[\\`*_\[\]|~!#$@]|:(?=//)|(?<=www)\.")
+"""Addresses of the web and of mail become links by themselves."""
 
 
 def figures_markdown(figures: Mapping[str, Any]) -> str:
@@ -71,6 +73,10 @@ def _rows(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def inert(text: str) -> str:
-    """A name from the data, without effect in Markdown or HTML."""
-    return re.sub(r"([\\`*_\[\]|~!#])", r"\\\1", plain_label(text))
+def inert(text: str, limit: int | None = MAX_LABEL_CHARACTERS) -> str:
+    """A name from the data within a line, without effect in Markdown, HTML or the hub's formulas.
+
+    >>> print(inert("_a_ <b> https://c"))
+    \\_a\\_ &lt;b&gt; https\\://c
+    """
+    return _EFFECTIVE.sub(r"\\\g<0>", plain_label(text, limit or len(text)))

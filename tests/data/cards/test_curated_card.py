@@ -121,3 +121,58 @@ def test_a_dataset_of_nothing_has_none_and_a_wrong_licence_is_refused_before(tmp
     assert not (nothing.curated.folder / "README.md").exists()
     with pytest.raises(ConfigError, match="card: license 'CC' is no identifier of the hub"):
         CurationConfig.from_parameters({"corpus": corpus, "overrides": {"card.license": "CC"}})
+
+
+def test_what_a_second_curation_leaves_is_what_its_card_says(tmp_path, lab_home):
+    texts = {"en": ISLANDS, "zh": f"{ISLANDS} {BAKER}"}
+    licences = {"en": "mit", "zh": "apache-2.0"}
+    records = [{"text": texts[n], "language": n, "licence": licences[n]} for n in texts]
+    corpus = write(tmp_path / "mine.jsonl", *records)
+    first = curate(CurationConfig(corpus=corpus, steps="exact_duplicates"))
+    assert (head(first)["language"], head(first)["license"]) == (["en", "zh"], "other")
+    only = {"steps": "licence", "licence": {"allowed": ["mit"]}}
+    second = curate(CurationConfig(corpus=first.curated.corpus, **only))
+    assert (head(second)["language"], head(second)["license"]) == (["en"], "mit")
+    assert "license_name" not in head(second)
+    third = curate(CurationConfig(corpus=second.curated.corpus, **only))
+    readme = (third.curated.folder / "README.md").read_text("utf-8")
+    assert readme.count("Of the source: Personal data was not looked for.") == 1
+
+
+def test_a_card_is_written_of_the_path_that_a_curation_prints(tmp_path, lab_home):
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS}, {"text": BAKER})
+    curated = curate(CurationConfig(corpus=corpus, steps="exact_duplicates")).curated
+    assert lab.write_card(curated.corpus, license="mit") == lab.write_card(
+        curated.folder, license="mit"
+    )
+    assert lab.check_card(curated.corpus).empty
+
+
+@pytest.mark.parametrize("edited", ['{"card": {}, "files": {}}', "[]", "{", None])
+def test_figures_that_were_edited_are_counted_again(tmp_path, lab_home, edited):
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS}, {"text": BAKER})
+    config = CurationConfig(corpus=corpus, steps="exact_duplicates")
+    folder = curate(config).curated.folder
+    stats = folder / "stats.json"
+    counted = stats.read_bytes()
+    stats.write_text(edited or counted.decode().replace('"documents": 2', '"documents": 3'))
+    curate(config)
+    assert stats.read_bytes() == counted
+    assert check_card(folder) == []
+
+
+def test_a_name_of_the_source_is_inert_where_a_line_begins(tmp_path, lab_home):
+    corpus = write(tmp_path / "1. www.a.com $$x$$ <b>.jsonl", {"text": ISLANDS})
+    folder = curate(CurationConfig(corpus=corpus, steps="exact_duplicates")).curated.folder
+    readme = (folder / "README.md").read_text("utf-8")
+    name = r"1. www\.a.com \$\$x\$\$ &lt;b&gt;.jsonl"
+    assert f"\nCurated by labkit from {name} in these steps: exact_duplicates." in readme
+    assert f"\nWithout a card: {name}." in readme
+
+
+def test_a_card_without_a_task_is_refused_before_the_run(tmp_path):
+    corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS})
+    with pytest.raises(ConfigError, match="the hub asks for one or more"):
+        CurationConfig.from_parameters(
+            {"corpus": corpus, "overrides": {"card.task_categories": []}}
+        )
