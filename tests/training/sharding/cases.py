@@ -1,0 +1,146 @@
+"""What is run on two and four processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from labkit.model.presets import PRESETS
+from labkit.plan.plan import TrainingPlan
+from labkit.plan.recipes import with_recipe
+from tests.training.tiny import tiny_plan
+
+WORKER = Path(__file__).with_name("sharded_worker.py")
+WORKER_NAME = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+STEPS = 20
+RECIPES = {"adamw": "gpt2", "muon": "modern"}
+AT_THE_END = {"evaluation.num_evaluations": 1}
+"""For cases that are judged by losses of steps: three evaluations take as long as their 20 steps,
+and that one in the middle disturbs nothing is what the other cases show."""
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "ddp": {"layout.data_parallel": 2, "layout.sharding": "none"},
+    "fsdp": {"layout.data_parallel": 2},
+    "tp": {"layout.tensor_parallel": 2},
+    "both": {"layout.data_parallel": 2, "layout.tensor_parallel": 2},
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "clipped": {"optimizer.clip_norm": 0.5},
+    "accumulated": {"data.micro_batch": 1},
+    "reduced_once": {"data.micro_batch": 1, "layout.reduce_every_micro_batch": False},
+    "weights_kept": {"layout.reshard_after_forward": False},
+    "recomputed": {"layout.recompute": "full"},
+    "recomputed_in_part": {"layout.recompute": "selective"},
+    "masked": {"data.mask_document_starts": True},
+    "compiled": {"layout.compile_blocks": True},
+    "bf16": {"compute.precision": "bf16"},
+}
+BLOCKS: dict[str, dict[str, Any]] = {
+    "one key head": {"model.num_kv_heads": 1},
+    "normed heads": {"model.qk_norm": True, "model.norm": "rmsnorm"},
+    "norms after": {"model.norm_placement": "post"},
+    "parallel parts": {"model.block": "parallel", "model.feed_forward": "relu_squared"},
+    "biases": {
+        "model.qkv_bias": True,
+        "model.attention_output_bias": True,
+        "model.feed_forward_bias": True,
+        "model.norm_bias": True,
+    },
+    "uneven": {"model.d_model": 35, "model.d_ff": 70},
+}
+RESUMED = [
+    ("muon-fsdp", "fsdp"),
+    ("muon-tp", "tp"),
+    ("muon-fsdp", "tp"),
+    ("muon-tp", "fsdp"),
+    ("muon-ddp", "fsdp"),
+    ("consolidated", "fsdp"),
+    ("whole", "fsdp"),
+]
+
+
+def plan_of(data: dict[str, Any], recipe: str, **changes: Any) -> TrainingPlan:
+    """Not clipped: a norm summed in another order would differ in its last bit."""
+    base = {"optimizer.clip_norm": None, "checkpoints.keep": 100}
+    return with_recipe(tiny_plan(data, STEPS), recipe).with_overrides({**base, **changes})
+
+
+def on_one_process(plan: TrainingPlan) -> TrainingPlan:
+    one = plan.model_dump() | {"layout": {}, "name": "alone"}
+    one["data"]["micro_batch"] = plan.micro_batch
+    return TrainingPlan.model_validate(one)
+
+
+def wide(plan: TrainingPlan) -> TrainingPlan:
+    """Wide enough that norms are nothing beside matrices."""
+    return plan.with_overrides({"model.d_model": 128, "model.d_ff": 256})
+
+
+def small_preset(data: dict[str, Any], preset: str) -> TrainingPlan:
+    """The preset's choices at the size of a thimble, its share of key heads kept."""
+    model = TrainingPlan().model.from_preset(preset)
+    num_heads = 4
+    size = {
+        "vocab_size": 257,
+        "context_length": 16,
+        "d_model": 32,
+        "num_layers": 2,
+        "num_heads": num_heads,
+        "num_kv_heads": max(num_heads * model.num_kv_heads // model.num_heads, 2),
+        "head_dim": 8,
+        "d_ff": 64,
+    }
+    changes = {"model": model.model_dump() | size}
+    plan = TrainingPlan.model_validate(tiny_plan(data, STEPS).model_dump() | changes)
+    return plan.with_overrides({"optimizer.learning_rate": 0.01})
+
+
+def families(data: dict[str, Any]) -> dict[str, TrainingPlan]:
+    """One preset of each set of choices."""
+    found: dict[str, tuple[str, TrainingPlan]] = {}
+    for preset in PRESETS:
+        plan = small_preset(data, preset)
+        choices = plan.model.model_dump_json(exclude={"preset", "rope_theta", "norm_epsilon"})
+        found.setdefault(choices, (preset, plan))
+    return dict(found.values())
+
+
+class Cases:
+    """What is to be run on so many processes, then its records by name."""
+
+    def __init__(self, home: Path, num_processes: int):
+        self.home, self.num_processes = home, num_processes
+        self.cases: list[dict[str, Any]] = []
+
+    def add(self, name: str, plan: TrainingPlan, file_bytes: int = 0, **keywords: Any) -> None:
+        """`file_bytes`: the first process can write no larger file."""
+        folder = self.home / "sharded" / name
+        self.cases.append(
+            {
+                "plan": plan.with_overrides({"name": name}).model_dump(mode="json"),
+                "folder": str(folder),
+                "keywords": keywords,
+                "file_bytes": file_bytes,
+            }
+        )
+
+    def run(self) -> None:
+        """Once, also where tests are dealt to several workers."""
+        path = self.home / f"cases-{self.num_processes}.json"
+        if path.with_suffix(".done").exists():
+            return
+        path.write_text(json.dumps(self.cases))
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        done = subprocess.run(
+            [*torchrun, "--nproc-per-node", str(self.num_processes), str(WORKER), str(path)],
+            env=os.environ | {"LABKIT_HOME": str(self.home), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        path.with_suffix(".done").touch()
