@@ -23,7 +23,7 @@ SLOW = (
     "tests/training/test_launch.py",
     "tests/training/test_run.py",
     "tests/training/recording/test_tracking.py",
-    "tests/widgets/test_run_monitor.py",
+    "tests/widgets/test_run_monitor_at_work.py",
     "tests/faces/test_four_faces.py",
     "tests/tokens/test_shards.py",
 )
