@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 from pydantic import ValidationInfo, field_validator, model_validator
@@ -64,7 +64,7 @@ class CurationConfig(Config):
     )
     preset: str = field(
         "english",
-        "what the step `rules` takes for words, stop words and thresholds",
+        "what the steps `rules` and `c4` take for words, stop words and thresholds",
         choices=lambda: tuple(PRESETS),
     )
     thresholds: dict[str, float | None] = field(
@@ -106,6 +106,14 @@ class CurationConfig(Config):
     @classmethod
     def _is_readable(cls, corpus: str, info: ValidationInfo) -> str:
         return check_corpus(corpus) if corpus.strip() or info.field_name == "corpus" else ""
+
+    @field_validator("thresholds", mode="before")
+    @classmethod
+    def _are_numbers(cls, thresholds: Any) -> Any:
+        given = thresholds.items() if isinstance(thresholds, dict) else ()
+        if wrong := [rule for rule, value in given if isinstance(value, bool)]:
+            raise ValueError(f"{wrong[0]} should be a number, or null to switch it off")
+        return thresholds
 
     @field_validator("benchmarks", "word_list")
     @classmethod
