@@ -48,7 +48,8 @@ RECORDS_SAY = "As the records name it, in the column `licence`; counts are below
 SOME_DO_NOT = " Some name none."
 NOT_PUBLISHED = (
     f"## Not to publish\n\n`{DROPPED}`, and `{REJECTED}` where there is one, hold what was taken "
-    "out, personal data with it. The folder to publish is what `lab.write_card` makes of this one."
+    "out, personal data with it. The folder to publish is what `lab.write_card` makes of this one; "
+    "give it as fields (`license=`, `description=`) what you would change: edits stay in this file."
 )
 ELSEWHERE = frozenset(
     ("corpus", "steps", "preset", "processes", "token_budget", "num_examples", "seed")
