@@ -144,15 +144,18 @@ class Passage:
             yield ReadTask(number, piece, folder)
 
     def _check_first(self, piece: Portion | Lines) -> bool:
-        """Whether there are documents in it."""
-        first = piece.head().read().kept if isinstance(piece, Lines) else piece.kept
-        if not first.num_rows:
+        """Whether there is something in it to tell by."""
+        if isinstance(piece, Lines):
+            head = piece.head()
+            first, num_bytes, largest = head.read().kept, head.num_bytes, piece.num_bytes
+        else:
+            first = piece.kept
+            num_bytes = largest = int(utf8_lengths(first.column("text")).sum())
+        if not first.num_rows or not num_bytes:
             return False
-        num_bytes = int(utf8_lengths(first.column("text")).sum())
-        largest = piece.num_bytes if isinstance(piece, Lines) else num_bytes
         known = self.corpus.num_bytes()
         size = known or largest
-        documents = round(size * first.num_rows / max(num_bytes, 1))
+        documents = round(size * first.num_rows / num_bytes)
         self._check_memory(documents, size, largest, is_guess=known is None)
         return True
 

@@ -70,6 +70,15 @@ def test_memory_is_estimated_first_and_refused_with_advice(tmp_path: Path):
         run_pipeline(corpus, greedy)
 
 
+def test_records_without_a_word_at_the_start_are_no_corpus_of_them(tmp_path: Path):
+    corpus = tmp_path / "c.jsonl"
+    records = ['{"text": ""}'] * 100 + ['{"text": "To be, or not to be"}']
+    corpus.write_text("\n".join(records))
+    lines: list[str] = []
+    run_pipeline(str(corpus), [ExactDuplicates(bytes_per_document=10**6)], say=lines.append)
+    assert "exact 101)" in lines[0]
+
+
 def test_memory_of_a_packed_corpus_is_said_again_when_its_documents_are_counted(
     tmp_path: Path, monkeypatch
 ):
