@@ -54,6 +54,11 @@ def test_a_sample_is_said_to_be_one(curated, monkeypatch):
     )
 
 
+def test_a_sample_is_of_all_the_corpus_and_not_of_its_beginning(curated, monkeypatch):
+    monkeypatch.setattr(curation_scripts, "NUM_DOCUMENTS", 10)
+    assert dropped_scripts(curated({CHINESE: 10, "Buy now": 90})) == {"han": 1, "latin": 9}
+
+
 @pytest.mark.parametrize(
     ("counts", "preset"),
     [
