@@ -127,8 +127,16 @@ def check_corpus(corpus: str) -> str:
         path = _existing_path(corpus)
         if not path.is_dir():
             find_parts_of(path, ReadPolicy())
-        return str(path.absolute())
+        return _as_utf8(path.absolute())
     return corpus
+
+
+def _as_utf8(path: Path) -> str:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise LabError(f"{str(path)!r}: a name that is not UTF-8; rename it") from error
+    return str(path)
 
 
 def _existing_path(corpus: str) -> Path:

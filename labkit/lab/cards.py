@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.core.display import Html
+    from labkit.data.curation import Curation
     from labkit.data.exploration import Exploration
     from labkit.plots.table import Table
 
@@ -39,17 +40,20 @@ def data_card(name: str) -> Html:
     return page + table(["source", "reference"], sources.items()) if sources else page
 
 
-def write_card(dataset: Exploration | str | Path, **fields: Any) -> Path:
+def write_card(dataset: Exploration | Curation | str | Path, **fields: Any) -> Path:
     """A dataset with a card for the Hugging Face hub, in a folder below `cards/`.
 
     Args:
-        dataset: a corpus as explored, or the folder of a built or curated one, or its documents.
+        dataset: a corpus as explored or curated, or the folder of a dataset, or its documents.
         fields: of `CardConfig`, in place of what is known: a registered corpus and a curated one
             have theirs already.
     """
     from labkit.data.cards import card as rooms
     from labkit.data.cards.curated_card import card_of_source
+    from labkit.data.curation import Curation
 
+    if isinstance(dataset, Curation):
+        dataset = dataset.curated.folder
     if isinstance(dataset, str | Path):
         folder = rooms.folder_of(dataset)
         known = rooms.card_in(folder)

@@ -158,7 +158,10 @@ def test_where_nothing_is_kept_every_table_and_sentence_says_so(corpus, lab_home
         ({"steps": "quality", "good_corpus": "none"}, "'none' is neither a registered corpus"),
         ({"preset": "german"}, "presets: published, english"),
         ({"steps": "language", "preset": "code"}, "no step reads preset: add rules or c4 to steps"),
-        ({"thresholds": {"list_ratio": 30}}, "list_ratio=30: should be a ratio, from 0 to 1; null"),
+        (
+            {"thresholds": {"char_dup_ratio": 30}},
+            "char_dup_ratio=30: should be a ratio, from 0 to 1; null",
+        ),
         ({"thresholds": {"gopher_short_doc": -3}}, "gopher_short_doc=-3: should be 0 or more"),
         ({"thresholds": {"gopher_shot_doc": 3}}, "no rule 'gopher_shot_doc'; rules: gopher_sh"),
     ],
@@ -269,3 +272,10 @@ def test_whatever_a_curation_reads_is_part_of_its_identity(corpus, tmp_path):
     changed = {name for name in before if before[name] != after[name]}
     assert set(before) == {"corpus", *given}
     assert changed == {"word_list", "benchmarks"}
+
+
+def test_a_file_whose_name_is_no_text_is_refused_before_the_run(tmp_path):
+    path = tmp_path / "b\udcff.jsonl"
+    path.write_text('{"text": "a"}')
+    with pytest.raises(ValueError, match="a name that is not UTF-8; rename it"):
+        CurationConfig(corpus=str(path))

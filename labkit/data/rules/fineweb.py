@@ -36,6 +36,7 @@ def fineweb_rules() -> tuple[Rule, ...]:
             value="num_newlines / num_words",
             refuse="above",
             threshold=0.3,
+            unit="per word",
             source=SOURCE,
         ),
     )

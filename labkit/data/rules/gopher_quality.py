@@ -22,8 +22,10 @@ def gopher_quality_rules() -> tuple[Rule, ...]:
         _rule("gopher_long_doc", "num_plain_words", "above", 100_000, 1_000_000, "words"),
         _rule("gopher_below_avg_threshold", mean_length, "below", 3, 20, "characters"),
         _rule("gopher_above_avg_threshold", mean_length, "above", 10, 40, "characters"),
-        _rule("gopher_too_many_hashes", symbols, "above", 0.1),
-        _rule("gopher_too_many_ellipsis", "num_ellipses / num_words", "above", 0.1),
+        _rule("gopher_too_many_hashes", symbols, "above", 0.1, unit="per word"),
+        _rule(
+            "gopher_too_many_ellipsis", "num_ellipses / num_words", "above", 0.1, unit="per word"
+        ),
         _rule("gopher_too_many_bullets", "num_bullet_lines / num_lines", "above", 0.9),
         _rule("gopher_too_many_end_ellipsis", "num_ellipsis_lines / num_lines", "above", 0.3),
         _rule("gopher_below_alpha_threshold", alpha, "below", 0.8),

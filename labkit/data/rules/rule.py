@@ -57,9 +57,10 @@ class Rule(Config):
         return value
 
     def fault_of(self, threshold: float) -> str:
-        """Why it can be no threshold, or nothing: no value is negative, without unit it's a ratio.
+        """Why it can be no threshold, or nothing: no value is negative, none without unit over 1.
 
-        >>> Rule(id="r", value="num_hashes / num_words", refuse="above", threshold=0).fault_of(30)
+        >>> rule = Rule(id="r", value="num_spaces / num_characters", refuse="above", threshold=0)
+        >>> rule.fault_of(30)
         'should be a ratio, from 0 to 1'
         """
         if threshold < 0:

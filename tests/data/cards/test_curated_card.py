@@ -66,8 +66,10 @@ def test_what_nobody_knows_is_said_to_be_unknown_until_somebody_says_it(tmp_path
 
 def test_a_curated_folder_is_published_in_one_call_without_what_was_dropped(tmp_path, lab_home):
     corpus = write(tmp_path / "mine.jsonl", {"text": ISLANDS}, {"text": BAKER}, {"text": BAKER})
-    folder = curate(CurationConfig(corpus=corpus, steps="exact_duplicates")).curated.folder
+    curation = curate(CurationConfig(corpus=corpus, steps="exact_duplicates"))
+    folder = curation.curated.folder
     written = lab.write_card(folder, license="mit")
+    assert lab.write_card(curation, license="mit") == written
     names = {"README.md", "stats.json", "documents.parquet", "funnel.json", artifacts.MANIFEST}
     assert {path.name for path in written.iterdir()} == names
     assert "Not to publish" in (folder / "README.md").read_text("utf-8")
