@@ -99,10 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers are waited for at the exit
-        where = f", {error}" if str(error) else ""
+        place = f"{error}; " if str(error) else ""
         print(
-            f"labkit {parsed.command}: interrupted; the same command goes on from what is finished"
-            f"{where}",
+            f"labkit {parsed.command}: interrupted; {place}the same command goes on from what is "
+            "finished",
             file=sys.stderr,
         )
         return 130

@@ -81,7 +81,7 @@ def test_ctrl_c_while_workers_start_is_one_word(tmp_path, lab_home, presses: int
         _, said = started.communicate(timeout=60)
     assert started.returncode in (130, -signal.SIGINT)  # 130 to a shell; -2 from within exec()
     assert "Traceback" not in said
-    assert "goes on from what is finished, which lies in" in said.splitlines()[-1]
+    assert "interrupted; what is finished lies in " in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("columns", ["80", "1"])

@@ -90,7 +90,7 @@ def _kept_if_begun(aside: Path, source: Corpus, fingerprint: str) -> Iterator[No
             shutil.rmtree(aside, ignore_errors=True)
         raise
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"which lies in {aside}") from error
+        raise KeyboardInterrupt(f"what is finished lies in {aside}") from error
 
 
 def curated_folder(corpus: str, inputs: dict[str, str]) -> Path:

@@ -158,7 +158,7 @@ def _interrupts_ignored() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # none: set outside Python
 
 
 def work_on(stage: Stage, task: ReadTask | Task, rows: RowNumbers) -> Done:

@@ -69,10 +69,10 @@ class _Cutter:
         while (
             found := block.find(b"\n", max(seen, self._begin + self._piece_bytes - 1 - place))
         ) >= 0:
-            self._see(block, seen, found, place)
+            self._count(block, seen, found, place)
             yield from self._cut_line(place + found + 1, ends=True)
             seen = found + 1
-        self._see(block, seen, len(block), place)
+        self._count(block, seen, len(block), place)
         is_lost = self._end - self._line_begin > max(self._max_bytes, self._piece_bytes)
         if is_lost or self._num_lines >= self._piece_lines:
             yield from self.cut_whole_lines()
@@ -89,7 +89,7 @@ class _Cutter:
         else:
             yield from self.cut_whole_lines()
 
-    def _see(self, block: bytes, start: int, stop: int, place: int) -> None:
+    def _count(self, block: bytes, start: int, stop: int, place: int) -> None:
         """The lines that end in this part of a block, which begins at `place`."""
         self._num_lines += _count_lines(memoryview(block)[start:stop])
         if (last := block.rfind(b"\n", start, stop)) >= 0:
@@ -109,6 +109,7 @@ class _Cutter:
         yield piece
 
     def _cut(self, end: int, num_lines: int, *, ends: bool = True) -> LinePiece:
+        """Counted from the end: of a line that is lost the beginning is not held."""
         content: bytes | range = range(self._begin, end - ends)
         if not self._as_ranges:
             held = b"".join(self._held)
