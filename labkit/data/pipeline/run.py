@@ -72,7 +72,8 @@ def run_pipeline(
         is_new = not artifacts.exists(folder)
         if is_new:
             kept = _kept_if_begun(aside, source, inputs["corpus"])
-            with kept, allocated_by_malloc(), Workers(processes, start_method) as workers:
+            allocated = allocated_by_malloc() if processes == 1 else contextlib.nullcontext()
+            with kept, allocated, Workers(processes, start_method) as workers:
                 passage = Passage(source, stages, aside, workers, say)
                 passage.run(folder, inputs=inputs, described=described, config=config)
         shutil.rmtree(aside, ignore_errors=True)

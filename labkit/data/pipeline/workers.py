@@ -199,7 +199,6 @@ def _start(barrier: Any, rows: RowNumbers) -> None:
     _barrier, _rows = barrier, rows
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # after a fork
     pa.set_cpu_count(1)
-    pa.set_memory_pool(pa.system_memory_pool())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
