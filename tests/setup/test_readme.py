@@ -38,8 +38,11 @@ def named(stem: str, part: str) -> dict[str, Any]:
 
 
 def shown_ratio(record: dict[str, Any]) -> str:
-    ratio = record["ratio"]
-    return f"{ratio['median']:.2g} ({ratio['min']:.2g} to {ratio['max']:.2g})"
+    median, low, high = (
+        f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
+        for value in (record["ratio"][name] for name in ("median", "min", "max"))
+    )
+    return f"{median} ({low} to {high})"
 
 
 def shown_time(seconds: float) -> str:
