@@ -3,16 +3,21 @@
 Threads of OpenMP that wait sleep instead of spinning: several workers share the cores, and two
 threads that spin for each other on busy ones took 8 to 15 times as long. What they compute is the
 same.
+
+Ctrl-C is heard, and by the processes that tests start: what a shell starts in the background
+ignores it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW = (
     "tests/comparison/test_study.py",
