@@ -32,7 +32,7 @@ from labkit.training.sharding.processes import ALONE, Processes
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
-class Evaluation(NamedTuple):
+class ValidationLoss(NamedTuple):
     """`loss` in nats per token. Bits are None where UNKs hide what was to be predicted.
 
     `window_nats` are the losses of each window; `loss` is their mean.
@@ -49,7 +49,7 @@ class Evaluation(NamedTuple):
     window_nats: list[float]
 
 
-class Evaluator:
+class Validator:
     """The validation windows of a plan, read once.
 
     Raises:
@@ -85,12 +85,12 @@ class Evaluator:
         self.num_bytes, self.num_characters = _spelled(tokenizer, self.windows_BT[:, 1:].numpy())
 
     @torch.no_grad()
-    def evaluate(
+    def measure(
         self,
         model: Transformer,
         context: Context = contextlib.nullcontext,
         processes: Processes = ALONE,
-    ) -> Evaluation:
+    ) -> ValidationLoss:
         """The model is left in the mode it was in. Data ranks take turns at the batches; the last
         one is repeated where they don't divide evenly, since sharded models compute together.
         """
@@ -137,14 +137,14 @@ class Evaluator:
             texts.append(self.tokenizer.decode([token for token in written if token < num_ids]))
         return texts
 
-    def _summarise(self, losses: np.ndarray, num_batches: int) -> Evaluation:
+    def _summarise(self, losses: np.ndarray, num_batches: int) -> ValidationLoss:
         if not np.isfinite(losses).all():
             nan = math.nan
-            return Evaluation(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
+            return ValidationLoss(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
         interval = bootstrap_interval(losses, lambda one: float(one.mean()), seed=0)
         nats = float(losses.sum()) * (self.windows_BT.shape[1] - 1)
         bits = nats / math.log(2)
-        return Evaluation(
+        return ValidationLoss(
             loss=interval.estimate,
             standard_error=float(losses.std(ddof=1) / math.sqrt(len(losses))),
             low=interval.low,
