@@ -101,7 +101,7 @@ def train(arm: str, data: dict[str, Any], seed: int, num_tokens: int, rate: floa
     state, objective = make_state(plan), NextToken(plan)
     take_steps(state, objective, plan.num_steps)
     objective.validator.batch_size = 50
-    loss = objective.validator.measure(state.model).loss
+    loss = objective.validator.measure(state.model, objective.loss).loss
     disk.write_json(path, {"arm": arm, "seed": seed, "rate": rate, "loss": loss})
     print(f"{arm} seed {seed} tokens {num_tokens:,} rate {rate:g}: {loss:.4f}", flush=True)
     return loss

@@ -106,7 +106,9 @@ class TrainingPlan(Config):
 
     @property
     def num_steps(self) -> int:
-        """Whole steps that use the budget up: the last one may pass it."""
+        """Those asked for, or whole steps that use the tokens up: the last one may pass them."""
+        if self.budget.num_steps is not None:
+            return self.budget.num_steps
         return math.ceil(self.budget.num_tokens / self.tokens_per_step)
 
     def inputs(self) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.batches import TokenBatch, TrainingData
 from labkit.training.objective import Loss, StepBatch, Validation
+from labkit.training.sharding.processes import ALONE, Processes
 from labkit.training.state import TrainingState
 from labkit.training.validation import Validator
 
@@ -19,7 +22,9 @@ from labkit.training.validation import Validator
 class NextToken:
     """Raises LabError where the plan's shards do not fit it, or are too few to validate on."""
 
-    def __init__(self, plan: TrainingPlan):
+    name = "next token"
+
+    def __init__(self, plan: TrainingPlan, _processes: Processes = ALONE):
         self.data = TrainingData(plan)
         self.validator = Validator(
             self.data.validation,
@@ -36,11 +41,18 @@ class NextToken:
         return next_token_loss(model, micro_batch)
 
     def validate(self, state: TrainingState) -> Validation:
-        found = self.validator.measure(state.model, state.autocast, state.processes)
+        found = self.validator.measure(state.model, self.loss, state.autocast, state.processes)
         seed = state.plan.seed + 1000 * state.step
         texts = self.validator.sample_texts(state.model, seed, state.autocast)
         figures = found._asdict()
         return Validation(figures, {"nats_per_token": figures.pop("window_nats")}, texts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the data order is a closed form of the step."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
 
 
 def next_token_loss(model: nn.Module, batch: TokenBatch) -> Loss:

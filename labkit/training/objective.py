@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from labkit.plan.plan import TrainingPlan
+from labkit.training.sharding.processes import Processes
 from labkit.training.state import TrainingState
 
 
@@ -64,12 +66,20 @@ class Validation(NamedTuple):
 
 
 class Objective(Protocol):
-    """What a run needs to know of what it minimizes."""
+    """What a run needs to know of what it minimizes.
+
+    A second model that stands beside (a reference, a reward) belongs to the objective: made by
+    `state.make_frozen_model` it is laid out like the first, and no optimizer or checkpoint has it.
+    `name` stands in checkpoints, which another objective refuses.
+    """
+
+    name: str
 
     def step_batch(self, step: int, state: TrainingState) -> StepBatch:
         """Return what this process reads in step number `step`, counted from 0.
 
-        It may sample from the weights of `state`. Every process calls it for every step.
+        It may sample from the weights of `state`, with seeds that follow from the step and the
+        row; what it keeps for later steps is its state. Every process calls it for every step.
         """
         ...
 
@@ -80,6 +90,17 @@ class Objective(Protocol):
     def validate(self, state: TrainingState) -> Validation:
         """Measure held-out data; weights, mode and random generators are left as they were."""
         ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later steps depend on beside the weights, alike on every process."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        ...
+
+
+MakeObjective = Callable[[TrainingPlan, Processes], Objective]
 
 
 class StepBatches:

@@ -31,8 +31,7 @@ from labkit.training.checkpoints.state import (
     state_hashes,
 )
 from labkit.training.module import TrainingModule
-from labkit.training.next_token import NextToken
-from labkit.training.objective import StepBatches
+from labkit.training.objective import MakeObjective, StepBatches
 from labkit.training.optimizers.groups import group_rows
 from labkit.training.recording import predictions, summary
 from labkit.training.recording.recorder import Clock, Milestones, Recorder
@@ -54,12 +53,13 @@ class RunAtWork:
         processes: Processes,
         gpu_name: str,
         say: Say,
+        make_objective: MakeObjective,
     ):
         self.plan, self.record, self.gpu_name, self.say = plan, record, gpu_name, say
         self.processes = processes
         _set_up_torch(plan)
         self.memory_before = predictions.memory_before(plan.compute.device)
-        self.objective = NextToken(plan)
+        self.objective = make_objective(plan, processes)
 
     def go(
         self,
@@ -77,7 +77,7 @@ class RunAtWork:
             record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
         state, run = make_state(plan, processes), RunState()
         if checkpoint is not None:
-            restore_state(checkpoint, state, run)
+            restore_state(checkpoint, state, run, self.objective)
             del checkpoint
         processes.first(lambda: record.cut_after(state.step))
         tracked = plan if processes.is_first else plan.with_overrides({"tracking": "off"})
@@ -186,7 +186,7 @@ class RunAtWork:
 
     def _hashes(self, at_work: TrainingState, run: RunState) -> dict[str, str]:
         """Of the state; of several processes a hash over theirs, in order."""
-        found = self.processes.from_all(state_hashes(gather_state(at_work, run)))
+        found = self.processes.from_all(state_hashes(gather_state(at_work, run, self.objective)))
         if len(found) == 1:
             return found[0]
         return {name: hash_json([one[name] for one in found]) for name in found[0]}

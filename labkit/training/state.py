@@ -60,6 +60,11 @@ def make_model(plan: TrainingPlan, processes: Processes = ALONE) -> Transformer:
     return initialize(model.to(_device(plan)), plan.seed)
 
 
+def make_frozen_model(plan: TrainingPlan, processes: Processes = ALONE) -> Transformer:
+    """A model that is read and never trained, to stand beside the one that is."""
+    return make_model(plan, processes).eval().requires_grad_(False)
+
+
 def _made_in_pieces(plan: TrainingPlan, processes: Processes) -> Transformer:
     with torch.device("meta"):
         model = Transformer(plan.model, kernel=plan.compute.attention)

@@ -61,9 +61,11 @@ def probe_step_seconds(
 ) -> list[float]:
     """Seconds of single steps of this plan, on weights that are thrown away."""
     timer = _StepTimer()
+    before = objective.state_dict()
     state = make_state(plan, processes)
     batches = StepBatches(objective, state, min(NUM_PROBE_STEPS, plan.num_steps))
     make_trainer(plan, timer, processes).fit(TrainingModule(state, objective), batches)
+    objective.load_state_dict(before)
     del state, batches
     gc.collect()  # or the probe's model would stay beside the real one
     return timer.seconds[NUM_WARMUP_STEPS:] or timer.seconds

@@ -20,13 +20,14 @@ import torch
 
 from labkit.core.errors import LabError
 from labkit.model.generation import generate
-from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.parts import EvaluationPlan
 from labkit.statistics.bootstrap import bootstrap_interval
 from labkit.tokens.bits_per_byte import bits_per_byte
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
+from labkit.training.batches import TokenBatch
+from labkit.training.objective import LossFunction
 from labkit.training.sharding.processes import ALONE, Processes
 
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -88,10 +89,13 @@ class Validator:
     def measure(
         self,
         model: Transformer,
+        loss_of: LossFunction,
         context: Context = contextlib.nullcontext,
         processes: Processes = ALONE,
     ) -> ValidationLoss:
-        """The model is left in the mode it was in. Data ranks take turns at the batches; the last
+        """Mean loss of each window, by `loss_of` on its ids and the ids after them.
+
+        The model is left in the mode it was in. Data ranks take turns at the batches; the last
         one is repeated where they don't divide evenly, since sharded models compute together.
         """
         was_training = model.training
@@ -103,8 +107,8 @@ class Validator:
             number = min(turn + processes.data_rank, len(batches) - 1)
             ids_BT = batches[number].to(device)
             with context():
-                logits_BTV = model(ids_BT[:, :-1])
-            nats_B = next_token_nats(logits_BTV, ids_BT[:, 1:]).mean(dim=1)
+                units_BT, _ = loss_of(model, TokenBatch(ids_BT[:, :-1], ids_BT[:, 1:]))
+            nats_B = units_BT.mean(dim=1)
             own.append((number, nats_B.double().cpu().numpy()))
         model.train(was_training)
         parts = {number: nats for found in processes.from_all(own) for number, nats in found}

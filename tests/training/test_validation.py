@@ -15,6 +15,7 @@ from labkit.plan.parts import EvaluationPlan
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shard_writing import write_shards
 from labkit.tokens.shards import Shards
+from labkit.training.next_token import next_token_loss
 from labkit.training.validation import Validator
 from tests.training.tiny import tiny_plan, tiny_texts, write_tiny_corpus
 
@@ -36,7 +37,7 @@ def test_a_uniform_model_knows_exactly_nothing(tmp_path):
     texts = ["三国演义" * 40, "水浒传" * 60]
     one = validator(tmp_path, texts, num_windows=10)
     uniform = model_for(one, initialization="zero_output", tie_embeddings=False)
-    found = one.measure(uniform)
+    found = one.measure(uniform, next_token_loss)
     assert found.loss == pytest.approx(math.log(257), abs=1e-6)
     assert found.standard_error == pytest.approx(0, abs=1e-9)
     assert (found.num_windows, found.num_batches) == (10, 4)
@@ -49,7 +50,7 @@ def test_a_uniform_model_knows_exactly_nothing(tmp_path):
 
 def test_a_chinese_character_is_three_bytes(tmp_path):
     one = validator(tmp_path, ["三国演义水浒传" * 90], length=15, num_windows=9)
-    found = one.measure(model_for(one))
+    found = one.measure(model_for(one), next_token_loss)
     assert (one.num_bytes, one.num_characters) == (9 * 15, 9 * 5)
     assert found.bits_per_byte == pytest.approx(found.loss / math.log(2))
     assert found.bits_per_character == pytest.approx(3 * found.bits_per_byte)
@@ -58,7 +59,7 @@ def test_a_chinese_character_is_three_bytes(tmp_path):
 def test_windows_without_a_whole_character_have_bits_per_byte_alone(tmp_path):
     one = validator(tmp_path, ["三" * 4], length=3, num_windows=2)
     one.num_characters = 0
-    found = one.measure(model_for(one))
+    found = one.measure(model_for(one), next_token_loss)
     assert found.bits_per_character is None
     assert found.bits_per_byte
 
@@ -80,7 +81,7 @@ def test_another_tokenizer_than_that_of_the_shards_is_refused(tmp_path):
 def test_mean_error_and_interval_by_hand(tmp_path):
     one = validator(tmp_path, tiny_texts(4, 3), num_windows=25)
     model = model_for(one)
-    found = one.measure(model)
+    found = one.measure(model, next_token_loss)
     with torch.no_grad():
         losses = np.array(
             [
@@ -98,7 +99,7 @@ def test_evaluating_and_sampling_disturb_nothing(tmp_path):
     one = validator(tmp_path, tiny_texts(4, 3), num_windows=8)
     model = model_for(one, dropout=0.5).train()
     before = torch.get_rng_state()
-    assert one.measure(model) == one.measure(model)
+    assert one.measure(model, next_token_loss) == one.measure(model, next_token_loss)
     assert one.sample_texts(model, seed=1) == one.sample_texts(model, seed=1)
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
@@ -106,7 +107,7 @@ def test_evaluating_and_sampling_disturb_nothing(tmp_path):
 
 def test_unks_hide_what_was_to_be_predicted(tmp_path):
     one = validator(tmp_path, ["zebra quagga okapi " * 40], kind="words", length=8)
-    found = one.measure(model_for(one))
+    found = one.measure(model_for(one), next_token_loss)
     assert found.bits_per_byte is None
     assert found.loss > 0
 

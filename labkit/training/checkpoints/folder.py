@@ -22,6 +22,7 @@ from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan
 from labkit.training.checkpoints.files import (
     COMPONENTS,
+    OBJECTIVE,
     Checkpoint,
     read_files,
     whole,
@@ -91,7 +92,7 @@ def consolidate(folder: Path, target: Path) -> Path:
     manifest = artifacts.read_manifest(folder, verify=False)
     if manifest.config is None:
         raise LabError(f"{folder}: not a checkpoint of a training plan")
-    together = {name: _wholes(state[name]) for name in COMPONENTS}
+    together = {name: _wholes(state[name]) for name in (*COMPONENTS, OBJECTIVE)}
     return save_checkpoint(target, together, validate(TrainingPlan, manifest.config))
 
 

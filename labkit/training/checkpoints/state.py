@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from labkit.core.canonical_json import canonical_json
+from labkit.core.errors import LabError
 from labkit.training.checkpoints.difference import tensor_bytes
 from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
 from labkit.training.guards import SpikeDetector
+from labkit.training.objective import Objective
 from labkit.training.sharding.pieces import fill, local
 from labkit.training.state import TrainingState
 
@@ -25,7 +27,7 @@ class RunState:
         self.spikes = SpikeDetector()
 
 
-def gather_state(state: TrainingState, run: RunState) -> Checkpoint:
+def gather_state(state: TrainingState, run: RunState, objective: Objective) -> Checkpoint:
     """As this process holds it; random generators of all data ranks. All processes call it."""
     processes = state.processes
     generators = processes.from_all(_random_state())[:: processes.layout.tensor_parallel]
@@ -40,13 +42,28 @@ def gather_state(state: TrainingState, run: RunState) -> Checkpoint:
             "dropped_in_a_row": state.guard.in_a_row,
             "recent_losses": list(run.spikes.recent),
             "loss_scale": state.scaler.state_dict(),
+            "objective": objective.name,
         },
+        "objective": objective.state_dict(),
     }
 
 
-def restore_state(checkpoint: Checkpoint, state: TrainingState, run: RunState) -> None:
-    """Put everything back."""
+def restore_state(
+    checkpoint: Checkpoint, state: TrainingState, run: RunState, objective: Objective
+) -> None:
+    """Put everything back.
+
+    Raises:
+        LabError: it was left by a run with another objective.
+    """
     progress = checkpoint["progress"]
+    left_by = progress.get("objective", objective.name)
+    if left_by != objective.name:
+        raise LabError(
+            f"the checkpoint is of a run with the objective {left_by!r}, this one has "
+            f"{objective.name!r}; start from its weights instead"
+        )
+    objective.load_state_dict(checkpoint["objective"])
     with torch.no_grad():
         for name, tensor in state.model.state_dict().items():
             fill(tensor, whole(checkpoint["weights"][name]), state.processes)
@@ -63,12 +80,14 @@ def restore_state(checkpoint: Checkpoint, state: TrainingState, run: RunState) -
 
 def state_hashes(checkpoint: Checkpoint) -> dict[str, str]:
     """Component -> 16 hex digits of what this process holds; equal when bit-equal."""
-    return {
+    found = {
         "weights": _hash(checkpoint["weights"]),
         "optimizer": _hash(checkpoint["optimizer"]["state"]),
         "random": _hash(checkpoint["random"]),
         "samples": checkpoint["progress"]["samples"],
     }
+    kept = checkpoint["objective"]
+    return found | {"objective": _hash(kept)} if kept else found
 
 
 def held_bytes(state: TrainingState) -> dict[str, int]:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from labkit.training.dry_run.allocator import reserved_bytes
 from labkit.training.dry_run.gpu_kernels import kernels_of_a_gpu
 from labkit.training.dry_run.storages import StorageLog, from_then_on, peak
 from labkit.training.next_token import blank_batch, next_token_loss
-from labkit.training.objective import Loss
+from labkit.training.objective import Loss, LossFunction, StepBatch
 from labkit.training.sharding.apply_layout import shard
 from labkit.training.sharding.processes import DATA, TENSOR, Processes
 from labkit.training.state import TrainingState
@@ -92,8 +92,12 @@ def dry_run(plan: TrainingPlan) -> DryRun:
     return DryRun(**found | {"ignored": tuple(found["ignored"])})
 
 
-def measure(plan: TrainingPlan) -> DryRun:
-    """In this process.
+def measure(
+    plan: TrainingPlan,
+    loss_of: LossFunction = next_token_loss,
+    make_batch: Callable[[TrainingPlan, int], StepBatch] = blank_batch,
+) -> DryRun:
+    """In this process; `make_batch` gives a step of so many micro-batches without data.
 
     Raises:
         LabError: it belongs to a group of processes already.
@@ -113,7 +117,7 @@ def measure(plan: TrainingPlan) -> DryRun:
             model.head.weight = model.embedding.weight
         log = stack.enter_context(StorageLog(_logit_counts(plan)))
         log.mark(list(model.parameters()), "weights")
-        steps = _Steps(TrainingState(plan, model, processes), log)
+        steps = _Steps(TrainingState(plan, model, processes), log, loss_of, make_batch)
         steps.take()
         start_of_second = len(log.changes)
         steps.take()
@@ -133,11 +137,17 @@ def measure(plan: TrainingPlan) -> DryRun:
 class _Steps:
     """Steps of training on batches without data, with what is known of tensors told to the log."""
 
-    def __init__(self, state: TrainingState, log: StorageLog):
-        self.state, self.log = state, log
+    def __init__(
+        self,
+        state: TrainingState,
+        log: StorageLog,
+        loss_of: LossFunction,
+        make_batch: Callable[[TrainingPlan, int], StepBatch],
+    ):
+        self.state, self.log, self.loss_of = state, log, loss_of
         plan, processes = state.plan, state.processes
         num_own = plan.num_micro_batches // plan.layout.data_parallel
-        self.batch = blank_batch(plan, min(num_own, 2))  # a third micro-batch adds nothing
+        self.batch = make_batch(plan, min(num_own, 2))  # a third micro-batch adds nothing
         self.buckets: torch.Tensor | None = None
         if processes.mesh is None and processes.num > 1:
             self.buckets = torch.zeros(sum(weight.numel() for weight in state.model.parameters()))
@@ -152,7 +162,7 @@ class _Steps:
     def _loss(self, model: nn.Module, micro_batch: Any) -> Loss:
         if self.buckets is not None:
             self._lay_gradients_in(self.buckets)
-        return next_token_loss(model, micro_batch)
+        return self.loss_of(model, micro_batch)
 
     def _backward(self, loss: torch.Tensor) -> None:
         self._enter("workspace")

@@ -37,7 +37,8 @@ def parameter_groups(model: nn.Module, plan: OptimizerPlan) -> list[ParameterGro
         "embeddings": {},
         "vectors": {},
     }
-    for name, parameter in model.named_parameters():
+    trainable = ((name, one) for name, one in model.named_parameters() if one.requires_grad)
+    for name, parameter in trainable:
         rows[_kind(name, parameter, embeddings)][name] = parameter
     is_muon = plan.matrices == "muon"
     groups = [

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import lightning
-from torch.distributed.fsdp import FSDPModule
 
 from labkit.core.records.run import RunRecord, State
 from labkit.plan.plan import TrainingPlan
@@ -27,6 +26,7 @@ from labkit.training.checkpoints.state import RunState, gather_state
 from labkit.training.module import TrainingModule
 from labkit.training.objective import StepBatch
 from labkit.training.recording.tracking import Tracker
+from labkit.training.sharding.apply_layout import release_gathered
 from labkit.training.sharding.processes import ALONE
 from labkit.training.state import TrainingState
 
@@ -121,7 +121,7 @@ class Recorder(lightning.Callback):
         if agreed == EVALUATE:
             self.evaluate(module)
         if end or state.step in self.milestones.checkpoints:
-            self.save(state)
+            self.save(module)
         if end:
             self.outcome = end
             trainer.should_stop = True
@@ -154,8 +154,7 @@ class Recorder(lightning.Callback):
         start = time.perf_counter()
         state, step = module.state, module.state.step
         found = module.objective.validate(state)
-        if isinstance(state.model, FSDPModule):
-            state.model.reshard()  # without a backward pass its gathered weights would stay
+        release_gathered(state.model)
         took = time.perf_counter() - start
         self.clock.evaluating += took
         self.record.write("windows", {"step": step, **found.examples})
@@ -174,12 +173,14 @@ class Recorder(lightning.Callback):
         loss, low, high = (found.figures[name] for name in ("loss", "low", "high"))
         self.record.log(f"step {step}: validation loss {loss:.4f} ({low:.4f} to {high:.4f})")
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, module: TrainingModule) -> None:
         """Write a checkpoint and drop the oldest beyond those that are kept."""
         start = time.perf_counter()
         self.flush()
+        state = module.state
         folder = checkpoint_folder(self.record.checkpoints, state.step)
-        save_checkpoint(folder, gather_state(state, self.run), self.plan, state.processes)
+        found = gather_state(state, self.run, module.objective)
+        save_checkpoint(folder, found, self.plan, state.processes)
         if state.processes.is_first:
             remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
         self.record.set_status("running", state.step)

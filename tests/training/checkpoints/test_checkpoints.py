@@ -26,6 +26,7 @@ from labkit.training.checkpoints.folder import (
 )
 from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder, newest_good
 from labkit.training.checkpoints.state import RunState, gather_state, restore_state, state_hashes
+from labkit.training.next_token import NextToken
 from labkit.training.optimizers.groups import set_learning_rate
 from labkit.training.state import TrainingState, make_state
 from tests.training.tiny import tiny_plan, write_tiny_corpus
@@ -53,7 +54,7 @@ def saved(plan, tmp_path) -> Path:
     """Checkpoints of steps 1 and 2."""
     folder = tmp_path / "checkpoints"
     for step in (1, 2):
-        state = gather_state(stepped(plan, step), RunState())
+        state = gather_state(stepped(plan, step), RunState(), NextToken(plan))
         save_checkpoint(checkpoint_folder(folder, step), state, plan)
     return folder
 
@@ -61,10 +62,10 @@ def saved(plan, tmp_path) -> Path:
 def test_what_is_put_back_is_what_was_saved(plan, saved):
     [newest, _] = all_checkpoints(saved)
     checkpoint = load_checkpoint(newest, plan)
-    state = make_state(plan)
+    state, objective = make_state(plan), NextToken(plan)
     torch.manual_seed(99)
-    restore_state(checkpoint, state, RunState())
-    again = gather_state(state, RunState())
+    restore_state(checkpoint, state, RunState(), objective)
+    again = gather_state(state, RunState(), objective)
     assert first_difference(checkpoint, again) is None
     assert state_hashes(checkpoint) == state_hashes(again)
     assert state.step == 2
