@@ -13,6 +13,7 @@ from typing import Literal
 
 from labkit.cost.parameters import count_by_component, count_parameters
 from labkit.model.config import ModelConfig
+from labkit.model.weights import matmul_weights
 
 FlopsConvention = Literal["6N", "6N+12LHQT"]
 
@@ -32,12 +33,15 @@ def forward_flops_by_component(model: ModelConfig, sequence_length: int) -> dict
 
     Training does three times as much.
     """
-    d, width = model.d_model, model.attention_width
+    products = {"attention": 0, "feed-forward": 0, "head": 0}
+    for weight in matmul_weights(model):
+        products[weight.component] += 2 * weight.size
+    scores = model.num_layers * 2 * 2 * model.attention_width * sequence_length
     return {
-        "attention projections": model.num_layers * 2 * d * (2 * width + 2 * model.kv_width),
-        "attention scores": model.num_layers * 2 * 2 * width * sequence_length,
-        "feed-forward": model.num_layers * 2 * model.num_feed_forward_matrices * d * model.d_ff,
-        "head": 2 * d * model.vocab_size,
+        "attention projections": products["attention"],
+        "attention scores": scores,
+        "feed-forward": products["feed-forward"],
+        "head": products["head"],
     }
 
 

@@ -125,12 +125,6 @@ class ModelConfig(Config):
     def num_feed_forward_matrices(self) -> int:
         return _NUM_MATRICES[self.feed_forward]
 
-    @property
-    def num_norms(self) -> int:
-        """Of the residual stream: a parallel block has one, and post needs none at the end."""
-        per_block = {"sequential": 2, "parallel": 1}[self.block]
-        return self.num_layers * per_block + (self.norm_placement == "pre")
-
 
 def matched_d_ff(d_ff: int, before: str, after: str) -> int:
     """Width at which feed-forward `after` has as many weights as `before` has at `d_ff`.
