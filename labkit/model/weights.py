@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from labkit.model.config import ModelConfig
 
@@ -39,7 +39,7 @@ def _cached(
     function: Callable[[ModelConfig], tuple[Weight, ...]],
 ) -> Callable[[ModelConfig], tuple[Weight, ...]]:
     """Panels ask for the same few configs again and again; configs are frozen, so hashable."""
-    return functools.lru_cache(maxsize=32)(function)
+    return cast(Any, functools.lru_cache(maxsize=32)(function))
 
 
 class Weight(NamedTuple):

@@ -53,8 +53,8 @@ def parameter_groups(
     Raises:
         LabError: a parameter whose role nobody names.
     """
-    listed: dict[str, Role] = {weight.name: weight.role for weight in all_weights(model.config)}
-    roles = listed | dict(more_roles or {})
+    roles: dict[str, Role] = {weight.name: weight.role for weight in all_weights(model.config)}
+    roles.update(more_roles or {})
     rows: dict[str, dict[str, nn.Parameter]] = {name: {} for name in GROUP_OF_ROLE.values()}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
