@@ -15,7 +15,6 @@ from pydantic import field_validator
 from labkit.comparison.study import Arm, Study
 from labkit.comparison.tokenizer_decision import NOTEBOOK as TOKENIZER_NOTEBOOK
 from labkit.comparison.tokenizers import TokenizerComparison, TokenizerComparisonConfig, names
-from labkit.comparison.verdict import MARGIN
 from labkit.core import artifacts
 from labkit.core.config import Config, field
 from labkit.core.errors import LabError
@@ -24,6 +23,7 @@ from labkit.data.readers import check_corpus, corpus_name, fingerprint
 from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
+from labkit.statistics.verdict import MARGIN
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.settle import settle
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from labkit.comparison.run_comparison import Group, RunComparison, plan_of, scores
 from labkit.comparison.runs.view import RunView
-from labkit.comparison.verdict import shown_p
 from labkit.core.display import Html, paragraphs
 from labkit.cost.spending import spending
+from labkit.statistics.verdict import shown_p
 
 Row = dict[str, Any]
 

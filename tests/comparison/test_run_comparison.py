@@ -30,10 +30,10 @@ from labkit.comparison.run_comparison_tables import (
 )
 from labkit.comparison.runs.local import read_local
 from labkit.comparison.runs.select import select_runs
-from labkit.comparison.verdict import Scores, judge
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.plan.plan import TrainingPlan
+from labkit.statistics.verdict import Scores, judge
 from labkit.training.launch import prepare
 from labkit.training.run import run
 from labkit.widgets.run_comparison_panel import RunComparisonPanel

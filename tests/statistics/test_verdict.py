@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from labkit.comparison.verdict import Scores, judge
+from labkit.statistics.verdict import Scores, judge
 
 SD, WINDOWS, WINDOW_SD = 0.01, 100, 0.05
 NUM_TABLES, NUM_SEEDS = 2000, 5
