@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from labkit.core.display import Html, paragraph
 from labkit.cost.config import CostConfig
-from labkit.cost.decision import compare_gpus
-from labkit.cost.estimate import estimate_cost
+from labkit.cost.estimate import compare_gpus, estimate_cost
 from labkit.cost.measured_steps import measured_steps
 from labkit.cost.published_runs import hours_band, num_families, published_runs
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from labkit.core import artifacts
 from labkit.core.records.decision import Decision, record_decision
+from labkit.questions.training.question import TwoRecipes
+from labkit.questions.training.tables import finished
 from labkit.training.checkpoints.kept import all_checkpoints
 from labkit.training.checkpoints.resume_proof import ResumeProof
 from labkit.training.launch import Run
-from labkit.training.two_recipes.question import TwoRecipes
-from labkit.training.two_recipes.tables import finished
 
 NOTEBOOK = "50_fsdp_training"
 

@@ -7,9 +7,10 @@ import math
 from labkit.core.counted import counted
 from labkit.core.display import Html, paragraph
 from labkit.data.curation import Curation
-from labkit.data.curation_advice import curation_advice
-from labkit.data.curation_languages import other_languages
-from labkit.data.curation_tables import (
+from labkit.data.mixture.weights import epochs, largest_budget
+from labkit.questions.curation.advice import curation_advice
+from labkit.questions.curation.languages import other_languages
+from labkit.questions.curation.tables import (
     COPIES,
     copy_rows,
     funnel_rows,
@@ -20,7 +21,6 @@ from labkit.data.curation_tables import (
     preset_rows,
     rule_rows,
 )
-from labkit.data.mixture.weights import epochs, largest_budget
 
 MIXTURE_TIE = 1e-9
 """Relative: epochs that differ by less are equal but for the order of sums."""

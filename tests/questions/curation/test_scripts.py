@@ -5,12 +5,12 @@ import json
 import pytest
 
 from labkit.core.display import escape
-from labkit.data import curation_scripts
 from labkit.data.curation import CurationConfig, curate
-from labkit.data.curation_languages import other_languages
-from labkit.data.curation_scripts import dropped_scripts, scripts
-from labkit.data.curation_sentences import curation_sentences
 from labkit.data.rules.language import predict_language
+from labkit.questions.curation import scripts as rooms
+from labkit.questions.curation.languages import other_languages
+from labkit.questions.curation.scripts import dropped_scripts, scripts
+from labkit.questions.curation.sentences import curation_sentences
 from tests.data.prose import ISLANDS
 
 CHINESE = "他们的孩子在这里上学，老师说今年的学生比去年多。我们都知道这是一个很好的学校。"
@@ -46,7 +46,7 @@ def test_undeclared_text_in_other_letters_is_said_with_the_way_to_keep_it(curate
 
 
 def test_a_sample_is_said_to_be_one(curated, monkeypatch):
-    monkeypatch.setattr(curation_scripts, "NUM_DOCUMENTS", 4)
+    monkeypatch.setattr(rooms, "NUM_DOCUMENTS", 4)
     curation = curated({CHINESE: 9, ISLANDS: 6})
     assert dropped_scripts(curation) == {"han": 4}
     assert "Of 4 sampled of the 9 documents that the rules dropped, 4 (100.0%)" in other_languages(
@@ -55,7 +55,7 @@ def test_a_sample_is_said_to_be_one(curated, monkeypatch):
 
 
 def test_a_sample_is_of_all_the_corpus_and_not_of_its_beginning(curated, monkeypatch):
-    monkeypatch.setattr(curation_scripts, "NUM_DOCUMENTS", 10)
+    monkeypatch.setattr(rooms, "NUM_DOCUMENTS", 10)
     assert dropped_scripts(curated({CHINESE: 10, "Buy now": 90})) == {"han": 1, "latin": 9}
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from labkit.comparison.architectures import Architectures
 from labkit.comparison.study_record import StudyRecord
 from labkit.comparison.study_tables import scope
 from labkit.core import artifacts
 from labkit.core.records.decision import Decision, record_decision
+from labkit.questions.architecture.question import Architectures
 
 NOTEBOOK = "30_architecture_ablation"
 

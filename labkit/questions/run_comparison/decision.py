@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from labkit.comparison.run_comparison import RunComparison
-from labkit.comparison.run_comparison_tables import run_rows, verdict_rows
 from labkit.core import artifacts
 from labkit.core.canonical_json import hash_json
 from labkit.core.records.decision import Decision, record_decision
+from labkit.questions.run_comparison.tables import run_rows, verdict_rows
 
 NOTEBOOK = "60_run_comparison"
 

@@ -8,8 +8,8 @@ from labkit.core import artifacts
 from labkit.core.counted import counted
 from labkit.core.records.decision import Decision, record_decision
 from labkit.data.curation import Curation
-from labkit.data.curation_tables import funnel_rows, kept_rows, rule_rows
 from labkit.data.rules.presets import PRESETS
+from labkit.questions.curation.tables import funnel_rows, kept_rows, rule_rows
 
 NOTEBOOK = "11_data_curation"
 

@@ -1,17 +1,14 @@
-"""The questions of notebook 60, each answered by one table, figure or sentence."""
+"""The questions of notebook 60, each answered by one table."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from labkit.comparison.run_comparison import Group, RunComparison, plan_of, scores
 from labkit.comparison.runs.view import RunView
-from labkit.core.display import Html, paragraphs
 from labkit.cost.spending import spending
-from labkit.statistics.verdict import shown_p
 
 Row = dict[str, Any]
 
@@ -90,39 +87,6 @@ def score_rows(comparison: RunComparison) -> list[Row]:
     ]
 
 
-def curves(comparison: RunComparison, metric: str) -> list[dict[str, Any]]:
-    """Name, tokens and values of each group whose plan is known, at the steps that all its runs
-    with the metric have.
-    """
-    found = []
-    for group in comparison.groups:
-        logged = [
-            {row["step"]: row[metric] for row in run.history if _is_number(row.get(metric))}
-            for run in group.runs
-        ]
-        rows, plan = [one for one in logged if one], plan_of(group.runs[0])
-        if not rows or plan is None:  # without a plan steps are of no known size
-            continue
-        steps = sorted(set.intersection(*map(set, rows)))
-        values = np.array([[one[step] for step in steps] for one in rows])
-        tokens = [step * plan.tokens_per_step for step in steps]
-        if steps:
-            found.append({"name": group.name, "tokens": tokens, "values": values})
-    return found
-
-
-def metrics(comparison: RunComparison) -> list[str]:
-    """What the runs logged, as numbers; what validation says first."""
-    names = {
-        name
-        for view in comparison.views
-        for row in view.history
-        for name, value in row.items()
-        if isinstance(value, float)
-    }
-    return sorted(names, key=lambda name: (name.partition("/")[0] != "validation", name))
-
-
 def sample_pairs(comparison: RunComparison) -> list[tuple[str, str]]:
     """(group, text) of each group's first run that has one."""
     found = []
@@ -130,41 +94,6 @@ def sample_pairs(comparison: RunComparison) -> list[tuple[str, str]]:
         texts = [text for run in group.runs for text in run.samples[:1]]
         found += [(group.name, text) for text in texts[:1]]
     return found
-
-
-def comparison_sentences(comparison: RunComparison) -> Html:
-    """What was found, and what it holds for."""
-    judged = {
-        name: one for name, one in comparison.verdicts.items() if one.word != "not comparable"
-    }
-    lines = []
-    for word in ("better", "worse", "equivalent", "inconclusive"):
-        names = [
-            f"{group.name} ({_effect(judged[group.name], comparison.equal_in(group))})"
-            for group in comparison.others
-            if group.name in judged and judged[group.name].word == word
-        ]
-        if names:
-            lines.append(f"{word}: {', '.join(names)}")
-    left = len(comparison.verdicts) - len(judged)
-    text = "; ".join(lines) or "No group could be judged"
-    return paragraphs(
-        [
-            f"Against {comparison.baseline.name}, {text}. {left} of "
-            f"{len(comparison.verdicts)} groups are not comparable, each for the reason beside it.",
-            "Learning rates are as they were found: where they were not tuned alike, a difference "
-            "may be theirs. It holds for these runs' sizes, budgets and text alone.",
-        ]
-    )
-
-
-def _effect(verdict: Any, equal_in: list[str]) -> str:
-    size = f"{verdict.effect[0]:+.3f} bits per byte at equal {' and '.join(equal_in)}"
-    return f"{size}, {shown_p(verdict.p_holm)}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _cost(run: RunView) -> Row:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labkit.comparison.tokenizer_tables import all_measures, split_table
 from labkit.comparison.tokenizers import TokenizerComparison
 from labkit.core import artifacts
 from labkit.core.records.decision import Decision, record_decision
+from labkit.questions.tokenizers.tables import all_measures, split_table
 
 NOTEBOOK = "20_tokenizer_comparison"
 

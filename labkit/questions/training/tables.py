@@ -1,18 +1,17 @@
-"""The questions of notebook 50, each answered by one table or sentence made from the records."""
+"""The questions of notebook 50, each answered by one table made from the records."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from labkit.core.config import leaves
-from labkit.core.display import Html, paragraph
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
 from labkit.cost.parameters import count_parameters
 from labkit.model.transformer import Transformer
+from labkit.questions.training.question import TwoRecipes
 from labkit.training.launch import Run
 from labkit.training.optimizers.groups import group_rows, parameter_groups
-from labkit.training.two_recipes.question import TwoRecipes
 
 Row = dict[str, Any]
 UNITS = {
@@ -98,37 +97,6 @@ def sample_pairs(runs: dict[str, Run]) -> list[tuple[str, str]]:
     ]
 
 
-def recipe_sentences(runs: dict[str, Run]) -> dict[str, Html]:
-    """What was found, one sentence for each section of notebook 50."""
-    results = {recipe: finished(run.record) for recipe, run in runs.items()}
-    (first, (one, _)), (second, (other, _)) = results.items()
-    nats = [result["validation"]["loss"] for result in (one, other)]
-    better, worse = (first, second) if nats[0] < nats[1] else (second, first)
-    seconds = {
-        recipe: timing["scores"]["seconds_of_steps"] for recipe, (_, timing) in results.items()
-    }
-    off = ", ".join(
-        f"{recipe} {score['measured_to_predicted']:.2f}" for recipe, score in seconds.items()
-    )
-    dropped = sum(result["dropped_steps"] for result, _ in results.values())
-    texts = {
-        "result": (
-            f"After {one['tokens']:,} tokens each, {better} is {abs(nats[0] - nats[1]):.3f} nats "
-            f"per token below {worse} on the same {one['validation']['num_windows']} windows. "
-            f"Inconclusive as to the recipes: one seed each says nothing of the next, and they are "
-            f"equal in tokens, not in parameters ({one['parameters']:,} and "
-            f"{other['parameters']:,}) or time."
-        ),
-        "predictions": (
-            f"The steps took, times the 20-step probe's prediction: {off}. {dropped} steps were "
-            f"dropped for NaN or infinite values. Measured memory holds the libraries' workspace "
-            f"too, which the closed form leaves out; under a small model it is most of it."
-        ),
-        "tracking": _tracking(runs),
-    }
-    return {section: paragraph(text) for section, text in texts.items()}
-
-
 def finished(record: RunRecord) -> tuple[dict[str, Any], dict[str, Any]]:
     """(result, timing).
 
@@ -143,13 +111,3 @@ def finished(record: RunRecord) -> tuple[dict[str, Any], dict[str, Any]]:
             f"lab.attach({record.run_id!r}).resume() goes on with it"
         )
     return result, timing
-
-
-def _tracking(runs: dict[str, Run]) -> str:
-    lines = [
-        line
-        for run in runs.values()
-        for line in run.last_output().splitlines()
-        if line.startswith("W&B")
-    ]
-    return " · ".join(lines) or "W&B tracking was off."

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.cost.config import CostConfig
-from labkit.cost.decision import compare_gpus
-from labkit.cost.estimate import CostEstimate
+from labkit.cost.estimate import CostEstimate, compare_gpus
 from labkit.cost.flops import forward_flops_by_component, training_flops_per_token
 from labkit.cost.hardware import find_gpu
 from labkit.cost.measured_steps import mfu_quartiles

@@ -12,8 +12,8 @@ from operator import itemgetter
 from labkit.core.counted import counted
 from labkit.core.display import Html, paragraphs
 from labkit.data.curation import Curation
-from labkit.data.curation_languages import other_languages
-from labkit.data.curation_tables import COPIES, kept_rows, rule_rows
+from labkit.questions.curation.languages import other_languages
+from labkit.questions.curation.tables import COPIES, kept_rows, rule_rows
 from labkit.statistics.proportion import wilson_interval
 
 

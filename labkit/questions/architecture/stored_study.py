@@ -18,7 +18,7 @@ from labkit.core import artifacts
 from labkit.core.display import Html, paragraphs
 from labkit.core.errors import LabError
 
-SHIPPED = Path(__file__).resolve().parents[2] / "docs" / "results" / "architectures.json"
+SHIPPED = Path(__file__).resolve().parents[3] / "docs" / "results" / "architectures.json"
 
 
 class Stored(NamedTuple):

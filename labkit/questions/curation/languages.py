@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from labkit.data.curation import Curation, names
-from labkit.data.curation_scripts import dropped_scripts
-from labkit.data.curation_tables import kept_rows, rule_rows
 from labkit.data.rules.language import primary_language
+from labkit.questions.curation.scripts import dropped_scripts
+from labkit.questions.curation.tables import kept_rows, rule_rows
 
 MIN_SHARE = 0.05
 """Of the documents: below it another language is a stray."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labkit.data.curation import CurationConfig, curate
-from labkit.data.curation_advice import curation_advice
+from labkit.questions.curation.advice import curation_advice
 from tests.data.prose import ISLANDS
 
 

@@ -6,23 +6,9 @@ from pathlib import Path
 
 from labkit.core.records.decision import Decision, record_decision
 from labkit.cost.config import CostConfig
-from labkit.cost.estimate import CostEstimate, estimate_cost
-from labkit.cost.hardware import gpus
+from labkit.cost.estimate import compare_gpus, estimate_cost
 
 NOTEBOOK = "40_cost_and_scaling"
-
-
-def compare_gpus(config: CostConfig) -> dict[str, CostEstimate]:
-    """The same run on every GPU that has a sourced price, at the same MFU and goodput.
-
-    A given price belongs to the chosen GPU alone; the others take the table's.
-    """
-    estimates = {config.gpu: estimate_cost(config)}
-    for name, gpu in gpus().items():
-        if gpu.usd_per_hour_typical is not None and name != config.gpu:
-            other = config.with_overrides({"gpu": name, "price_usd_per_gpu_hour": None})
-            estimates[name] = estimate_cost(other)
-    return {name: estimates[name] for name in gpus() if name in estimates}
 
 
 def record_cost(config: CostConfig) -> Path:

@@ -7,23 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from labkit.comparison import stored_study
-from labkit.comparison.architecture_decision import better_arms
-from labkit.comparison.architectures import (
-    QUESTIONS,
-    ArchitectureConfig,
-    Architectures,
-    alternatives,
-)
 from labkit.comparison.study_tables import effects, scope, sentence, verdict_rows
-from labkit.comparison.tokenizer_decision import record_tokenizer
 from labkit.comparison.tokenizers import TokenizerComparison, TokenizerComparisonConfig
 from labkit.core.errors import LabError
 from labkit.cost.spending import spending
 from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_changes, with_recipe
-from labkit.training.two_recipes import question
+from labkit.questions.architecture import stored_study
+from labkit.questions.architecture.config import QUESTIONS, ArchitectureConfig
+from labkit.questions.architecture.decision import better_arms
+from labkit.questions.architecture.question import Architectures, alternatives
+from labkit.questions.tokenizers.decision import record_tokenizer
+from labkit.questions.training import question
 
 TINY = {
     "effort.d_model": 32,
