@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from labkit.core.display import Html
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
+    from labkit.questions.training.question import TwoRecipes
     from labkit.training.checkpoints.resume_proof import ResumeProof
     from labkit.training.launch import Run
     from labkit.training.sharding.try_layouts import Layouts
-    from labkit.training.two_recipes.question import TwoRecipes
     from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.tuner import Tuner
 
@@ -27,9 +27,10 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
 
     Where notebook 20 hasn't been run on it, its defaults are made here, and said.
     """
-    from labkit.training.two_recipes import question as rooms
+    from labkit.questions.training import question as rooms
+    from labkit.questions.training.config import TwoRecipesConfig
 
-    config = rooms.TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
+    config = TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
     need_tokenizer(config.corpus, config.inputs()[config.corpus])
     question = rooms.TwoRecipes(config)
     if question.architecture:
@@ -50,7 +51,7 @@ def describe_device(plan: TrainingPlan) -> str:
 def plan_table(question: TwoRecipes) -> Table:
     """The fields in which the two plans differ."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.plan_rows(question))
 
@@ -58,7 +59,7 @@ def plan_table(question: TwoRecipes) -> Table:
 def group_table(question: TwoRecipes) -> Table:
     """Which parameters each optimizer moves, at which rate, and which of them decay."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.group_table_rows(question))
 
@@ -108,7 +109,7 @@ def monitor(runs: Mapping[str, Run] | Run) -> RunMonitor:
 def result_table(runs: Mapping[str, Run]) -> Table:
     """Loss with its interval, and what each run took."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.result_rows(dict(runs)))
 
@@ -127,7 +128,7 @@ def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
 def score_table(runs: Mapping[str, Run]) -> Table:
     """What was predicted before the first step against what was measured after the last."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.score_rows(dict(runs)))
 
@@ -135,16 +136,16 @@ def score_table(runs: Mapping[str, Run]) -> Table:
 def trained_samples(runs: Mapping[str, Run]) -> Html:
     """What the trained models write; escaped."""
     from labkit.core.display import text_samples
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return text_samples(tables.sample_pairs(dict(runs)))
 
 
 def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
     """What was found, one sentence for each section of notebook 50."""
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import sentences
 
-    return tables.recipe_sentences(dict(runs))
+    return sentences.recipe_sentences(dict(runs))
 
 
 def prove_resume(plan: TrainingPlan) -> ResumeProof:
@@ -197,7 +198,7 @@ def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:
 
 def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:
     """Record the decision of notebook 50: the checkpoint to go on with."""
-    from labkit.training.two_recipes import decision
+    from labkit.questions.training import decision
 
     return decision.record_two_recipes(question, dict(runs), proof)
 

@@ -45,6 +45,15 @@ class TrainingPlan(Config):
         return self
 
     @model_validator(mode="after")
+    def _predicts_what_is_hidden(self) -> Self:
+        if self.model.mask == "full":
+            raise ValueError(
+                "model.mask=full lets a token see the next one, which it is trained to predict; "
+                "give model.mask=causal"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _is_shared_equally(self) -> Self:
         data, layout = self.data, self.layout
         if data.batch_size % layout.data_parallel:
@@ -70,6 +79,11 @@ class TrainingPlan(Config):
             raise ValueError(
                 f"model.dropout={model.dropout:g} with layout.tensor_parallel={parts}: heads of "
                 "different processes would drop alike; give model.dropout=0"
+            )
+        if parts > 1 and model.positions == "alibi":
+            raise ValueError(
+                f"model.positions=alibi with layout.tensor_parallel={parts}: the slopes of heads "
+                "are not cut here; give model.positions=rope, or layout.data_parallel instead"
             )
         cut = {"num_heads": model.num_heads, "d_ff": model.d_ff}
         if model.num_kv_heads > 1:

@@ -48,7 +48,7 @@ def every_choice() -> list[ModelConfig]:
             ["gelu", "relu_squared", "swiglu"],
             ["layernorm", "rmsnorm"],
             arrangements,
-            ["learned", "rope", "none"],
+            ["learned", "rope", "alibi", "none"],
         )
     ]
 
