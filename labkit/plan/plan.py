@@ -16,7 +16,14 @@ from labkit.model.config import ModelConfig
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.plan.parts import BudgetPlan, CheckpointPlan, ComputePlan, DataPlan, EvaluationPlan
-from labkit.plan.schedule import SchedulePlan
+from labkit.plan.schedule import SchedulePlan, learning_rate_ratio
+
+DATA_MISSING = (
+    "no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME to the folder that has them"
+)
+START_FROM_MISSING = (
+    "no weights to start from; give start_from the folder step-... of a run's checkpoints"
+)
 
 
 class TrainingPlan(Config):
@@ -30,6 +37,9 @@ class TrainingPlan(Config):
     checkpoints: CheckpointPlan = field(CheckpointPlan(), "what a later start can go on from")
     compute: ComputePlan = field(ComputePlan(), "on what, and how exactly")
     layout: LayoutPlan = field(LayoutPlan(), "on how many processes, and what each of them holds")
+    start_from: str = field(
+        "", "folder of a checkpoint whose weights to begin with; empty: fresh ones"
+    )
     tracking: Literal["off", "offline", "online"] = field(
         "offline", "Weights & Biases beside the run's own record"
     )
@@ -126,7 +136,7 @@ class TrainingPlan(Config):
         return math.ceil(self.budget.num_tokens / self.tokens_per_step)
 
     def inputs(self) -> dict[str, str]:
-        """Content hashes of shards and tokenizer.
+        """Content hashes of shards, tokenizer and the weights to start from.
 
         Raises:
             LabError: a folder is missing, or none is named.
@@ -138,7 +148,15 @@ class TrainingPlan(Config):
                 "writes them"
             )
         folders = [*data.train, data.validation, data.tokenizer]
-        return {name: _content_hash(name) for name in folders}
+        found = {name: _content_hash(name) for name in folders}
+        if self.start_from:
+            found[self.start_from] = _content_hash(self.start_from, START_FROM_MISSING)
+        return found
+
+    def learning_rate_ratio(self, step: int) -> float:
+        """Share of the peak rate in step number `step`, counted from 0: at its middle."""
+        size = self.tokens_per_step
+        return learning_rate_ratio(self.schedule, (step + 0.5) * size, self.num_steps * size)
 
     @property
     def run_id(self) -> str:
@@ -150,11 +168,8 @@ def _next_multiple(size: int, of: int) -> int:
     return -(-size // of) * of
 
 
-def _content_hash(name: str) -> str:
+def _content_hash(name: str, missing: str = DATA_MISSING) -> str:
     folder = artifacts.home() / name
     if not artifacts.exists(folder):
-        raise LabError(
-            f"{folder}: no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME to the "
-            "folder that has them"
-        )
+        raise LabError(f"{folder}: {missing}")
     return artifacts.read_manifest(folder, verify=False).content_hash

@@ -47,8 +47,8 @@ def run(
         folder: of the record; by default `runs/<run id>`.
         until: pause after this step.
         save_at: further steps to write a checkpoint after.
-        resume_from: a checkpoint to start from, where the folder has none: of the same plan, but
-            for its layout.
+        resume_from: a checkpoint to go on from, where the folder has none: of the same plan, but
+            for its layout, or for its length where the learning rates agree up to there.
         step_seconds: of this plan's steps, where they were measured before; else they are probed.
         make_objective: what is minimized, made once on every process. One that is not the plan's
             next token needs a folder of its own.

@@ -115,7 +115,7 @@ class RunAtWork:
         if not resume_from.is_dir():
             raise LabError(f"{resume_from}: no such checkpoint; give a folder step-... of a run")
         self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
-        state = load_checkpoint(resume_from, self.plan, of_any_layout=True, verify=False)
+        state = load_checkpoint(resume_from, self.plan, is_fork=True, verify=False)
         return state, str(resume_from)
 
     def _newest_good(self) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from labkit.model.initialization import initialize, starting_weights
+from labkit.model.initialization import starting_weights
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.training.guards import MOST_BAD_STEPS, MOST_OVERFLOWS, BadStepGuard
@@ -15,6 +15,7 @@ from labkit.training.optimizers.groups import make_optimizer, parameter_groups
 from labkit.training.sharding.apply_layout import shard
 from labkit.training.sharding.pieces import fill
 from labkit.training.sharding.processes import ALONE, Processes, local_rank
+from labkit.training.start_from import weights_to_start_from
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -53,11 +54,15 @@ def make_model(plan: TrainingPlan, processes: Processes = ALONE) -> Transformer:
 
     Where it is sharded, no process ever holds more than its share and one whole tensor.
     """
-    if processes.mesh is not None:
-        return _made_in_pieces(plan, processes)
-    model = Transformer(plan.model, kernel=plan.compute.attention)
-    shard(model, plan, None)
-    return initialize(model.to(_device(plan)), plan.seed)
+    model = _laid_out(plan, processes)
+    if plan.start_from:
+        starts = weights_to_start_from(model, plan, processes)
+    else:
+        starts = starting_weights(model, plan.seed)
+    with torch.no_grad():
+        for parameter, start in starts:
+            fill(parameter, start, processes)
+    return model
 
 
 def make_frozen_model(plan: TrainingPlan, processes: Processes = ALONE) -> Transformer:
@@ -65,16 +70,18 @@ def make_frozen_model(plan: TrainingPlan, processes: Processes = ALONE) -> Trans
     return make_model(plan, processes).eval().requires_grad_(False)
 
 
-def _made_in_pieces(plan: TrainingPlan, processes: Processes) -> Transformer:
+def _laid_out(plan: TrainingPlan, processes: Processes) -> Transformer:
+    """Weights without values where they are sharded, with torch's own elsewhere."""
+    if processes.mesh is None:
+        model = Transformer(plan.model, kernel=plan.compute.attention)
+        shard(model, plan, None)
+        return model.to(_device(plan))
     with torch.device("meta"):
         model = Transformer(plan.model, kernel=plan.compute.attention)
     shard(model, plan, processes.mesh)
     model.to_empty(device=_device(plan))
     if plan.model.tie_embeddings:
         model.head.weight = model.embedding.weight  # made anew, each for itself
-    with torch.no_grad():
-        for parameter, start in starting_weights(model, plan.seed):
-            fill(parameter, start, processes)
     return model
 
 

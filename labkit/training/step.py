@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import torch
 from torch.distributed.fsdp import FSDPModule
 
-from labkit.plan.schedule import learning_rate_ratio
 from labkit.training.objective import LossFunction, StepBatch
 from labkit.training.optimizers.gradients import clip, loss_and_norm, means_over_units
 from labkit.training.optimizers.groups import set_learning_rate
@@ -76,8 +75,7 @@ def train_step(
     scaler.unscale_(optimizer)
     mean_loss, norm = loss_and_norm(losses, state.weights, state.processes)
     is_dropped = state.guard.drops(float(mean_loss), float(norm))
-    budget = plan.num_steps * plan.tokens_per_step
-    ratio = learning_rate_ratio(plan.schedule, (state.step + 0.5) * plan.tokens_per_step, budget)
+    ratio = plan.learning_rate_ratio(state.step)
     set_learning_rate(optimizer, ratio)
     if is_dropped:
         optimizer.zero_grad()  # without gradients the optimizer changes nothing

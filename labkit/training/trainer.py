@@ -62,7 +62,7 @@ def probe_step_seconds(
     """Seconds of single steps of this plan, on weights that are thrown away."""
     timer = _StepTimer()
     before = objective.state_dict()
-    state = make_state(plan, processes)
+    state = make_state(plan.model_copy(update={"start_from": ""}), processes)
     batches = StepBatches(objective, state, min(NUM_PROBE_STEPS, plan.num_steps))
     make_trainer(plan, timer, processes).fit(TrainingModule(state, objective), batches)
     objective.load_state_dict(before)

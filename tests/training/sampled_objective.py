@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from labkit.model.generation import generate
+from labkit.model.generation import generate_batch
 from labkit.plan.plan import TrainingPlan
 from labkit.training.objective import Loss, StepBatch, Validation
 from labkit.training.sharding.apply_layout import release_gathered
@@ -113,9 +113,13 @@ class Sampled:
         own = range(len(PROMPTS))[processes.data_rank :: processes.layout.data_parallel]
         ids_BT = torch.zeros(len(own), WIDTH, dtype=torch.long)
         is_new_BT = torch.zeros(len(own), WIDTH - 1)
-        for place, row in enumerate(own):
-            seed = hash((state.plan.seed, number, row)) % (1 << 62)  # of numbers: always the same
-            new = generate(state.model, PROMPTS[row], NUM_NEW, seed=seed)
+        continued = generate_batch(
+            state.model,
+            [PROMPTS[row] for row in own],
+            [NUM_NEW] * len(own),
+            seeds=[state.plan.seed + 1000 * number + row for row in own],
+        )
+        for place, (row, new) in enumerate(zip(own, continued, strict=True)):
             length = len(PROMPTS[row])
             ids_BT[place, : length + NUM_NEW] = torch.tensor([*PROMPTS[row], *new])
             is_new_BT[place, length - 1 : length - 1 + NUM_NEW] = 1

@@ -57,7 +57,7 @@ def test_a_resume_between_two_updates_of_a_rollout_ends_bit_equal(data, lab_home
 
 def test_the_policy_moves_towards_what_the_frozen_model_finds_likely(data):
     plan = sampled_plan(data).with_overrides(
-        {"budget.num_steps": 24, "optimizer.learning_rate": 0.03}
+        {"budget.num_steps": 48, "optimizer.learning_rate": 0.03}
     )
     state, objective = make_state(plan), Sampled(plan)
     before = [one.clone() for one in objective.reference.parameters()]

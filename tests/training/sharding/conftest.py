@@ -92,6 +92,9 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     cases.add("sampled", sampled, objective="sampled", save_at=[3])
     middle = checkpoint_folder(home / "sharded" / "sampled" / "checkpoints", 3)
     cases.add("sampled-resumed", sampled, objective="sampled", resume_from=str(middle))
+    for layout in ("fsdp", "tp"):
+        start = {"start_from": f"sharded/muon-{layout}/checkpoints/step-00000010"}
+        cases.add(f"started-{layout}", plan_of(data, "modern", **LAYOUTS[layout], **start), until=3)
     whole = plan_of(data, "modern", **LAYOUTS["fsdp"])
     one_file = whole.with_overrides({"checkpoints.format": "consolidated"})
     cases.add("consolidated", one_file, save_at=[10])

@@ -128,3 +128,12 @@ def test_a_sampled_objective_is_that_of_one_process_and_resumes_between_two_upda
         )
     assert losses(whole) == pytest.approx(losses(RunRecord(folder)), abs=1e-5)
     assert len(losses(whole)) == 6
+
+
+@pytest.mark.parametrize("layout", ["fsdp", "tp"])
+def test_weights_to_start_from_are_those_of_one_process(layout, on_two):
+    record = record_of(on_two, f"started-{layout}")
+    one = alone(on_two, plan_in(record), until=3)
+    assert losses(record) == pytest.approx(losses(one), abs=1e-5)
+    fresh = losses(record_of(on_two, f"muon-{layout}"))
+    assert losses(record)[0] < fresh[0] - 0.3
