@@ -89,7 +89,7 @@ def load_checkpoint(
     if plan is not None:
         refuse_other(manifest, plan, folder, OF_THE_LAYOUT + OF_THE_LENGTH if is_fork else ())
     state = read_files(folder)
-    if plan is not None and is_fork:
+    if plan is not None and is_fork and manifest.config is not None:
         source = validate(TrainingPlan, manifest.config)
         refuse_other_rates(folder, source, plan, state["progress"]["step"])
     return state
