@@ -18,13 +18,6 @@ from labkit.plan.optimizer import OptimizerPlan
 from labkit.plan.parts import BudgetPlan, CheckpointPlan, ComputePlan, DataPlan, EvaluationPlan
 from labkit.plan.schedule import SchedulePlan, learning_rate_ratio
 
-DATA_MISSING = (
-    "no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME to the folder that has them"
-)
-START_FROM_MISSING = (
-    "no weights to start from; give start_from the folder step-... of a run's checkpoints"
-)
-
 
 class TrainingPlan(Config):
     name: str = field("run", "what you call it; no two plans share a folder anyway")
@@ -38,7 +31,7 @@ class TrainingPlan(Config):
     compute: ComputePlan = field(ComputePlan(), "on what, and how exactly")
     layout: LayoutPlan = field(LayoutPlan(), "on how many processes, and what each of them holds")
     start_from: str = field(
-        "", "folder of a checkpoint whose weights to begin with; empty: fresh ones"
+        "", "model folder or checkpoint whose weights to begin with; empty: fresh ones"
     )
     tracking: Literal["off", "offline", "online"] = field(
         "offline", "Weights & Biases beside the run's own record"
@@ -148,10 +141,21 @@ class TrainingPlan(Config):
                 "writes them"
             )
         folders = [*data.train, data.validation, data.tokenizer]
-        found = {name: _content_hash(name) for name in folders}
+        for folder in (artifacts.home() / name for name in folders):
+            if not artifacts.exists(folder):
+                raise LabError(
+                    f"{folder}: no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME "
+                    "to the folder that has them"
+                )
         if self.start_from:
-            found[self.start_from] = _content_hash(self.start_from, START_FROM_MISSING)
-        return found
+            folder = artifacts.home() / self.start_from
+            if not artifacts.exists(folder):
+                raise LabError(
+                    f"{folder}: no weights to start from; give start_from a model folder or the "
+                    "folder step-... of a run's checkpoints"
+                )
+            folders.append(self.start_from)
+        return {name: _content_hash(name) for name in folders}
 
     def learning_rate_ratio(self, step: int) -> float:
         """Share of the peak rate in step number `step`, counted from 0: at its middle."""
@@ -168,8 +172,5 @@ def _next_multiple(size: int, of: int) -> int:
     return -(-size // of) * of
 
 
-def _content_hash(name: str, missing: str = DATA_MISSING) -> str:
-    folder = artifacts.home() / name
-    if not artifacts.exists(folder):
-        raise LabError(f"{folder}: {missing}")
-    return artifacts.read_manifest(folder, verify=False).content_hash
+def _content_hash(name: str) -> str:
+    return artifacts.read_manifest(artifacts.home() / name, verify=False).content_hash
