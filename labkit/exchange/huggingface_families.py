@@ -158,12 +158,13 @@ def _gpt2_needs(config: ModelConfig) -> dict[str, Any]:
 
 
 def _llama_needs(config: ModelConfig) -> dict[str, Any]:
+    """Their class refuses heads that don't divide the width, although it has a head_dim."""
     divides = config.d_model % config.num_heads == 0
     return {
         "feed_forward": "swiglu",
         "norm": "rmsnorm",
         "positions": "rope",
-        "num_heads": config.num_heads if divides else f"a divisor of d_model={config.d_model}",
+        "num_heads": config.num_heads if divides else None,
     }
 
 
@@ -273,23 +274,23 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def family_of(config: ModelConfig) -> str:
-    """The name of the family that can express the config.
+def family_of(config: ModelConfig) -> str | None:
+    """The name of the family that can express the config, or None."""
+    kind = _nearest(config)
+    return None if _unmet(kind, config) else kind
 
-    Raises:
-        LabError: naming the choices that no family has.
-    """
-    kind = "qwen3" if config.qk_norm else "gpt2" if config.positions == "learned" else "llama"
+
+def what_is_beyond(config: ModelConfig) -> str:
+    """The choices that the nearest family can't express, such as 'token_shift=True'."""
+    unmet = _unmet(_nearest(config), config)
+    return ", ".join(f"{name}={getattr(config, name)!r}" for name in unmet)
+
+
+def _nearest(config: ModelConfig) -> str:
+    return "qwen3" if config.qk_norm else "gpt2" if config.positions == "learned" else "llama"
+
+
+def _unmet(kind: str, config: ModelConfig) -> list[str]:
     needs = {"norm_placement": "pre", "block": "sequential", "token_shift": False}
     needs |= FAMILIES[kind].needs(config)
-    wrong = {name: need for name, need in needs.items() if getattr(config, name) != need}
-    if wrong:
-        raise LabError(
-            "transformers' nearest class is "
-            + FAMILIES[kind].architecture
-            + ", which can't express "
-            + ", ".join(f"{name}={getattr(config, name)!r}" for name in wrong)
-            + "; it needs "
-            + ", ".join(f"{name}={need!r}" for name, need in wrong.items())
-        )
-    return kind
+    return [name for name, need in needs.items() if getattr(config, name) != need]
