@@ -81,9 +81,7 @@ def write_model(
         folder, config=model.config, inputs=inputs, seed=seed, packages=("torch", "safetensors")
     )
     with writing as temporary:
-        disk.write_json(
-            temporary / CONFIG, write_config_json(model.config, model.end_of_text)
-        )
+        disk.write_json(temporary / CONFIG, write_config_json(model.config, model.end_of_text))
         if family_of(model.config) is None:
             source = Path(__file__).with_name(MODELING)
             disk.write_file(temporary / MODELING, source.read_bytes())
@@ -161,9 +159,7 @@ def read_config_json(folder: Path) -> dict[str, Any]:
     return config_json
 
 
-def end_of_text(
-    folder: Path, config_json: Mapping[str, Any], tokenizer: Tokenizer
-) -> int | None:
+def end_of_text(folder: Path, config_json: Mapping[str, Any], tokenizer: Tokenizer) -> int | None:
     """The first id that ends a text, as the folder's files say, else as the tokenizer does."""
     generation = disk.read_json(folder / GENERATION) or {}
     for said in (generation.get("eos_token_id"), config_json.get("eos_token_id")):

@@ -177,9 +177,7 @@ def _refuse_misfits(expected: set[str], given: Tensors) -> None:
         )
 
 
-def _weight_or_zeros(
-    weight: Weight, name: str, shapes: Mapping[str, torch.Size]
-) -> torch.Tensor:
+def _weight_or_zeros(weight: Weight, name: str, shapes: Mapping[str, torch.Size]) -> torch.Tensor:
     return weight(name) if name in shapes else torch.zeros(_shape_or_bias(name, shapes))
 
 

@@ -1,4 +1,4 @@
-"""A decoder-only Transformer of labkit for `transformers`, in one file that travels with its weights.
+"""A decoder-only Transformer of labkit for `transformers`, in one file that its folder brings.
 
     model = AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
 

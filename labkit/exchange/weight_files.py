@@ -48,9 +48,7 @@ def write_weights(
         (folder / _aside(number)).rename(folder / name)
     if len(parts) > 1:
         places = {one: name for name, part in zip(names, parts, strict=True) for one in part}
-        disk.write_json(
-            folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places}
-        )
+        disk.write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
