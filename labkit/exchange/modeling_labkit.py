@@ -46,14 +46,14 @@ class LabkitForCausalLM(PreTrainedModel, GenerationMixin):
     def get_input_embeddings(self):
         return self.embedding
 
-    def set_input_embeddings(self, value):
-        self.embedding = value
+    def set_input_embeddings(self, new_embeddings):
+        self.embedding = new_embeddings
 
     def get_output_embeddings(self):
         return self.head
 
-    def set_output_embeddings(self, value):
-        self.head = value
+    def set_output_embeddings(self, new_embeddings):
+        self.head = new_embeddings
 
     def forward(
         self,
@@ -226,10 +226,10 @@ class FeedForward(nn.Module):
         d_model, d_ff, bias = config.hidden_size, config.intermediate_size, config.feed_forward_bias
         self.up = nn.Linear(d_model, d_ff, bias=bias)
         self.down = nn.Linear(d_ff, d_model, bias=bias)
-        self.activation = ACTIVATIONS.get(config.feed_forward)
+        self.kind = config.feed_forward
 
     def forward(self, x_BTD):
-        return self.down(self.activation(self.up(x_BTD)))
+        return self.down(ACTIVATIONS[self.kind](self.up(x_BTD)))
 
 
 class SwiGLU(FeedForward):
