@@ -74,7 +74,7 @@ def test_two_recipes_are_trained_predicted_and_resumed(batch):
         f"go on with: {home / decision.artifact}\\n" in (job.folder / "notebook.ipynb").read_text()
     )
     [whole] = json.loads(
-        (home / "runs" / decision.evidence["runs"]["modern"] / "processes.json").read_text()
+        (home / "runs" / decision.evidence["runs"]["modern-open"] / "processes.json").read_text()
     )
     shares = [
         [own["weights"] / whole["weights"] for own in json.loads(path.read_text())]
@@ -98,5 +98,5 @@ def test_papermill_trains_what_is_new_and_takes_up_the_rest(batch):
     assert result["plans"]["gpt2"]["optimizer"]["learning_rate"] == 2e-3
     assert result["resume"]["first_difference"] is None
     runs = [one.evidence["runs"] for one in (before, after)]
-    assert runs[0]["modern"] == runs[1]["modern"]
+    assert runs[0]["modern-open"] == runs[1]["modern-open"]
     assert runs[0]["gpt2"] != runs[1]["gpt2"]
