@@ -17,7 +17,7 @@ from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, open_run, runs_folder
 from labkit.cost.parameters import count_parameters
 from labkit.exchange.card import Origin, model_card, sources_of
-from labkit.exchange.folder import models_folder, outgoing_model, write_model
+from labkit.exchange.folder import models_folder, outgoing_model, put_card, write_model
 from labkit.exchange.huggingface import Weight, with_weights
 from labkit.exchange.trained_model import TrainedModel
 from labkit.plan.plan import TrainingPlan
@@ -57,16 +57,15 @@ def write_checkpoint(checkpoint: Path, target: Path | None = None, *, verify: bo
     plan = plan_of(manifest, checkpoint)
     step = state["progress"]["step"]
     folder = target or models_folder() / _name(plan, manifest, step)
+    origin = _origin(folder.name, checkpoint, plan, step)
+    card = model_card(plan.model, count_parameters(plan.model), origin)
     if target is None and artifacts.exists(folder):
         artifacts.read_manifest(folder)
+        put_card(folder, card)
         return folder
     tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
-    weight = _weight(state)
-    card = model_card(
-        plan.model, count_parameters(plan.model), _origin(folder.name, checkpoint, plan, step)
-    )
     inputs = {"plan": plan.hash, **manifest.inputs}
-    made = outgoing_model(plan.model, weight, tokenizer, card)
+    made = outgoing_model(plan.model, _weight(state), tokenizer, card)
     return write_model(folder, made, inputs=inputs, seed=plan.seed)
 
 
