@@ -46,8 +46,8 @@ class LabkitForCausalLM(PreTrainedModel, GenerationMixin):
     def get_input_embeddings(self):
         return self.embedding
 
-    def set_input_embeddings(self, new_embeddings):
-        self.embedding = new_embeddings
+    def set_input_embeddings(self, value):
+        self.embedding = value
 
     def get_output_embeddings(self):
         return self.head

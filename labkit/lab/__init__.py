@@ -111,6 +111,7 @@ from labkit.lab.training import (
     layout_table,
     loss_figure,
     monitor,
+    open_recipe_verdict,
     plan_table,
     prepare,
     prove_resume,

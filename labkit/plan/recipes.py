@@ -4,7 +4,7 @@ gpt2          the decoder of 2019 with AdamW and a cosine: LayerNorm, GELU, lear
               tied head
 modern        what has held up since: RMSNorm, RoPE, SwiGLU, projections and head that start at
               zero, token shift, Muon for the blocks' matrices, rate decayed to zero
-modern-open   modern without token shift: a Llama to every other tool, which opens its model folder
+modern-open   modern without token shift: a Llama to `transformers`, which opens its model folder
               without code of ours
 None has biases, as nanoGPT's `gpt2` doesn't. The feed-forward's width follows its kind, so that
 its weights stay as many. The numbers of `modern` were tuned on Shakespeare's bytes alone.
