@@ -44,10 +44,15 @@ def export_model(source: str | Path, target: str | Path | None = None) -> Path:
 
 
 def write_model_folder(record: RunRecord) -> Path | None:
-    """What a finished run leaves in `models/`; a run that is kept elsewhere leaves none."""
-    if record.folder.parent != runs_folder():
+    """What a finished run leaves in `models/`.
+
+    None of a run that is kept elsewhere, such as a trial of layouts, or that took its last step
+    in another run, whose checkpoint it went on from.
+    """
+    checkpoints = all_checkpoints(record.checkpoints)
+    if record.folder.parent != runs_folder() or not checkpoints:
         return None
-    return write_checkpoint(all_checkpoints(record.checkpoints)[0], verify=False)
+    return write_checkpoint(checkpoints[0], verify=False)
 
 
 def write_checkpoint(checkpoint: Path, target: Path | None = None, *, verify: bool = True) -> Path:

@@ -153,16 +153,20 @@ def edit(folder, **fields):
     path.write_text(json.dumps(config_json))
 
 
-def test_a_folder_of_transformers_comes_in_with_its_tokenizer(model, tmp_path):
-    """What a colleague's `save_pretrained` writes has no key of ours, and is its own class's."""
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_folder_of_transformers_comes_in_with_its_tokenizer(has_key, model, tmp_path):
+    """What `save_pretrained` writes keeps our key where the model came from us."""
     transformers = pytest.importorskip("transformers", reason="needs labkit[dev]")
     folder = write_model(tmp_path / "ours", with_bytes(model))
     theirs = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    del theirs.config.labkit
+    if not has_key:
+        del theirs.config.labkit
     theirs.save_pretrained(tmp_path / "theirs")
     transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path / "theirs")
     back = read_model(import_model(tmp_path / "theirs"))
-    assert back.config.qkv_bias
+    if has_key:
+        assert_bit_equal(model, back.model)
+    assert back.config.qkv_bias == (not has_key)
     ids_BT = random_ids(model.config, batch=2, length=16)
     torch.testing.assert_close(back.model(ids_BT), model(ids_BT), atol=1e-5, rtol=0)
     assert back.end_of_text == 256
