@@ -42,9 +42,10 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.notebooks
 
-study: $(READY)          ## two studies, declared in their files: recipes, and parts of the block; an hour
+study: $(READY)          ## studies, declared in their files: recipes, parts of the block, open recipe; an hour
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python -m benchmarks.architectures
+	$(BIN)/python -m benchmarks.open_recipe
 
 faults: $(READY)         ## kill shard builds, curations and training runs at random moments, damage checkpoints
 	$(BIN)/python benchmarks/faults.py

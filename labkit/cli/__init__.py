@@ -14,7 +14,7 @@ from labkit.core.errors import LabError
 
 COMMANDS = (
     *("cost", "fetch", "doctor", "curate", "batch", "run", "train", "study", "slurm"),
-    "consolidate",
+    *("consolidate", "export", "import", "generate"),
 )
 
 DESCRIPTION = """\
@@ -46,6 +46,12 @@ train; started again, both go on where they were
   labkit consolidate CHECKPOINT TARGET
                                     a checkpoint of many processes as one file each of weights
                                     and optimizer
+
+use what was trained
+  labkit generate RUN --prompt "To be"
+                                    continue a text: a run, a checkpoint or a model folder
+  labkit export RUN --to my_model   a folder that transformers opens; each run leaves one in models/
+  labkit import FOLDER              such a folder, from anywhere, into models/
 """
 EPILOG = """\
 labkit COMMAND --help says more of each.

@@ -19,7 +19,7 @@ from labkit.plan.plan import TrainingPlan
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", nargs="?", type=Path, metavar="PLAN.JSON", help="a whole plan")
     add_config_flags(parser, TrainingPlan)
-    parser.add_argument("--recipe", help="apply a recipe: gpt2 or modern")
+    parser.add_argument("--recipe", help="apply a recipe: gpt2, modern or modern-open")
     parser.add_argument(
         "--resume-from",
         type=Path,

@@ -157,13 +157,15 @@ class TokenizerComparison:
         shards = {}
         for side in SIDES:
             if texts := self.texts(side):
-                name = hash_json([self.config.inputs()[self.config.corpus], tokenizer.fingerprint])
+                text = self.config.inputs()[self.config.corpus]
+                name = hash_json([text, tokenizer.fingerprint])
                 split = hash_json(self.config.split.model_dump())
                 shards[side] = write_shards(
                     texts,
                     tokenizer,
                     artifacts.home() / "shards" / f"{name}-{split}" / side,
                     certificate=self.certificates.get(side),
+                    corpus={self.config.corpus: text},
                 )
         return folder, shards
 

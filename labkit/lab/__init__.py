@@ -75,6 +75,11 @@ from labkit.lab.mixture import (
     mixture_table,
     published_mixtures,
 )
+from labkit.lab.models import (
+    export_model,
+    import_model,
+    load_model,
+)
 from labkit.lab.run_comparison import (
     compare_runs,
     comparison_sentences,
@@ -106,6 +111,7 @@ from labkit.lab.training import (
     layout_table,
     loss_figure,
     monitor,
+    open_recipe_verdict,
     plan_table,
     prepare,
     prove_resume,

@@ -54,7 +54,7 @@ def _make_two_recipes(corpus: str) -> None:
     question = two_recipes(corpus=corpus)
     runs = prepare(question)
     finish(runs)
-    record_two_recipes(question, runs, prove_resume(question.plans["modern"]))
+    record_two_recipes(question, runs, prove_resume(question.plans["modern-open"]))
 
 
 def run_table(comparison: RunComparison) -> Table:

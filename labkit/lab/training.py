@@ -34,11 +34,21 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
     need_tokenizer(config.corpus, config.inputs()[config.corpus])
     question = rooms.TwoRecipes(config)
     if question.architecture:
-        print(f"notebook 30: {question.architecture.choice}")
+        print(f"notebook 30: {question.architecture.choice}{_taken_over(question)}")
     elif config.architecture == "decision:30":
         print(f"no decision of notebook 30 for {config.corpus}: recipes as they are")
     print(describe_device(next(iter(question.plans.values()))))
     return question
+
+
+def _taken_over(question: TwoRecipes) -> str:
+    """Where the recipe trained here is a variant of the one that notebook 30 looked at."""
+    from labkit.questions.training.question import COMPARED
+
+    assert question.architecture
+    looked_at = question.architecture.evidence["recipe"]
+    takers = [one for one, source in COMPARED.items() if source == looked_at and one != source]
+    return f"; {takers[0]} takes the same parts" if takers else ""
 
 
 def describe_device(plan: TrainingPlan) -> str:
@@ -141,6 +151,13 @@ def trained_samples(runs: Mapping[str, Run]) -> Html:
     return text_samples(tables.sample_pairs(dict(runs)))
 
 
+def open_recipe_verdict() -> Html:
+    """What `modern-open` costs against `modern`, as the study that comes with labkit found."""
+    from labkit.questions.architecture import stored_study
+
+    return stored_study.show_open_recipe()
+
+
 def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
     """What was found, one sentence for each section of notebook 50."""
     from labkit.questions.training import sentences
@@ -197,17 +214,23 @@ def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:
 
 
 def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:
-    """Record the decision of notebook 50: the checkpoint to go on with."""
+    """Record the decision of notebook 50: the model folder that it hands on."""
     from labkit.questions.training import decision
 
     return decision.record_two_recipes(question, dict(runs), proof)
 
 
 def recommendation(folder: Path) -> str:
-    """The checkpoint that a decision of notebook 50 goes on with, and how it did."""
+    """The model that a decision of notebook 50 names, how it did, and how to talk to it."""
     from labkit.core import artifacts
     from labkit.core.records.decision import Decision
 
     decision = Decision.model_validate_json((folder / "decision.json").read_bytes())
     assert decision.artifact, folder
-    return f"{decision.choice}\ncheckpoint to go on with: {artifacts.home() / decision.artifact}"
+    name = Path(decision.artifact).name
+    return (
+        f"{decision.choice}\n"
+        f"model folder: {artifacts.home() / decision.artifact}\n"
+        f'talk to it: labkit generate {name} --prompt "..." or lab.load_model("{name}")\n'
+        f"checkpoint to go on with: {artifacts.home() / decision.evidence['checkpoint']}"
+    )

@@ -32,6 +32,7 @@ is added to the residual stream; `experts`: a stack of matrices, (experts, rows,
 
 Component = Literal["embedding", "positions", "attention", "feed-forward", "norms", "head"]
 Cut = Literal["vocabulary", "columns", "rows", "repeated", "heads", "whole"]
+_AFTER_BLOCKS: tuple[Component, ...] = ("norms", "head")
 _DIVIDED: tuple[Cut, ...] = ("vocabulary", "columns", "rows")
 
 
@@ -73,7 +74,7 @@ class Weight(NamedTuple):
 
 @_cached
 def all_weights(config: ModelConfig) -> tuple[Weight, ...]:
-    """All parameters; a tied head is the embedding and is listed once.
+    """All parameters in the network's order; a tied head is the embedding and is listed once.
 
     >>> sum(weight.size for weight in all_weights(ModelConfig.from_preset("gpt2")))
     124439808
@@ -83,7 +84,9 @@ def all_weights(config: ModelConfig) -> tuple[Weight, ...]:
         for layer in range(config.num_layers)
         for weight in block_weights(config)
     )
-    return (*root_weights(config), *blocks)
+    first = [weight for weight in root_weights(config) if weight.component not in _AFTER_BLOCKS]
+    last = [weight for weight in root_weights(config) if weight.component in _AFTER_BLOCKS]
+    return (*first, *blocks, *last)
 
 
 @_cached

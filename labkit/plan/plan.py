@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -165,7 +166,11 @@ class TrainingPlan(Config):
     @property
     def run_id(self) -> str:
         """Names the run's folder: the same plan on the same data is the same run."""
-        return f"{slug(self.name)[:40]}-{hash_json([self.model_dump(), self.inputs()])}"
+        return self.run_id_on(self.inputs())
+
+    def run_id_on(self, inputs: Mapping[str, str]) -> str:
+        """The same with the hashes of its data given, where the data itself is elsewhere."""
+        return f"{slug(self.name)[:40]}-{hash_json([self.model_dump(), inputs])}"
 
 
 def _next_multiple(size: int, of: int) -> int:

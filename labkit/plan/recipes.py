@@ -1,9 +1,12 @@
-"""Two recipes as changes to any plan; the shape's size, the data and the budget stay its own.
+"""Recipes as changes to any plan; the shape's size, the data and the budget stay its own.
 
-gpt2     the decoder of 2019 with AdamW and a cosine: LayerNorm, GELU, learned positions, tied head
-modern   what has held up since: RMSNorm, RoPE, SwiGLU, projections and head that start at zero,
-         token shift, Muon for the blocks' matrices, rate decayed to zero
-Neither has biases, as nanoGPT's `gpt2` doesn't. The feed-forward's width follows its kind, so that
+gpt2          the decoder of 2019 with AdamW and a cosine: LayerNorm, GELU, learned positions,
+              tied head
+modern        what has held up since: RMSNorm, RoPE, SwiGLU, projections and head that start at
+              zero, token shift, Muon for the blocks' matrices, rate decayed to zero
+modern-open   modern without token shift: a Llama to `transformers`, which opens its model folder
+              without code of ours
+None has biases, as nanoGPT's `gpt2` doesn't. The feed-forward's width follows its kind, so that
 its weights stay as many. The numbers of `modern` were tuned on Shakespeare's bytes alone.
 """
 
@@ -33,6 +36,16 @@ _NO_BIASES = {
     "norm_bias": False,
 }
 
+_MODERN = {
+    "norm": "rmsnorm",
+    "positions": "rope",
+    "feed_forward": "swiglu",
+    "initialization": "zero_output",
+    "tie_embeddings": False,
+    "token_shift": True,
+    **_NO_BIASES,
+}
+
 RECIPES = {
     "gpt2": Recipe(
         model={
@@ -47,19 +60,8 @@ RECIPES = {
         optimizer="adamw",
         schedule="cosine",
     ),
-    "modern": Recipe(
-        model={
-            "norm": "rmsnorm",
-            "positions": "rope",
-            "feed_forward": "swiglu",
-            "initialization": "zero_output",
-            "tie_embeddings": False,
-            "token_shift": True,
-            **_NO_BIASES,
-        },
-        optimizer="muon",
-        schedule="wsd",
-    ),
+    "modern": Recipe(model=_MODERN, optimizer="muon", schedule="wsd"),
+    "modern-open": Recipe(model=_MODERN | {"token_shift": False}, optimizer="muon", schedule="wsd"),
 }
 
 

@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,10 +53,14 @@ def write_shards(
     folder: Path,
     *,
     certificate: LeakCertificate | None = None,
+    corpus: Mapping[str, str] | None = None,
     num_workers: int = 1,
     shard_characters: int = SHARD_CHARACTERS,
 ) -> Path:
     """The folder, made from the texts in order; one that is there already is only verified.
+
+    Args:
+        corpus: name -> fingerprint of what the texts come from; it stands in the manifest.
 
     Raises:
         LabError: no documents, one that is no text, or a tokenizer without an end of text.
@@ -71,7 +75,7 @@ def write_shards(
         else:
             pieces = _pieces(texts, shard_characters)
             shards = _encode_all(pieces, tokenizer, aside, num_workers)
-            _publish(shards, tokenizer, folder, aside, certificate)
+            _publish(shards, tokenizer, folder, aside, certificate, corpus or {})
         shutil.rmtree(aside, ignore_errors=True)
     return folder
 
@@ -102,6 +106,7 @@ def _publish(
     folder: Path,
     aside: Path,
     certificate: LeakCertificate | None,
+    corpus: Mapping[str, str],
 ) -> None:
     if not shards:
         raise LabError(f"{folder}: no documents to write")
@@ -119,7 +124,7 @@ def _publish(
         document_set=document_set_hash(hashes),
         certificate=certificate,
     )
-    inputs = {"tokenizer": tokenizer.fingerprint, "documents": summary.document_set}
+    inputs = {**corpus, "tokenizer": tokenizer.fingerprint, "documents": summary.document_set}
     with write_artifact(folder, inputs=inputs, packages=("tokenizers",)) as temporary:
         for number in range(len(shards)):
             for name in file_names(number):

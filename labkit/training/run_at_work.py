@@ -173,6 +173,7 @@ class RunAtWork:
                 record.write("result", found)
                 clock, before = recorder.clock, self.memory_before
                 record.write("timing", summary.timing(plan, record, clock, before, self.gpu_name))
+                _write_model_folder(record)
             synced = recorder.tracker.finish(found, state)
             recorder.event(step, ending)
             recorder.flush()
@@ -190,6 +191,13 @@ class RunAtWork:
         if len(found) == 1:
             return found[0]
         return {name: hash_json([one[name] for one in found]) for name in found[0]}
+
+
+def _write_model_folder(record: RunRecord) -> None:
+    """Imported at the end: cards and corpora would lengthen every start."""
+    from labkit.training.export import write_model_folder
+
+    write_model_folder(record)
 
 
 def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:

@@ -23,7 +23,10 @@ def test_every_choice_lists_the_parameters_that_its_network_has(config):
     with torch.device("meta"):
         model = Transformer(config)
     network = {name: tuple(weight.shape) for name, weight in model.named_parameters()}
-    assert {weight.name: weight.shape for weight in all_weights(config)} == network
+    listed = {weight.name: weight.shape for weight in all_weights(config)}
+    assert listed == network
+    in_blocks = [name.startswith("blocks.") for name in listed]
+    assert in_blocks == [name.startswith("blocks.") for name in network]
 
 
 def test_a_block_by_hand():

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("lightning", reason="needs labkit[train]")
 
+from labkit import lab
 from labkit.batch.execute import Limits, execute
 from labkit.batch.job import Job, make_job
 from labkit.batch.status import Status
@@ -69,12 +70,16 @@ def test_two_recipes_are_trained_predicted_and_resumed(batch):
         )["scores"]
         assert scores["parameters"]["measured_to_predicted"] == 1
         assert scores["seconds_of_steps"]["predicted"] > 0
-    assert (home / decision.artifact / "weights.pt").is_file()
-    assert (
-        f"go on with: {home / decision.artifact}\\n" in (job.folder / "notebook.ipynb").read_text()
-    )
+    assert (home / decision.evidence["checkpoint"] / "weights.pt").is_file()
+    assert (home / decision.artifact / "model.safetensors").is_file()
+    said = (job.folder / "notebook.ipynb").read_text()
+    assert f"model folder: {home / decision.artifact}\\n" in said
+    assert f"labkit generate {Path(decision.artifact).name} --prompt" in said
+    assert f"go on with: {home / decision.evidence['checkpoint']}\\n" in said
+    written = lab.load_model(home / decision.artifact).generate("the", 5)
+    assert str(written).startswith("the")
     [whole] = json.loads(
-        (home / "runs" / decision.evidence["runs"]["modern"] / "processes.json").read_text()
+        (home / "runs" / decision.evidence["runs"]["modern-open"] / "processes.json").read_text()
     )
     shares = [
         [own["weights"] / whole["weights"] for own in json.loads(path.read_text())]
@@ -98,5 +103,5 @@ def test_papermill_trains_what_is_new_and_takes_up_the_rest(batch):
     assert result["plans"]["gpt2"]["optimizer"]["learning_rate"] == 2e-3
     assert result["resume"]["first_difference"] is None
     runs = [one.evidence["runs"] for one in (before, after)]
-    assert runs[0]["modern"] == runs[1]["modern"]
+    assert runs[0]["modern-open"] == runs[1]["modern-open"]
     assert runs[0]["gpt2"] != runs[1]["gpt2"]

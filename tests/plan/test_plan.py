@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.core.config import ConfigError, flatten
+from labkit.core.config import ConfigError, differences, flatten
 from labkit.core.disk import write_json
 from labkit.core.errors import LabError
 from labkit.cost.parameters import count_by_component
@@ -41,14 +41,19 @@ def test_a_recipe_keeps_size_data_and_budget(recipe):
         assert after[f"model.{name}"] == value
     for part in ("optimizer", "schedule"):
         assert after[f"{part}.preset"] == getattr(RECIPES[recipe], part)
-    with pytest.raises(LabError, match="unknown recipe 'gpt5'; known: gpt2, modern"):
+    with pytest.raises(LabError, match="unknown recipe 'gpt5'; known: gpt2, modern, modern-open"):
         with_recipe(plan, "gpt5")
 
 
-def test_both_recipes_have_as_many_weights_in_their_blocks():
+def test_all_recipes_have_as_many_weights_in_their_blocks():
     sizes = [count_by_component(with_recipe(TrainingPlan(), recipe).model) for recipe in RECIPES]
     blocks = [size["attention"] + size["feed-forward"] for size in sizes]
-    assert blocks[1] == pytest.approx(blocks[0], rel=0.01)
+    assert blocks == pytest.approx([blocks[0]] * len(RECIPES), rel=0.01)
+
+
+def test_modern_open_is_modern_without_its_token_shift():
+    recipes = (with_recipe(TrainingPlan(), recipe) for recipe in ("modern", "modern-open"))
+    assert differences(*recipes) == {"model.token_shift": False}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from labkit.core import artifacts
 from labkit.core.display import Html, paragraphs
 from labkit.core.errors import LabError
 
-SHIPPED = Path(__file__).resolve().parents[3] / "docs" / "results" / "architectures.json"
+RESULTS = Path(__file__).resolve().parents[3] / "docs" / "results"
+SHIPPED = RESULTS / "architectures.json"
+OPEN_RECIPE = RESULTS / "open_recipe.json"
 
 
 class Stored(NamedTuple):
@@ -38,10 +40,7 @@ def latest_study() -> Stored | None:
         if result["study"]["effort"] == "study":
             made = artifacts.read_manifest(record.verdict, verify=False).created
             return Stored(made[:10], record.folder.name, result)
-    if SHIPPED.is_file():
-        shipped = json.loads(SHIPPED.read_bytes())
-        return Stored(shipped["date"], "which came with labkit", shipped["result"])
-    return None
+    return _shipped(SHIPPED)
 
 
 def show_stored_study() -> Html:
@@ -50,6 +49,30 @@ def show_stored_study() -> Html:
         return paragraphs(
             ['No study of greater effort is stored here; run this notebook with effort = "study".']
         )
+    return _told(found)
+
+
+def show_open_recipe() -> Html:
+    """The verdict between the recipes `modern-open` and `modern`, which is the baseline."""
+    found = _shipped(OPEN_RECIPE)
+    if found is None:
+        return paragraphs(
+            [
+                "modern-open was not judged against modern here: the study of it comes with "
+                "labkit's repository; `python -m benchmarks.open_recipe` runs it there."
+            ]
+        )
+    return _told(found, " The baseline is modern; modern-open is the same without token shift.")
+
+
+def _shipped(path: Path) -> Stored | None:
+    if not path.is_file():
+        return None
+    shipped = json.loads(path.read_bytes())
+    return Stored(shipped["date"], "which came with labkit", shipped["result"])
+
+
+def _told(found: Stored, more: str = "") -> Html:
     margin = found.result["study"]["margin"]
     arms = [sentence(arm, margin) for arm in found.result["arms"][1:]]
-    return paragraphs([f"Study of {found.date}, {found.where}.", *arms, scope(found.result)])
+    return paragraphs([f"Study of {found.date}, {found.where}.{more}", *arms, scope(found.result)])

@@ -1,4 +1,4 @@
-"""What notebook 50 hands on: the trained model with fewer bits per byte, as its last checkpoint."""
+"""What notebook 50 hands on: the trained model with fewer bits per byte, as a model folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from labkit.questions.training.question import TwoRecipes
 from labkit.questions.training.tables import finished
 from labkit.training.checkpoints.kept import all_checkpoints
 from labkit.training.checkpoints.resume_proof import ResumeProof
+from labkit.training.export import export_model
 from labkit.training.launch import Run
 
 NOTEBOOK = "50_fsdp_training"
@@ -21,18 +22,20 @@ def record_two_recipes(question: TwoRecipes, runs: dict[str, Run], proof: Resume
     chosen = min(results, key=lambda recipe: results[recipe]["validation"]["loss"])
     record = runs[chosen].record
     checkpoint = all_checkpoints(record.checkpoints)[0]
+    model = export_model(checkpoint)  # there already, where the run ended in this version
     loss = results[chosen]["validation"]
     decision = Decision(
         notebook=NOTEBOOK,
         question="What does this text, through this tokenizer, train to in this budget?",
         choice=f"{chosen}: {loss['loss']:.4f} nats per token "
         f"({loss['low']:.4f} to {loss['high']:.4f}) after {results[chosen]['tokens']:,} tokens",
-        artifact=checkpoint.relative_to(artifacts.home()).as_posix(),
-        artifact_hash=artifacts.read_manifest(checkpoint).content_hash,
+        artifact=model.relative_to(artifacts.home()).as_posix(),
+        artifact_hash=artifacts.read_manifest(model).content_hash,
         corpus_hash=question.decision.corpus_hash,
         alternatives=[recipe for recipe in runs if recipe != chosen],
         evidence={
             "runs": {recipe: run.run_id for recipe, run in runs.items()},
+            "checkpoint": checkpoint.relative_to(artifacts.home()).as_posix(),
             "resume": proof.sentence,
             "architecture": question.architecture.choice if question.architecture else "recipe",
             "leak_check": question.decision.evidence["leak_check"],

@@ -1,5 +1,8 @@
 """The question of notebook 50: this text and this tokenizer, trained by two recipes of one size.
 
+They are `gpt2` and `modern-open`, whose model other tools open without our code. What notebook 30
+found better of `modern`, which has a token shift besides, is taken over.
+
 Both read the same samples in the same order, for the same number of tokens, and are evaluated on
 the same windows. One seed each: what comes out is two models and what they took, not a verdict.
 """
@@ -14,7 +17,7 @@ from labkit.core.records.decision import Decision, current_decision
 from labkit.model.config import ModelConfig
 from labkit.plan.parts import BudgetPlan
 from labkit.plan.plan import TrainingPlan
-from labkit.plan.recipes import RECIPES, with_changes, with_recipe
+from labkit.plan.recipes import with_changes, with_recipe
 from labkit.questions.training.config import (
     ARCHITECTURE_NOTEBOOK,
     TOKENIZER_NOTEBOOK,
@@ -23,6 +26,9 @@ from labkit.questions.training.config import (
 )
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.settle import settle
+
+COMPARED = {"gpt2": "gpt2", "modern-open": "modern"}
+"""Recipe -> the recipe on which notebook 30 looked for changes to it."""
 
 
 class TwoRecipes:
@@ -37,7 +43,7 @@ class TwoRecipes:
         self.decision, _ = current_decision(TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
         base = _base_plan(config, self.decision)
         self.architecture = self._architecture()
-        self.plans = {recipe: settle(self._plan(base, recipe)) for recipe in RECIPES}
+        self.plans = {recipe: settle(self._plan(base, recipe)) for recipe in COMPARED}
 
     def _architecture(self) -> Decision | None:
         if self.config.architecture == "recipe":
@@ -49,7 +55,7 @@ class TwoRecipes:
         plan = with_recipe(base, recipe).with_overrides({"name": recipe})
         if recipe == "gpt2":
             plan = plan.with_overrides({"optimizer.learning_rate": self.config.gpt2_learning_rate})
-        if self.architecture and self.architecture.evidence["recipe"] == recipe:
+        if self.architecture and self.architecture.evidence["recipe"] == COMPARED[recipe]:
             plan = with_changes(plan, _at_these_heads(self.architecture.evidence, plan))
         return plan
 

@@ -51,6 +51,18 @@ BLOCKS: dict[str, dict[str, Any]] = {
     },
     "uneven": {"model.d_model": 35, "model.d_ff": 70},
 }
+LONG = {"model.context_length": 256, "data.sequence_length": 16, **AT_THE_END}
+"""A context in which 200 tokens can be generated; samples as short as elsewhere."""
+OPEN: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{recipe}-{'tied' if is_tied else 'untied'}": (
+        recipe,
+        {"model.tie_embeddings": is_tied, **LONG},
+    )
+    for recipe in ("gpt2", "modern-open", "modern")
+    for is_tied in (True, False)
+}
+"""Models that other tools open; `modern-open` is a Llama to them."""
+OPEN_STEPS = 8
 RESUMED = [
     ("muon-fsdp", "fsdp"),
     ("muon-tp", "tp"),

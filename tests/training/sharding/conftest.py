@@ -19,6 +19,8 @@ from tests.training.sharding.cases import (
     BLOCKS,
     CHANGES,
     LAYOUTS,
+    OPEN,
+    OPEN_STEPS,
     RECIPES,
     RESUMED,
     WORKER_NAME,
@@ -80,6 +82,10 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     for variant, fields in BLOCKS.items():
         plan = plan_of(data, "gpt2", **LAYOUTS["tp"], **AT_THE_END, **fields)
         cases.add(variant, plan.with_overrides({"optimizer.matrices": "muon"}))
+    for name, (recipe, fields) in OPEN.items():
+        for layout in ("fsdp", "tp"):
+            plan = plan_of(data, recipe, **LAYOUTS[layout], **fields)
+            cases.add(f"open-{name}-{layout}", plan, until=OPEN_STEPS)
     missing = str(home / "nowhere")
     cases.add("missing", plan_of(data, "gpt2", **LAYOUTS["fsdp"]), resume_from=missing)
     for form in ("sharded", "consolidated"):

@@ -9,15 +9,28 @@ torch = pytest.importorskip("torch", reason="needs labkit[train]")
 transformers = pytest.importorskip("transformers", reason="needs labkit[dev]")
 
 from labkit.core.errors import LabError  # noqa: E402
-from labkit.model.config import ModelConfig  # noqa: E402
-from labkit.model.huggingface import (  # noqa: E402
+from labkit.exchange.config_json import write_config_json  # noqa: E402
+from labkit.exchange.huggingface import (  # noqa: E402
     from_huggingface,
-    load_huggingface,
-    save_huggingface,
-    to_huggingface,
+    from_labkit,
+    outgoing,
+    stored_tensors,
 )
+from labkit.exchange.huggingface_families import family_of, what_is_beyond  # noqa: E402
+from labkit.exchange.modeling_labkit import LabkitForCausalLM  # noqa: E402
+from labkit.exchange.weight_files import read_weights  # noqa: E402
+from labkit.model.config import ModelConfig  # noqa: E402
+from labkit.model.generation import generate  # noqa: E402
 from labkit.model.presets import PRESETS  # noqa: E402
-from tests.model.models import random_ids, random_model, randomize, tiny  # noqa: E402
+from tests.exchange.saved import save, weight_of  # noqa: E402
+from tests.model.models import (  # noqa: E402
+    every_choice,
+    name_of,
+    random_ids,
+    random_model,
+    randomize,
+    tiny,
+)
 
 GPT2 = {"vocab_size": 61, "n_positions": 16, "n_embd": 24, "n_layer": 2, "n_head": 4}
 LLAMA = {
@@ -66,7 +79,8 @@ def test_their_model_gives_the_same_logits_here_and_comes_back_bit_for_bit(name)
     config_json, state = config_json_of(theirs), theirs.state_dict()
     ours = from_huggingface(config_json, state).eval()
     assert_same_logits(ours, theirs)
-    config_back, state_back = to_huggingface(ours)
+    config_back = write_config_json(ours.config, None)
+    state_back = dict(outgoing(ours.config, weight_of(ours)))
     is_tied = ours.config.tie_embeddings
     assert state_back.keys() == state.keys() - ({"lm_head.weight"} if is_tied else set())
     assert all(torch.equal(tensor, state[key]) for key, tensor in state_back.items())
@@ -74,7 +88,7 @@ def test_their_model_gives_the_same_logits_here_and_comes_back_bit_for_bit(name)
     before = theirs.config.to_dict() | {"architectures": [type(theirs).__name__]}
     before["n_inner"] = before.get("n_inner") or 96
     changed = {key for key, value in again.items() if before.get(key) != value}
-    assert changed <= {"dtype", "n_inner"} - set(THEIRS[name][1]), changed
+    assert changed <= {"labkit", "dtype", "n_inner"} - set(THEIRS[name][1]), changed
 
 
 def shrunk(preset: str) -> ModelConfig:
@@ -96,23 +110,77 @@ UNUSUAL = {
 OURS = {preset: shrunk(preset) for preset in PRESETS} | UNUSUAL
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_model_gives_the_same_logits_there(name, tmp_path):
-    ours = random_model(OURS[name])
-    folder = save_huggingface(ours, tmp_path)
-    theirs, report = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, output_loading_info=True
-    )
+def opened(folder):
+    """As `AutoModelForCausalLM` opens it; with our class where config.json says so."""
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    auto = LabkitForCausalLM if kind == "labkit" else transformers.AutoModelForCausalLM
+    theirs, report = auto.from_pretrained(folder, output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    assert_same_logits(ours, theirs)
-    assert_same_logits(load_huggingface(folder).eval(), theirs)
+    return theirs
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_model_gives_the_same_logits_there_and_comes_back_bit_for_bit(name, tmp_path):
+    ours = random_model(OURS[name])
+    folder = save(ours, tmp_path / "model")
+    assert family_of(ours.config)
+    assert_same_logits(ours, opened(folder))
+    back = from_labkit(ours.config, read_weights(folder))
+    weights = weight_of(back)
+    assert all(torch.equal(each, weights(one)) for one, each in ours.named_parameters())
+
+
+@pytest.mark.parametrize("config", every_choice(), ids=name_of)
+def test_every_choice_gives_the_same_logits_there(config, tmp_path):
+    ours = random_model(config)
+    assert_same_logits(ours, opened(save(ours, tmp_path / "model")))
+
+
+OWN_CLASS = {"positions": "rope", "token_shift": True}
+
+
+@pytest.mark.parametrize(
+    "choices", [{}, {"tie_embeddings": False}, LLAMA_CHOICES, OWN_CLASS, {"token_shift": True}]
+)
+def test_greedy_equals_ours_with_and_without_their_cache(choices, tmp_path):
+    ours = random_model(tiny(num_kv_heads=4, head_dim=6, **choices))
+    theirs = opened(save(ours, tmp_path / "model"))
+    prompt = random_ids(ours.config, batch=1, length=4)
+    expected = generate(ours, prompt[0].tolist(), 12, seed=0, temperature=0)
+    for use_cache in (True, False):
+        settings = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0}
+        found = theirs.generate(prompt, use_cache=use_cache, **settings)
+        assert prompt[0].tolist() + expected == found[0].tolist()
+
+
+@pytest.mark.parametrize("positions", ["learned", "rope"])
+def test_a_row_padded_on_the_left_continues_as_it_does_alone(positions, tmp_path):
+    ours = random_model(tiny(positions=positions, token_shift=True, qk_norm=True))
+    theirs = opened(save(ours, tmp_path / "model"))
+    long, short = random_ids(ours.config, batch=2, length=8)
+    ids_BT = torch.stack([long, torch.cat([torch.zeros(3, dtype=torch.long), short[:5]])])
+    mask_BT = torch.ones_like(ids_BT)
+    mask_BT[1, :3] = 0
+    found = theirs.generate(
+        ids_BT, attention_mask=mask_BT, max_new_tokens=6, do_sample=False, pad_token_id=0
+    )
+    for row, prompt in enumerate((long, short[:5])):
+        alone = generate(ours, prompt.tolist(), 6, seed=0, temperature=0)
+        assert found[row, 8:].tolist() == alone
+
+
+def test_positions_beyond_the_context_are_refused_there(tmp_path):
+    theirs = opened(save(random_model(tiny(positions="rope", token_shift=True)), tmp_path / "m"))
+    with pytest.raises(ValueError, match="position 16, but the model was trained on 16"):
+        theirs(torch.zeros(1, 17, dtype=torch.long))
 
 
 def test_files_that_transformers_wrote_can_be_read(tmp_path):
     theirs = theirs_of(*THEIRS["llama-tied"])
     theirs.save_pretrained(tmp_path, max_shard_size="8KB")
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
-    assert_same_logits(load_huggingface(tmp_path).eval(), theirs)
+    ours = from_huggingface(config_json_of(theirs), read_weights(tmp_path))
+    assert_same_logits(ours.eval(), theirs)
 
 
 def test_gpt2_as_openai_released_it_has_no_prefix_and_stores_its_masks():
@@ -160,25 +228,30 @@ QWEN3 = LLAMA_CHOICES | {"qk_norm": True}
 
 
 @pytest.mark.parametrize(
-    ("choices", "message"),
+    ("choices", "beyond"),
     [
-        ({"token_shift": True}, "GPT2LMHeadModel, which can't express.*token_shift=True"),
-        ({"norm_placement": "post"}, "norm_placement='post'.*needs.*norm_placement='pre'"),
+        ({"token_shift": True}, "token_shift=True"),
+        ({"norm_placement": "post"}, "norm_placement='post'"),
         ({"feed_forward": "relu_squared"}, "feed_forward='relu_squared'"),
-        ({"num_kv_heads": 2}, "num_kv_heads=2.*num_kv_heads=4"),
-        ({"positions": "none"}, "LlamaForCausalLM.*positions='none'"),
-        (QWEN3, "Qwen3ForCausalLM.*feed_forward_bias=True"),
-        (LLAMA_CHOICES | {"d_model": 26}, "num_heads=4.*a divisor of d_model=26"),
+        ({"num_kv_heads": 2}, "num_kv_heads=2"),
+        ({"positions": "none"}, "positions='none', feed_forward='gelu', norm='layernorm'"),
+        (QWEN3, "feed_forward_bias=True"),
+        (LLAMA_CHOICES | {"d_model": 26}, "num_heads=4"),
     ],
 )
-def test_what_transformers_has_not_is_refused(choices, message):
-    with pytest.raises(LabError, match=message):
-        to_huggingface(random_model(tiny(**{"num_kv_heads": 4, "head_dim": 6} | choices)))
+def test_what_transformers_has_no_class_for_keeps_our_names(choices, beyond):
+    config = tiny(**{"num_kv_heads": 4, "head_dim": 6} | choices)
+    assert family_of(config) is None
+    assert what_is_beyond(config) == beyond
+    names = [one.name for one in stored_tensors(config)]
+    assert names == [name for name, _ in random_model(config).named_parameters()]
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(LabError, match="cannot read a model"):
-        load_huggingface(tmp_path)
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(LabError, match=r"needs config.json and model.safetensors"):
-        load_huggingface(tmp_path)
+def test_a_bias_that_our_config_lacks_comes_back_as_zeros_or_is_refused():
+    ours = random_model(tiny(num_kv_heads=4, head_dim=6, qkv_bias=False))
+    state = dict(outgoing(ours.config, weight_of(ours)))
+    assert not state["transformer.h.0.attn.c_attn.bias"].any()
+    assert from_labkit(ours.config, state).config == ours.config
+    state["transformer.h.1.attn.c_attn.bias"][3] = 1e-9
+    with pytest.raises(LabError, match="h.1.attn.c_attn.bias is not zero.*remove that key"):
+        from_labkit(ours.config, state)

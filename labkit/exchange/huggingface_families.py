@@ -158,12 +158,12 @@ def _gpt2_needs(config: ModelConfig) -> dict[str, Any]:
 
 
 def _llama_needs(config: ModelConfig) -> dict[str, Any]:
+    """Their class refuses heads that don't divide the width, although it has a head_dim."""
     divides = config.d_model % config.num_heads == 0
     return {
         "feed_forward": "swiglu",
         "norm": "rmsnorm",
-        "positions": "rope",
-        "num_heads": config.num_heads if divides else f"a divisor of d_model={config.d_model}",
+        "num_heads": config.num_heads if divides else None,
     }
 
 
@@ -171,7 +171,6 @@ def _qwen3_needs(config: ModelConfig) -> dict[str, Any]:
     return {
         "feed_forward": "swiglu",
         "norm": "rmsnorm",
-        "positions": "rope",
         "feed_forward_bias": False,
     }
 
@@ -273,23 +272,27 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def family_of(config: ModelConfig) -> str:
-    """The name of the family that can express the config.
+_POSITIONS = {"gpt2": "learned", "llama": "rope", "qwen3": "rope"}
 
-    Raises:
-        LabError: naming the choices that no family has.
-    """
-    kind = "qwen3" if config.qk_norm else "gpt2" if config.positions == "learned" else "llama"
+
+def family_of(config: ModelConfig) -> str | None:
+    """The name of the family that can express the config, or None."""
+    kind = _nearest(config)
+    return None if _unmet(kind, config) else kind
+
+
+def what_is_beyond(config: ModelConfig) -> str:
+    """The choices that the nearest family can't express, such as 'token_shift=True'."""
+    unmet = _unmet(_nearest(config), config)
+    return ", ".join(f"{name}={getattr(config, name)!r}" for name in unmet)
+
+
+def _nearest(config: ModelConfig) -> str:
+    return "qwen3" if config.qk_norm else "gpt2" if config.positions == "learned" else "llama"
+
+
+def _unmet(kind: str, config: ModelConfig) -> list[str]:
     needs = {"norm_placement": "pre", "block": "sequential", "token_shift": False}
+    needs |= {"mask": "causal", "window": None, "positions": _POSITIONS[kind]}
     needs |= FAMILIES[kind].needs(config)
-    wrong = {name: need for name, need in needs.items() if getattr(config, name) != need}
-    if wrong:
-        raise LabError(
-            "transformers' nearest class is "
-            + FAMILIES[kind].architecture
-            + ", which can't express "
-            + ", ".join(f"{name}={getattr(config, name)!r}" for name in wrong)
-            + "; it needs "
-            + ", ".join(f"{name}={need!r}" for name, need in wrong.items())
-        )
-    return kind
+    return [name for name, need in needs.items() if getattr(config, name) != need]

@@ -1,0 +1,1 @@
+"""How does a trained model leave, and come back? Start at `folder.py`."""
