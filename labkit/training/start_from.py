@@ -1,4 +1,4 @@
-"""The weights that a plan starts from: those of a checkpoint, and nothing else of it.
+"""The weights that a plan starts from: those of a checkpoint or a model folder, and nothing else.
 
 Optimizer, data order and schedule begin anew, the warm-up too. The model must be the same function:
 each field that shapes it or changes what it computes is compared.
@@ -19,6 +19,7 @@ from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
+from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.checkpoints.files import whole
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.sharding.processes import Processes
@@ -28,11 +29,11 @@ MAY_DIFFER = ("preset", "dropout", "initialization")
 
 
 class Source(NamedTuple):
-    """`weight` gives a parameter by its name, whole; `tokenizer` the hash of its folder."""
+    """`weight` gives a parameter by its name, whole."""
 
     config: ModelConfig
     weight: Callable[[str], torch.Tensor]
-    tokenizer: str
+    has_the_plans_tokenizer: bool
 
 
 def weights_to_start_from(
@@ -51,11 +52,12 @@ def weights_to_start_from(
 
 
 def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
-    inputs = plan.inputs()  # refused where the folder is missing
+    plan.inputs()  # refused where the folder is missing
     folder = artifacts.home() / plan.start_from
-    source = _checkpoint(folder, verify=verify)
+    is_model_folder = (folder / "config.json").is_file()
+    source = _model_folder(folder, plan) if is_model_folder else _checkpoint(folder, plan, verify)
     _refuse_other_model(folder, source.config, plan.model)
-    if source.tokenizer != inputs[plan.data.tokenizer]:
+    if not source.has_the_plans_tokenizer:
         raise LabError(
             f"start_from={folder} was trained with another tokenizer than data.tokenizer="
             f"{plan.data.tokenizer}; its ids would mean other text: give its own tokenizer"
@@ -63,15 +65,25 @@ def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
     return source
 
 
-def _checkpoint(folder: Path, *, verify: bool) -> Source:
+def _checkpoint(folder: Path, plan: TrainingPlan, verify: bool) -> Source:
     weights = load_checkpoint(folder, verify=verify)["weights"]
     manifest = artifacts.read_manifest(folder, verify=False)
     if manifest.config is None:
         raise LabError(f"start_from={folder}: not a checkpoint of a training plan")
-    plan = validate(TrainingPlan, manifest.config)
-    return Source(
-        plan.model, lambda name: whole(weights[name]), manifest.inputs[plan.data.tokenizer]
-    )
+    trained = validate(TrainingPlan, manifest.config)
+    theirs, ours = manifest.inputs[trained.data.tokenizer], plan.inputs()[plan.data.tokenizer]
+    return Source(trained.model, lambda name: whole(weights[name]), theirs == ours)
+
+
+def _model_folder(folder: Path, plan: TrainingPlan) -> Source:
+    """Mapped from disk where its tensors lie as ours do, else read whole by each process."""
+    from labkit.exchange.folder import read_model  # a start from fresh weights needs none of it
+
+    found = read_model(folder)
+    weights = dict(found.model.named_parameters())
+    ours = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
+    is_ours = found.tokenizer.fingerprint == ours.fingerprint
+    return Source(found.config, lambda name: weights[name].detach(), is_ours)
 
 
 def _refuse_other_model(folder: Path, there: ModelConfig, here: ModelConfig) -> None:

@@ -10,6 +10,7 @@ import torch
 from labkit.core import artifacts
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
+from labkit.training.export import export_model
 from labkit.training.next_token import NextToken
 from labkit.training.run import run
 from labkit.training.state import make_frozen_model, make_state
@@ -41,6 +42,20 @@ def test_step_0_has_the_loss_of_the_source_and_the_schedule_begins_anew(source, 
     assert not state.optimizer.state_dict()["state"][0]["step"] > 1
 
 
+def test_a_model_folder_gives_the_same_weights(source, data, lab_home):
+    folder = export_model(lab_home / START, lab_home / "models" / "exported")
+    plans = [
+        tiny_plan(data, 4).with_overrides({"start_from": start})
+        for start in (START, folder.relative_to(lab_home).as_posix())
+    ]
+    one, other = (make_state(plan) for plan in plans)
+    for left, right in zip(one.weights, other.weights, strict=True):
+        assert torch.equal(left, right)
+    assert plans[1].inputs()["models/exported"] == artifacts.read_manifest(folder).content_hash
+    with pytest.raises(LabError, match=r"model\.d_ff is 64 there and 96 in the plan"):
+        make_state(plans[1].with_overrides({"model.d_ff": 96}))
+
+
 def test_its_hash_stands_in_the_record(source, data, lab_home):
     plan = tiny_plan(data, 2).with_overrides({"start_from": START})
     record = RunRecord(lab_home / "next")
@@ -56,7 +71,10 @@ def test_its_hash_stands_in_the_record(source, data, lab_home):
         ({"model.d_ff": 96}, "holds another model: model.d_ff is 64 there and 96 in the plan"),
         ({"model.feed_forward": "relu_squared"}, "model.feed_forward is 'gelu' there and 'relu_sq"),
         ({"model.context_length": 32}, "model.context_length is 16 there and 32 in the plan"),
-        ({"start_from": "nowhere"}, "no weights to start from; give start_from a model folder or the"),
+        (
+            {"start_from": "nowhere"},
+            "no weights to start from; give start_from a model folder or the",
+        ),
     ],
 )
 def test_another_model_is_refused_by_field(changes, message, source, data):
