@@ -68,6 +68,12 @@ def shard(model: Transformer, plan: TrainingPlan, mesh: DeviceMesh | None) -> No
         _check(model, layout)
 
 
+def release_gathered(model: nn.Module) -> None:
+    """Let go of weights that a pass without a backward pass has left gathered (FSDP2)."""
+    if isinstance(model, FSDPModule):
+        model.reshard()
+
+
 def _cut(model: Transformer, mesh: DeviceMesh) -> None:
     styles: dict[str, ParallelStyle] = {
         "embedding": RowwiseParallel(input_layouts=Replicate()),

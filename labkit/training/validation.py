@@ -20,19 +20,20 @@ import torch
 
 from labkit.core.errors import LabError
 from labkit.model.generation import generate
-from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.parts import EvaluationPlan
 from labkit.statistics.bootstrap import bootstrap_interval
 from labkit.tokens.bits_per_byte import bits_per_byte
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
+from labkit.training.batches import TokenBatch
+from labkit.training.objective import LossFunction
 from labkit.training.sharding.processes import ALONE, Processes
 
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
-class Evaluation(NamedTuple):
+class ValidationLoss(NamedTuple):
     """`loss` in nats per token. Bits are None where UNKs hide what was to be predicted.
 
     `window_nats` are the losses of each window; `loss` is their mean.
@@ -49,7 +50,7 @@ class Evaluation(NamedTuple):
     window_nats: list[float]
 
 
-class Evaluator:
+class Validator:
     """The validation windows of a plan, read once.
 
     Raises:
@@ -85,13 +86,16 @@ class Evaluator:
         self.num_bytes, self.num_characters = _spelled(tokenizer, self.windows_BT[:, 1:].numpy())
 
     @torch.no_grad()
-    def evaluate(
+    def measure(
         self,
         model: Transformer,
+        loss_of: LossFunction,
         context: Context = contextlib.nullcontext,
         processes: Processes = ALONE,
-    ) -> Evaluation:
-        """The model is left in the mode it was in. Data ranks take turns at the batches; the last
+    ) -> ValidationLoss:
+        """Mean loss of each window, by `loss_of` on its ids and the ids after them.
+
+        The model is left in the mode it was in. Data ranks take turns at the batches; the last
         one is repeated where they don't divide evenly, since sharded models compute together.
         """
         was_training = model.training
@@ -103,8 +107,8 @@ class Evaluator:
             number = min(turn + processes.data_rank, len(batches) - 1)
             ids_BT = batches[number].to(device)
             with context():
-                logits_BTV = model(ids_BT[:, :-1])
-            nats_B = next_token_nats(logits_BTV, ids_BT[:, 1:]).mean(dim=1)
+                units_BT, _ = loss_of(model, TokenBatch(ids_BT[:, :-1], ids_BT[:, 1:]))
+            nats_B = units_BT.mean(dim=1)
             own.append((number, nats_B.double().cpu().numpy()))
         model.train(was_training)
         parts = {number: nats for found in processes.from_all(own) for number, nats in found}
@@ -137,14 +141,14 @@ class Evaluator:
             texts.append(self.tokenizer.decode([token for token in written if token < num_ids]))
         return texts
 
-    def _summarise(self, losses: np.ndarray, num_batches: int) -> Evaluation:
+    def _summarise(self, losses: np.ndarray, num_batches: int) -> ValidationLoss:
         if not np.isfinite(losses).all():
             nan = math.nan
-            return Evaluation(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
+            return ValidationLoss(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
         interval = bootstrap_interval(losses, lambda one: float(one.mean()), seed=0)
         nats = float(losses.sum()) * (self.windows_BT.shape[1] - 1)
         bits = nats / math.log(2)
-        return Evaluation(
+        return ValidationLoss(
             loss=interval.estimate,
             standard_error=float(losses.std(ddof=1) / math.sqrt(len(losses))),
             low=interval.low,
