@@ -56,7 +56,10 @@ def test_its_hash_stands_in_the_record(source, data, lab_home):
         ({"model.d_ff": 96}, "holds another model: model.d_ff is 64 there and 96 in the plan"),
         ({"model.feed_forward": "relu_squared"}, "model.feed_forward is 'gelu' there and 'relu_sq"),
         ({"model.context_length": 32}, "model.context_length is 16 there and 32 in the plan"),
-        ({"start_from": "nowhere"}, "no weights to start from; give start_from a model folder or the"),
+        (
+            {"start_from": "nowhere"},
+            "no weights to start from; give start_from a model folder or the",
+        ),
     ],
 )
 def test_another_model_is_refused_by_field(changes, message, source, data):
