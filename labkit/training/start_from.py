@@ -1,4 +1,4 @@
-"""The weights that a plan starts from: those of a checkpoint, and nothing else of it.
+"""The weights that a plan starts from: those of a model folder or a checkpoint, and no more of it.
 
 Optimizer, data order and schedule begin anew, the warm-up too. The model must be the same function:
 each field that shapes it or changes what it computes is compared.
@@ -16,9 +16,12 @@ from torch import nn
 from labkit.core import artifacts
 from labkit.core.config import validate
 from labkit.core.errors import LabError
+from labkit.exchange.folder import CONFIG, read_model
+from labkit.exchange.tokenizer_files import TOKENIZER
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
+from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.checkpoints.files import whole
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.sharding.processes import Processes
@@ -28,11 +31,11 @@ MAY_DIFFER = ("preset", "dropout", "initialization")
 
 
 class Source(NamedTuple):
-    """`weight` gives a parameter by its name, whole; `tokenizer` the hash of its folder."""
+    """`weight` gives a parameter by its name, whole."""
 
     config: ModelConfig
     weight: Callable[[str], torch.Tensor]
-    tokenizer: str
+    has_same_tokenizer: bool
 
 
 def weights_to_start_from(
@@ -53,9 +56,12 @@ def weights_to_start_from(
 def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
     inputs = plan.inputs()  # refused where the folder is missing
     folder = artifacts.home() / plan.start_from
-    source = _checkpoint(folder, verify=verify)
+    if (folder / CONFIG).is_file():
+        source = _model_folder(folder, plan)
+    else:
+        source = _checkpoint(folder, inputs[plan.data.tokenizer], verify=verify)
     _refuse_other_model(folder, source.config, plan.model)
-    if source.tokenizer != inputs[plan.data.tokenizer]:
+    if not source.has_same_tokenizer:
         raise LabError(
             f"start_from={folder} was trained with another tokenizer than data.tokenizer="
             f"{plan.data.tokenizer}; its ids would mean other text: give its own tokenizer"
@@ -63,15 +69,23 @@ def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
     return source
 
 
-def _checkpoint(folder: Path, *, verify: bool) -> Source:
+def _model_folder(folder: Path, plan: TrainingPlan) -> Source:
+    """Each process reads it whole, before it keeps its share."""
+    found = read_model(folder)
+    weights = dict(found.model.named_parameters())
+    tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / TOKENIZER)
+    is_same = tokenizer.fingerprint == found.tokenizer.fingerprint
+    return Source(found.config, lambda name: weights[name].detach(), is_same)
+
+
+def _checkpoint(folder: Path, tokenizer_hash: str, *, verify: bool) -> Source:
     weights = load_checkpoint(folder, verify=verify)["weights"]
     manifest = artifacts.read_manifest(folder, verify=False)
     if manifest.config is None:
         raise LabError(f"start_from={folder}: not a checkpoint of a training plan")
     plan = validate(TrainingPlan, manifest.config)
-    return Source(
-        plan.model, lambda name: whole(weights[name]), manifest.inputs[plan.data.tokenizer]
-    )
+    is_same = manifest.inputs[plan.data.tokenizer] == tokenizer_hash
+    return Source(plan.model, lambda name: whole(weights[name]), is_same)
 
 
 def _refuse_other_model(folder: Path, there: ModelConfig, here: ModelConfig) -> None:
