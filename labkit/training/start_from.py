@@ -16,12 +16,9 @@ from torch import nn
 from labkit.core import artifacts
 from labkit.core.config import validate
 from labkit.core.errors import LabError
-from labkit.exchange.folder import CONFIG, read_model
-from labkit.exchange.tokenizer_files import TOKENIZER
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
-from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.checkpoints.files import whole
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.sharding.processes import Processes
@@ -56,7 +53,7 @@ def weights_to_start_from(
 def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
     inputs = plan.inputs()  # refused where the folder is missing
     folder = artifacts.home() / plan.start_from
-    if (folder / CONFIG).is_file():
+    if (folder / "config.json").is_file():
         source = _model_folder(folder, plan)
     else:
         source = _checkpoint(folder, inputs[plan.data.tokenizer], verify=verify)
@@ -70,10 +67,13 @@ def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
 
 
 def _model_folder(folder: Path, plan: TrainingPlan) -> Source:
-    """Each process reads it whole, before it keeps its share."""
+    """Each process reads it whole, before it keeps its share. Imported where a plan needs it."""
+    from labkit.exchange.folder import read_model
+    from labkit.tokens.tokenizer import Tokenizer
+
     found = read_model(folder)
     weights = dict(found.model.named_parameters())
-    tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / TOKENIZER)
+    tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
     is_same = tokenizer.fingerprint == found.tokenizer.fingerprint
     return Source(found.config, lambda name: weights[name].detach(), is_same)
 
