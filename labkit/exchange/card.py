@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 from labkit.core import artifacts
 from labkit.core.errors import LabError
-from labkit.data.cards.card import CardConfig
+from labkit.data.cards.card import CardConfig, languages_of
 from labkit.data.cards.curated_card import card_of_source
 from labkit.data.cards.figures import inert
 from labkit.data.cards.front_matter import is_language, join_card
+from labkit.data.corpora import CORPORA
 from labkit.data.readers import corpus_name
 from labkit.exchange.huggingface_families import what_is_beyond
 from labkit.model.config import ModelConfig
@@ -125,7 +126,7 @@ def _how_to_open(config: ModelConfig) -> str:
 
 def _data(origin: Origin) -> str:
     lines = [_source_line(source) for source in origin.sources]
-    leak = f"Held-out text: {origin.leak_check}." if origin.leak_check else NO_CERTIFICATE
+    leak = f"{origin.leak_check.capitalize()}." if origin.leak_check else NO_CERTIFICATE
     return "\n".join([*lines, "", leak])
 
 
@@ -184,6 +185,10 @@ def _sources(name: str, folder: Path, share: float) -> list[Source]:
 
 def _known(corpus: str) -> CardConfig | None:
     try:
-        return card_of_source(corpus)
+        card = card_of_source(corpus)
     except LabError:  # a card that can't be read tells nothing
         return None
+    if card and not card.language and corpus in CORPORA:
+        languages = languages_of({"languages": [CORPORA[corpus].language]})
+        return card.model_copy(update={"language": tuple(languages)})
+    return card

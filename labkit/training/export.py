@@ -59,7 +59,7 @@ def write_checkpoint(checkpoint: Path, target: Path | None = None, *, verify: bo
     """The checkpoint as a model folder; one of the lab that is there already is verified."""
     state = load_checkpoint(checkpoint, verify=verify)
     manifest = artifacts.read_manifest(checkpoint, verify=False)
-    plan = plan_of(manifest, checkpoint)
+    plan = _plan(manifest, checkpoint)
     step = state["progress"]["step"]
     folder = target or models_folder() / _name(plan, manifest, step)
     origin = _origin(folder.name, checkpoint, plan, step)
@@ -77,7 +77,7 @@ def write_checkpoint(checkpoint: Path, target: Path | None = None, *, verify: bo
 def model_of_checkpoint(checkpoint: Path) -> TrainedModel:
     """The model of a checkpoint, without a folder in between."""
     state = load_checkpoint(checkpoint)
-    plan = plan_of(artifacts.read_manifest(checkpoint, verify=False), checkpoint)
+    plan = _plan(artifacts.read_manifest(checkpoint, verify=False), checkpoint)
     tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
     model = with_weights(plan.model, _weight(state))
     name = f"{plan.name}, step {state['progress']['step']:,}"
@@ -91,7 +91,7 @@ def find_checkpoint(source: str | Path) -> Path:
         LabError: it is neither, or a run without a checkpoint.
     """
     path = Path(source).expanduser()
-    if is_checkpoint(path):
+    if (path / "progress.json").is_file():
         return path
     record = RunRecord(path)
     if not record.is_there:
@@ -102,11 +102,7 @@ def find_checkpoint(source: str | Path) -> Path:
     return found[0]
 
 
-def is_checkpoint(path: Path) -> bool:
-    return (path / "progress.json").is_file()
-
-
-def plan_of(manifest: Manifest, checkpoint: Path) -> TrainingPlan:
+def _plan(manifest: Manifest, checkpoint: Path) -> TrainingPlan:
     if manifest.config is None:
         raise LabError(f"{checkpoint}: not a checkpoint of a training plan")
     return validate(TrainingPlan, manifest.config)

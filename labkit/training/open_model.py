@@ -9,7 +9,6 @@ from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.exchange.folder import CONFIG, models_folder, read_model
 from labkit.exchange.trained_model import TrainedModel
-from labkit.training.export import find_checkpoint, is_checkpoint, model_of_checkpoint
 
 
 def open_model(name: str | Path) -> TrainedModel:
@@ -24,15 +23,15 @@ def open_model(name: str | Path) -> TrainedModel:
         LabError: there is none of that name (says which there are), or it cannot be read.
     """
     path = Path(name).expanduser()
+    called = disk.slug(str(name))
     if (path / CONFIG).is_file():
         return read_model(path)
-    if is_checkpoint(path) or RunRecord(path).is_there:
-        return model_of_checkpoint(find_checkpoint(path))
-    called = disk.slug(str(name))
+    if (path / "progress.json").is_file() or RunRecord(path).is_there:
+        return _of_checkpoint(path)
     if artifacts.exists(models_folder() / called):
         return read_model(models_folder() / called)
     if RunRecord(runs_folder() / called).is_there:
-        return model_of_checkpoint(find_checkpoint(called))
+        return _of_checkpoint(called)
     if path.is_dir():
         return read_model(path)  # refused, with the reason
     known = sorted(one.parent.name for one in models_folder().glob(f"*/{artifacts.MANIFEST}"))
@@ -40,3 +39,10 @@ def open_model(name: str | Path) -> TrainedModel:
         f"no model {str(name)!r}; give a model folder, a checkpoint, a run, or one of: "
         f"{', '.join(known) or 'none yet: train one, or import one with `labkit import`'}"
     )
+
+
+def _of_checkpoint(source: str | Path) -> TrainedModel:
+    """Imported when asked for: sharded tensors take torch a second to import."""
+    from labkit.training import export
+
+    return export.model_of_checkpoint(export.find_checkpoint(source))

@@ -1,4 +1,4 @@
-"""The weights that a plan starts from: those of a checkpoint or a model folder, and nothing else.
+"""The weights that a plan starts from: those of a model folder or a checkpoint, and no more of it.
 
 Optimizer, data order and schedule begin anew, the warm-up too. The model must be the same function:
 each field that shapes it or changes what it computes is compared.
@@ -33,7 +33,7 @@ class Source(NamedTuple):
 
     config: ModelConfig
     weight: Callable[[str], torch.Tensor]
-    has_the_plans_tokenizer: bool
+    has_same_tokenizer: bool
 
 
 def weights_to_start_from(
@@ -54,10 +54,12 @@ def weights_to_start_from(
 def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
     plan.inputs()  # refused where the folder is missing
     folder = artifacts.home() / plan.start_from
-    is_model_folder = (folder / "config.json").is_file()
-    source = _model_folder(folder, plan) if is_model_folder else _checkpoint(folder, plan, verify)
+    if (folder / "config.json").is_file():
+        source = _model_folder(folder, plan)
+    else:
+        source = _checkpoint(folder, inputs[plan.data.tokenizer], verify=verify)
     _refuse_other_model(folder, source.config, plan.model)
-    if not source.has_the_plans_tokenizer:
+    if not source.has_same_tokenizer:
         raise LabError(
             f"start_from={folder} was trained with another tokenizer than data.tokenizer="
             f"{plan.data.tokenizer}; its ids would mean other text: give its own tokenizer"
@@ -65,25 +67,26 @@ def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
     return source
 
 
-def _checkpoint(folder: Path, plan: TrainingPlan, verify: bool) -> Source:
+def _model_folder(folder: Path, plan: TrainingPlan) -> Source:
+    """Each process reads it whole, before it keeps its share. Imported where a plan needs it."""
+    from labkit.exchange.folder import read_model
+    from labkit.tokens.tokenizer import Tokenizer
+
+    found = read_model(folder)
+    weights = dict(found.model.named_parameters())
+    tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
+    is_same = tokenizer.fingerprint == found.tokenizer.fingerprint
+    return Source(found.config, lambda name: weights[name].detach(), is_same)
+
+
+def _checkpoint(folder: Path, tokenizer_hash: str, *, verify: bool) -> Source:
     weights = load_checkpoint(folder, verify=verify)["weights"]
     manifest = artifacts.read_manifest(folder, verify=False)
     if manifest.config is None:
         raise LabError(f"start_from={folder}: not a checkpoint of a training plan")
-    trained = validate(TrainingPlan, manifest.config)
-    theirs, ours = manifest.inputs[trained.data.tokenizer], plan.inputs()[plan.data.tokenizer]
-    return Source(trained.model, lambda name: whole(weights[name]), theirs == ours)
-
-
-def _model_folder(folder: Path, plan: TrainingPlan) -> Source:
-    """Mapped from disk where its tensors lie as ours do, else read whole by each process."""
-    from labkit.exchange.folder import read_model  # a start from fresh weights needs none of it
-
-    found = read_model(folder)
-    weights = dict(found.model.named_parameters())
-    ours = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
-    is_ours = found.tokenizer.fingerprint == ours.fingerprint
-    return Source(found.config, lambda name: weights[name].detach(), is_ours)
+    plan = validate(TrainingPlan, manifest.config)
+    is_same = manifest.inputs[plan.data.tokenizer] == tokenizer_hash
+    return Source(plan.model, lambda name: whole(weights[name]), is_same)
 
 
 def _refuse_other_model(folder: Path, there: ModelConfig, here: ModelConfig) -> None:

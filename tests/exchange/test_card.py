@@ -60,7 +60,7 @@ def test_it_says_data_licence_leaks_plan_and_how_to_open_it():
         "- 75% of the tokens: plays (Old plays). Licence: CC BY 4.0, of their editors.",
         "  - Spelling varies.",
         "- 25% of the tokens: the shards x. There is no data card of it",
-        "leak check: 0.0% of 8 held-out documents",
+        "Leak check: 0.0% of 8 held-out documents.",
         "Step 24 of plan `ffffffffffffffff`",
         r"| model.d\_model | 24 |",
         "has no class with token_shift=True, feed_forward='gelu', norm='layernorm'",
@@ -109,3 +109,4 @@ def test_sources_are_the_corpora_that_shards_name(tmp_path):
     assert cards[1:] == [None] * 3
     assert cards[0]
     assert cards[0].pretty_name.startswith("Shakespeare")
+    assert cards[0].language == ("en",)

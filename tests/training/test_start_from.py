@@ -10,12 +10,14 @@ import torch
 from labkit.core import artifacts
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord
+from labkit.exchange.folder import import_model, models_folder
+from labkit.tokens.kinds import KINDS
 from labkit.training.export import export_model
 from labkit.training.next_token import NextToken
 from labkit.training.run import run
 from labkit.training.state import make_frozen_model, make_state
 from labkit.training.step import train_step
-from tests.training.tiny import tiny_plan
+from tests.training.tiny import tiny_plan, tiny_texts
 
 
 @pytest.fixture
@@ -42,18 +44,20 @@ def test_step_0_has_the_loss_of_the_source_and_the_schedule_begins_anew(source, 
     assert not state.optimizer.state_dict()["state"][0]["step"] > 1
 
 
-def test_a_model_folder_gives_the_same_weights(source, data, lab_home):
-    folder = export_model(lab_home / START, lab_home / "models" / "exported")
-    plans = [
-        tiny_plan(data, 4).with_overrides({"start_from": start})
-        for start in (START, folder.relative_to(lab_home).as_posix())
-    ]
-    one, other = (make_state(plan) for plan in plans)
-    for left, right in zip(one.weights, other.weights, strict=True):
-        assert torch.equal(left, right)
-    assert plans[1].inputs()["models/exported"] == artifacts.read_manifest(folder).content_hash
-    with pytest.raises(LabError, match=r"model\.d_ff is 64 there and 96 in the plan"):
-        make_state(plans[1].with_overrides({"model.d_ff": 96}))
+def test_a_model_folder_starts_a_run_with_the_same_weights_as_its_checkpoint(source, data):
+    """Exported and imported on the way; a tokenizer of other ids is refused."""
+    exported = export_model(source.checkpoints / "step-00000008", models_folder() / "exported")
+    folder = import_model(exported, "taken").relative_to(artifacts.home()).as_posix()
+    plan = tiny_plan(data, 2)
+    models = [make_state(plan.with_overrides({"start_from": one})).model for one in (START, folder)]
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.equal(one, other)
+    words = KINDS["words"](tiny_texts(20, 0), 257)
+    with artifacts.write_artifact(artifacts.home() / "tokenizers" / "words") as temporary:
+        words.save(temporary / "tokenizer.json")
+    changed = plan.with_overrides({"start_from": folder, "data.tokenizer": "tokenizers/words"})
+    with pytest.raises(LabError, match="was trained with another tokenizer than"):
+        make_state(changed)
 
 
 def test_its_hash_stands_in_the_record(source, data, lab_home):
