@@ -19,7 +19,6 @@ from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
-from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.checkpoints.files import whole
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.sharding.processes import Processes
@@ -52,7 +51,7 @@ def weights_to_start_from(
 
 
 def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
-    plan.inputs()  # refused where the folder is missing
+    inputs = plan.inputs()  # refused where the folder is missing
     folder = artifacts.home() / plan.start_from
     if (folder / "config.json").is_file():
         source = _model_folder(folder, plan)
