@@ -15,11 +15,12 @@ from __future__ import annotations
 import sys
 
 from benchmarks.result import conditions
-from labkit.comparison.architectures import ArchitectureConfig, Architectures
 from labkit.comparison.study_record import declare
 from labkit.comparison.study_tables import scope, sentence
 from labkit.core import artifacts, disk
 from labkit.lab import compare_tokenizers, record_tokenizer
+from labkit.questions.architecture.config import ArchitectureConfig
+from labkit.questions.architecture.question import Architectures
 
 
 def main() -> int:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.result import conditions
 from labkit.comparison.architectures import ArchitectureConfig, Architectures
+
+from benchmarks.result import conditions
 from labkit.comparison.study import Arm, Study
 from labkit.comparison.study_record import declare
 from labkit.comparison.study_tables import scope, sentence

@@ -90,39 +90,30 @@ def train(arm: str, data: dict[str, Any], seed: int, num_tokens: int, rate: floa
     import torch
 
     from labkit.core.canonical_json import hash_json
-    from labkit.tokens.tokenizer import Tokenizer
-    from labkit.training.batches import TrainingData
-    from labkit.training.evaluation import Evaluator
-    from labkit.training.trainer import make_module
+    from labkit.training.next_token import NextToken
+    from labkit.training.state import make_state
 
     torch.set_num_threads(1)
     plan = plan_of(arm, data, seed, num_tokens, rate)
     path = artifacts.home() / "studies" / "recipes" / f"{hash_json(plan.model_dump())}.json"
     if path.is_file():
         return json.loads(path.read_text())["loss"]
-    module, read = make_module(plan), TrainingData(plan)
-    take_steps(plan, module, read, 0, plan.num_steps)
-    tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
-    evaluator = Evaluator(read.validation, tokenizer, plan.evaluation, plan.sequence_length, 50)
-    loss = evaluator.evaluate(module.model).loss
+    state, objective = make_state(plan), NextToken(plan)
+    take_steps(state, objective, plan.num_steps)
+    objective.validator.batch_size = 50
+    loss = objective.validator.measure(state.model, objective.loss).loss
     disk.write_json(path, {"arm": arm, "seed": seed, "rate": rate, "loss": loss})
     print(f"{arm} seed {seed} tokens {num_tokens:,} rate {rate:g}: {loss:.4f}", flush=True)
     return loss
 
 
-def take_steps(plan: Any, module: Any, data: Any, first: int, last: int) -> None:
-    """The arithmetic of a run (`benchmarks/trainer.py` holds that it is), without its record."""
-    import torch
+def take_steps(state: Any, objective: Any, last: int) -> None:
+    """A run without its record."""
+    from labkit.training.objective import StepBatches
+    from labkit.training.step import train_step
 
-    is_bf16 = plan.compute.precision == "bf16"
-    for step in range(first, last):
-        for ids in data.micro_batches(step):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bf16):
-                loss = module.training_step(ids, 0)
-            module.optimizer.zero_grad()
-            loss.backward()
-        module.configure_gradient_clipping()
-        module.optimizer.step()
+    for batch in StepBatches(objective, state, last):
+        train_step(state, batch, objective.loss)
 
 
 def study(corpus: str) -> dict[str, Any]:
@@ -178,19 +169,18 @@ def step_seconds(data: dict[str, Any]) -> dict[str, list[float]]:
     """CPU seconds of a step of each arm, in blocks that take turns."""
     import torch
 
-    from labkit.training.batches import TrainingData
-    from labkit.training.trainer import make_module
+    from labkit.training.next_token import NextToken
+    from labkit.training.state import make_state
 
     torch.set_num_threads(1)
     plans = {arm: plan_of(arm, data, 1, FULL_BUDGET) for arm in BATCH}
-    modules = {arm: make_module(plan) for arm, plan in plans.items()}
-    read = {arm: TrainingData(plan) for arm, plan in plans.items()}
+    states = {arm: make_state(plan) for arm, plan in plans.items()}
+    objectives = {arm: NextToken(plan) for arm, plan in plans.items()}
     found: dict[str, list[float]] = {arm: [] for arm in plans}
     for number in range(ROUNDS + 1):
-        for arm, plan in plans.items():
-            first = number * BLOCK
+        for arm in plans:
             started = time.process_time()
-            take_steps(plan, modules[arm], read[arm], first, first + BLOCK)
+            take_steps(states[arm], objectives[arm], (number + 1) * BLOCK)
             if number:  # the first round warms up
                 found[arm].append((time.process_time() - started) / BLOCK)
     return found

@@ -79,11 +79,11 @@ def measure(width: int, rounds: int, processes: Any) -> list[Record]:
     import torch.distributed as dist
 
     from labkit.training.sharding.processes import ALONE
-    from labkit.training.trainer import make_module
+    from labkit.training.state import make_state
 
     plan = plan_of(width)
-    sharded, peer = make_module(plan, processes), torch_muon(plan, processes)
-    whole = make_module(plan.with_overrides({"layout.data_parallel": 1}), ALONE)
+    sharded, peer = make_state(plan, processes), torch_muon(plan, processes)
+    whole = make_state(plan.with_overrides({"layout.data_parallel": 1}), ALONE)
     for module in (sharded, peer):
         give_gradients(whole, module, processes)
     times: dict[str, list[float]] = {"ours": [], "one process": [], "torch": []}
@@ -105,9 +105,9 @@ def measure(width: int, rounds: int, processes: Any) -> list[Record]:
 def torch_muon(plan: Any, processes: Any) -> Any:
     import torch
 
-    from labkit.training.trainer import make_module
+    from labkit.training.state import make_state
 
-    module = make_module(plan, processes)
+    module = make_state(plan, processes)
     [matrices] = [group for group in module.groups if group.name == "matrices"]
     module.optimizer = torch.optim.Muon(list(matrices.parameters.values()), lr=0.01)
     return module

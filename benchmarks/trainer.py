@@ -2,10 +2,9 @@
 
     python -m benchmarks.trainer [--steps 300] [--rounds 7]
 
-Both take the same samples through the same module with the same clipping, guard and learning rate,
-in one thread, and must end with the same bits or there is no figure. The recorded run writes its
-metrics; evaluations and checkpoints are left out of both. Bare against bare is printed beside it:
-no difference smaller than that means anything.
+Both take the same `train_step` on the same samples in one thread, and must end with the same bits
+or there is no figure. The recorded run writes its metrics; evaluations and checkpoints are left out
+of both. Bare against bare is printed beside it: no difference smaller than that means anything.
 """
 
 from __future__ import annotations
@@ -29,25 +28,29 @@ def plan_in(home: Path) -> Any:
     return tiny_plan(write_tiny_corpus(home), num_steps=10**6)
 
 
-def bare(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
+def bare(plan: Any, objective: Any, steps: int) -> tuple[float, Any]:
     """(CPU seconds, final weights)."""
-    from benchmarks.recipes import take_steps
-    from labkit.training.trainer import make_module
+    from labkit.training.objective import StepBatches
+    from labkit.training.state import make_state
+    from labkit.training.step import train_step
 
-    module = make_module(plan)
+    state = make_state(plan)
     started = time.process_time()
-    take_steps(plan, module, data, 0, steps)
-    return time.process_time() - started, module.model.state_dict()
+    for batch in StepBatches(objective, state, steps):
+        train_step(state, batch, objective.loss)
+    return time.process_time() - started, state.model.state_dict()
 
 
-def recorded(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
+def recorded(plan: Any, objective: Any, steps: int) -> tuple[float, Any]:
     """The same steps through Lightning, with the recorder that every run has."""
     from labkit.core.records.run import RunRecord
-    from labkit.training.batches import StepBatches
     from labkit.training.checkpoints.state import RunState
+    from labkit.training.module import TrainingModule
+    from labkit.training.objective import StepBatches
     from labkit.training.recording.recorder import Clock, Milestones, Recorder
     from labkit.training.recording.tracking import Tracker
-    from labkit.training.trainer import make_module, make_trainer
+    from labkit.training.state import make_state
+    from labkit.training.trainer import make_trainer
 
     with tempfile.TemporaryDirectory() as folder:
         record = RunRecord(Path(folder))
@@ -67,23 +70,22 @@ def recorded(plan: Any, data: Any, steps: int) -> tuple[float, Any]:
             plan,
             record,
             RunState(),
-            None,  # pyright: ignore[reportArgumentType]
             Tracker(plan, record),
             nothing_due,
-            data.samples,
             Clock(),
         )
-        module = make_module(plan)
-        make_trainer(plan, steps, recorder).fit(module, StepBatches(data, 0, steps))
+        state = make_state(plan)
+        module = TrainingModule(state, objective)
+        make_trainer(plan, recorder).fit(module, StepBatches(objective, state, steps))
         assert len(record.rows("step")) == steps
-        return spans[1] - spans[0], module.model.state_dict()
+        return spans[1] - spans[0], state.model.state_dict()
 
 
 def data_share(home: Path, steps: int) -> dict[str, float]:
     """Share of a step's CPU time that reading its samples takes, for the default plan."""
     from labkit.plan.plan import TrainingPlan
     from labkit.plan.recipes import RECIPES, with_recipe
-    from labkit.training.batches import TrainingData
+    from labkit.training.next_token import NextToken
     from labkit.training.settle import settle
     from tests.training.tiny import write_tiny_corpus
 
@@ -98,12 +100,11 @@ def data_share(home: Path, steps: int) -> dict[str, float]:
             }
         )
         plan = settle(with_recipe(plan, recipe))
-        data = TrainingData(plan)
-        whole = bare(plan, data, steps)[0]
+        objective = NextToken(plan)
+        whole = bare(plan, objective, steps)[0]
         started = time.process_time()
         for step in range(steps):
-            for _ in data.micro_batches(step):
-                pass
+            objective.data.step_batch(step)
         found[recipe] = round((time.process_time() - started) / whole, 5)
     return found
 
@@ -129,22 +130,22 @@ def measure(home: Path, steps: int, rounds: int) -> Record:
     import torch
 
     from labkit.training.__main__ import quieten
-    from labkit.training.batches import TrainingData
     from labkit.training.checkpoints.difference import tensor_bytes
+    from labkit.training.next_token import NextToken
 
     torch.set_num_threads(1)
     plan = plan_in(home)
-    data = TrainingData(plan)
+    objective = NextToken(plan)
     import labkit.training.trainer  # noqa: F401  sets Lightning's log level, which is then lowered
 
     quieten()
     overhead, noise, bare_ms, recorded_ms = [], [], [], []
     for number in range(rounds + 1):
         with contextlib.redirect_stdout(None):
-            first, weights = bare(plan, data, steps)
-            second, other = recorded(plan, data, steps)
-            third, _ = recorded(plan, data, steps)
-            fourth, _ = bare(plan, data, steps)
+            first, weights = bare(plan, objective, steps)
+            second, other = recorded(plan, objective, steps)
+            third, _ = recorded(plan, objective, steps)
+            fourth, _ = bare(plan, objective, steps)
         same = all(tensor_bytes(weights[k]) == tensor_bytes(other[k]) for k in weights)
         assert same, "the Trainer's weights differ from the bare loop's: no figure"
         if number:  # the first round warms up

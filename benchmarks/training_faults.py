@@ -4,7 +4,8 @@
 
 kill     SIGKILL at moments drawn evenly over the run, started again until it finishes
 term     SIGTERM likewise: a checkpoint and status 143, then started again
-resume   from each of the 23 save points of a 24-step run, in a fresh process
+resume   from each of the 23 save points of a 24-step run with accumulation, dropout and a mixture,
+         in a fresh process, both recipes: also weights, optimizer and generators are compared
 damage   a checkpoint's file flipped in one bit, cut, or zeroed in a block: found, and the one
          before it taken instead
 
@@ -101,17 +102,26 @@ def signals(plan: dict[str, Any], root: Path, kills: int, terms: int, rng: Any) 
             shutil.rmtree(folder)
 
 
-def resumes(plan: dict[str, Any], root: Path) -> Any:
+def resumes(plan: dict[str, Any], recipe: str, root: Path) -> Any:
     """From every save point of a 24-step run."""
+    from labkit.training.checkpoints.difference import first_difference
+    from labkit.training.checkpoints.folder import load_checkpoint
+    from labkit.training.checkpoints.kept import checkpoint_folder
+
     steps = 24
-    whole = root / "resumed-whole"
+    whole = root / f"{recipe}-whole"
     assert finish(plan, whole, save_at=tuple(range(1, steps))) == 0
     expected = (whole / "result.json").read_bytes()
+    end = load_checkpoint(checkpoint_folder(whole / "checkpoints", steps))
     for step in range(1, steps):
-        folder = root / f"resumed-{step}"
-        point = whole / "checkpoints" / f"step-{step:08d}"
-        status = finish(plan, folder, resume_from=point)
-        yield {"fault": "resume", "step": step, "statuses": [status]} | outcome(folder, expected)
+        folder = root / f"{recipe}-resumed-{step}"
+        point = checkpoint_folder(whole / "checkpoints", step)
+        status = finish(plan, folder, resume_from=point, step_seconds=[0.01])
+        found = outcome(folder, expected)
+        other = load_checkpoint(checkpoint_folder(folder / "checkpoints", steps))
+        found["first_difference"] = first_difference(end, other)
+        found["ok"] = found["ok"] and found["first_difference"] is None
+        yield {"fault": "resume", "recipe": recipe, "step": step, "statuses": [status]} | found
         shutil.rmtree(folder)
 
 
@@ -163,9 +173,10 @@ def main() -> int:
     trials: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as home:
         os.environ["LABKIT_HOME"] = home
-        from tests.training.tiny import tiny_plan, write_tiny_corpus
+        from tests.training.tiny import hard_plan, tiny_plan, write_tiny_corpus
 
         data = write_tiny_corpus(Path(home)) | {"batch_size": 4, "micro_batch": 2}
+        hard = {recipe: hard_plan(data, recipe) for recipe in ("gpt2", "modern")}
         model = tiny_plan(data).model.model_dump() | {"dropout": 0.1}
         short, long = (
             tiny_plan(data, steps, model=model, checkpoints={"num_checkpoints": points, "keep": 30})
@@ -175,7 +186,7 @@ def main() -> int:
         root = Path(home) / "runs"
         for trial in itertools.chain(
             signals(long, root, arguments.kills, arguments.terms, rng),
-            resumes(short, root),
+            *(resumes(one.model_dump(mode="json"), name, root) for name, one in hard.items()),
             damages(short, root, arguments.damages, rng),
         ):
             trials.append(trial)

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     estimate = estimate_cost(config)
     print(estimate.model_dump_json(indent=1) if arguments.json else describe(config, estimate))
     if arguments.record:
-        from labkit.cost.decision import record_cost
+        from labkit.questions.cost.decision import record_cost
 
         print(f"recorded in {record_cost(config)}")
     return 0

@@ -11,9 +11,9 @@ from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.data.corpora import CORPORA
 from labkit.data.curation import STEPS, CurationConfig, curate, names
-from labkit.data.curation_languages import other_languages
-from labkit.data.curation_sentences import personal_data_sentence, repeated_ids_sentence
 from labkit.data.pipeline.curated import REJECTED, Curated
+from labkit.questions.curation.languages import other_languages
+from labkit.questions.curation.sentences import personal_data_sentence, repeated_ids_sentence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

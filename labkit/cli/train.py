@@ -1,6 +1,7 @@
 """Train a plan in as many processes as its layout says (--set layout.data_parallel=2), or detached.
 
-A run's plan in another layout: --params RUN/plan.json --set ... --resume-from CHECKPOINT.
+A run's plan in another layout, or with more tokens: --params RUN/plan.json
+--set budget.num_tokens=... --resume-from CHECKPOINT.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume-from",
         type=Path,
         metavar="CHECKPOINT",
-        help="go on from this folder: of the same plan, whatever its layout was",
+        help="go on from this folder: of the same plan in any layout, or of a shorter one at the "
+        "same learning rates up to there",
     )
     parser.add_argument("--detach", action="store_true", help="return at once; prints the run's id")
 

@@ -17,12 +17,12 @@ import numpy as np
 from labkit.comparison.matching import TOLERANCE
 from labkit.comparison.runs.select import as_json, select_runs
 from labkit.comparison.runs.view import RunView
-from labkit.comparison.verdict import MARGIN, Scores, Verdict, judge
 from labkit.core.config import Config, field, validate
 from labkit.core.errors import LabError
 from labkit.cost.spending import Spending, spending
 from labkit.data.readers import check_corpus, fingerprint
 from labkit.plan.plan import TrainingPlan
+from labkit.statistics.verdict import MARGIN, Scores, Verdict, judge
 
 OUTCOME_FREE = ("seed", "name", "tracking", "run_id", "checkpoints.", "budget.usd", "budget.max")
 """Fields, or beginnings of fields, that change no figure of a finished run but for the seed."""

@@ -254,8 +254,8 @@ def _train(task: tuple[dict[str, Any], list[float]]) -> Outcome:
 def _probe(plan: TrainingPlan) -> list[float]:
     import torch
 
-    from labkit.training.batches import TrainingData
+    from labkit.training.next_token import NextToken
     from labkit.training.trainer import probe_step_seconds
 
     torch.set_num_threads(plan.compute.num_threads or 1)
-    return probe_step_seconds(plan, TrainingData(plan))
+    return probe_step_seconds(plan, NextToken(plan))

@@ -16,12 +16,12 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from labkit.comparison.matching import Axis, matched
-from labkit.comparison.verdict import ALPHA, MARGIN
 from labkit.core import artifacts
 from labkit.core.canonical_json import hash_json
 from labkit.core.disk import slug
 from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
+from labkit.statistics.verdict import ALPHA, MARGIN
 
 BASELINE = "baseline"
 TUNING = "tuning-"

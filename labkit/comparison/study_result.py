@@ -13,11 +13,11 @@ import numpy as np
 
 from labkit.comparison.study import BASELINE, Arm, Study, extension
 from labkit.comparison.study_record import StudyRecord
-from labkit.comparison.verdict import Scores, Verdict, judge
 from labkit.core import artifacts, disk, provenance
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.cost.spending import Spending, spending
 from labkit.plan.plan import TrainingPlan
+from labkit.statistics.verdict import Scores, Verdict, judge
 
 
 class ArmRuns(NamedTuple):

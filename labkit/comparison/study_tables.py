@@ -8,10 +8,10 @@ from statistics import median
 from typing import Any
 
 from labkit.comparison.study import BASELINE, Study, read_study
-from labkit.comparison.verdict import shown_p
 from labkit.core.display import Html, paragraph, paragraphs
 from labkit.core.errors import LabError
 from labkit.cost.spending import spending
+from labkit.statistics.verdict import shown_p
 
 Row = dict[str, Any]
 EVIDENCE = {

@@ -16,7 +16,6 @@ from pydantic import field_validator
 
 from labkit.comparison.matching import Axis
 from labkit.comparison.study import Arm, Study, read_study
-from labkit.comparison.verdict import ALPHA, MARGIN
 from labkit.core.config import Config, field, leaves
 from labkit.core.disk import save_file
 from labkit.core.errors import LabError
@@ -24,6 +23,7 @@ from labkit.core.machine import num_cores
 from labkit.cost.spending import measured_speed, spending
 from labkit.plan.plan import TrainingPlan
 from labkit.statistics.power import detectable_with
+from labkit.statistics.verdict import ALPHA, MARGIN
 
 MAX_ARMS = 200
 WINDOWS = "arms would be evaluated on other windows"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from labkit.cost.memory_config import MemoryConfig
 from labkit.model.config import ModelConfig
+from labkit.model.weights import block_weights
 
 _HIDDEN = {"gelu": 2, "relu_squared": 2, "swiglu": 4}
 """Tensors of the feed-forward's width that are kept: before and after the activation; SwiGLU's
@@ -109,12 +110,14 @@ def backward_workspace_bytes(
 
 
 def _products(model: ModelConfig, memory: MemoryConfig) -> dict[str, float]:
-    """In order of execution -> features that they give."""
-    width, kv, d_ff = _width(model, memory), _kv_width(model, memory), _d_ff(model, memory)
-    products = {"queries": width, "keys": kv, "values": kv, "output": float(model.d_model)}
-    if model.feed_forward == "swiglu":
-        products["gate"] = d_ff
-    return products | {"up": d_ff, "down": float(model.d_model)}
+    """In order of execution -> features that they give on one GPU."""
+    return {
+        weight.module: weight.share(memory.tensor_parallel) / weight.shape[1]
+        if weight.cut == "columns"
+        else float(weight.shape[0])
+        for weight in block_weights(model)
+        if weight.multiplies
+    }
 
 
 def _num_inputs(model: ModelConfig, memory: MemoryConfig) -> int:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from labkit.cost import money
 from labkit.cost.config import CostConfig
 from labkit.cost.flops import embedding_share, training_flops_per_token
-from labkit.cost.hardware import Gpu, find_gpu
+from labkit.cost.hardware import Gpu, find_gpu, gpus
 from labkit.cost.memory import training_memory
 from labkit.cost.parameters import count_by_component, count_parameters
 from labkit.cost.published_runs import hours_band
@@ -88,3 +88,16 @@ def _price(config: CostConfig, gpu: Gpu) -> tuple[float, str]:
         return config.price_usd_per_gpu_hour, "given"
     assert gpu.usd_per_hour_typical is not None, "CostConfig refuses a GPU without a price"
     return gpu.usd_per_hour_typical, f"typical rent, {gpu.price_source} ({gpu.price_as_of})"
+
+
+def compare_gpus(config: CostConfig) -> dict[str, CostEstimate]:
+    """The same run on every GPU that has a sourced price, at the same MFU and goodput.
+
+    A given price belongs to the chosen GPU alone; the others take the table's.
+    """
+    estimates = {config.gpu: estimate_cost(config)}
+    for name, gpu in gpus().items():
+        if gpu.usd_per_hour_typical is not None and name != config.gpu:
+            other = config.with_overrides({"gpu": name, "price_usd_per_gpu_hour": None})
+            estimates[name] = estimate_cost(other)
+    return {name: estimates[name] for name in gpus() if name in estimates}

@@ -13,6 +13,8 @@ from typing import Literal
 
 from labkit.cost.parameters import count_by_component, count_parameters
 from labkit.model.config import ModelConfig
+from labkit.model.stack import visible_tokens
+from labkit.model.weights import matmul_weights
 
 FlopsConvention = Literal["6N", "6N+12LHQT"]
 
@@ -28,16 +30,20 @@ def training_flops_per_token(
 
 
 def forward_flops_by_component(model: ModelConfig, sequence_length: int) -> dict[str, int]:
-    """Multiply-adds x 2 of one token's forward pass; scores and mixing over the whole sequence.
+    """Multiply-adds x 2 of one token's forward pass; scores and mixing over what a block may see:
+    the whole sequence, or its window.
 
     Training does three times as much.
     """
-    d, width = model.d_model, model.attention_width
+    products = {"attention": 0, "feed-forward": 0, "head": 0}
+    for weight in matmul_weights(model):
+        products[weight.component] += 2 * weight.size
+    scores = 2 * 2 * model.attention_width * visible_tokens(model, sequence_length)
     return {
-        "attention projections": model.num_layers * 2 * d * (2 * width + 2 * model.kv_width),
-        "attention scores": model.num_layers * 2 * 2 * width * sequence_length,
-        "feed-forward": model.num_layers * 2 * model.num_feed_forward_matrices * d * model.d_ff,
-        "head": 2 * d * model.vocab_size,
+        "attention projections": products["attention"],
+        "attention scores": scores,
+        "feed-forward": products["feed-forward"],
+        "head": products["head"],
     }
 
 

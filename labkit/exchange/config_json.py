@@ -21,7 +21,16 @@ KEY = "labkit"
 
 
 def write_config_json(config: ModelConfig, end_of_text: int | None) -> dict[str, Any]:
-    """What stands in config.json; a tokenizer's end of text begins and ends a text."""
+    """What stands in config.json; a tokenizer's end of text begins and ends a text.
+
+    Raises:
+        LabError: a model that is not causal.
+    """
+    if config.mask == "full":
+        raise LabError(
+            "mask=full sees the tokens that a causal model is to predict, so transformers' causal "
+            "classes can't open it; give mask=causal"
+        )
     kind = family_of(config)
     of_class = _own_class(config) if kind is None else _of_family(config, kind)
     return of_class | {
@@ -88,6 +97,7 @@ def _own_class(config: ModelConfig) -> dict[str, Any]:
 
 _CHOICES = (
     *("feed_forward", "norm", "norm_placement", "norm_epsilon", "block", "positions"),
-    *("rope_theta", "qk_norm", "token_shift", "qkv_bias", "attention_output_bias"),
-    *("feed_forward_bias", "norm_bias", "dropout"),
+    *("window", "whole_context_every", "window_rope_theta", "rope_theta", "qk_norm"),
+    *("token_shift", "qkv_bias", "attention_output_bias", "feed_forward_bias", "norm_bias"),
+    "dropout",
 )

@@ -19,6 +19,7 @@ from labkit.core.errors import LabError
 from labkit.exchange.huggingface_families import FAMILIES, Family, Json, family_of
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
+from labkit.model.weights import all_weights
 
 Tensors = Mapping[str, torch.Tensor]
 Weight = Callable[[str], torch.Tensor]
@@ -91,9 +92,7 @@ def with_weights(config: ModelConfig, weight: Weight) -> Transformer:
 
 def _shapes(config: ModelConfig) -> dict[str, torch.Size]:
     """Of our parameters by name, a shared one once."""
-    with torch.device("meta"):
-        model = Transformer(config)
-    return {name: parameter.shape for name, parameter in model.named_parameters()}
+    return {weight.name: torch.Size(weight.shape) for weight in all_weights(config)}
 
 
 def _of_family(family: Family, config: ModelConfig) -> Iterator[Stored]:

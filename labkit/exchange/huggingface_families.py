@@ -163,7 +163,6 @@ def _llama_needs(config: ModelConfig) -> dict[str, Any]:
     return {
         "feed_forward": "swiglu",
         "norm": "rmsnorm",
-        "positions": "rope",
         "num_heads": config.num_heads if divides else None,
     }
 
@@ -172,7 +171,6 @@ def _qwen3_needs(config: ModelConfig) -> dict[str, Any]:
     return {
         "feed_forward": "swiglu",
         "norm": "rmsnorm",
-        "positions": "rope",
         "feed_forward_bias": False,
     }
 
@@ -274,6 +272,9 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+_POSITIONS = {"gpt2": "learned", "llama": "rope", "qwen3": "rope"}
+
+
 def family_of(config: ModelConfig) -> str | None:
     """The name of the family that can express the config, or None."""
     kind = _nearest(config)
@@ -292,5 +293,6 @@ def _nearest(config: ModelConfig) -> str:
 
 def _unmet(kind: str, config: ModelConfig) -> list[str]:
     needs = {"norm_placement": "pre", "block": "sequential", "token_shift": False}
+    needs |= {"mask": "causal", "window": None, "positions": _POSITIONS[kind]}
     needs |= FAMILIES[kind].needs(config)
     return [name for name, need in needs.items() if getattr(config, name) != need]

@@ -3,8 +3,8 @@
     model = AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
 
 Every choice is a key of config.json and a row of a table below: the norm and where it stands, the
-feed-forward, sequential or parallel parts, learned or rotary positions, token shift. The logits are
-those of labkit's own model. Written for transformers 5; labkit is not needed.
+feed-forward, sequential or parallel parts, learned, rotary or ALiBi positions, windows, token
+shift. The logits are those of labkit's own model. Written for transformers 5; labkit is not needed.
 """
 
 # B batch, T time (queries), S time (keys), D model, H heads, G key/value heads, K head dim, V vocab
@@ -85,11 +85,14 @@ class LabkitForCausalLM(PreTrainedModel, GenerationMixin):
             x_BTD = self.shift(x_BTD, real_BS, past_key_values, layer)
         if self.positions is not None:
             x_BTD = x_BTD + self.positions(position_ids)
-        rotations = _rotations(self.config, position_ids)
         x_BTD = self.dropout(x_BTD)
-        seen_BHTS = _seen(real_BS, start)
-        for block in self.blocks:
-            x_BTD = block(x_BTD, rotations, seen_BHTS, past_key_values)
+        windows = _windows(self.config)
+        views = {
+            window: _view(self.config, position_ids, real_BS, start, window)
+            for window in set(windows)
+        }
+        for block, window in zip(self.blocks, windows, strict=True):
+            x_BTD = block(x_BTD, *views[window], past_key_values)
         x_BTD = x_BTD if self.final_norm is None else self.final_norm(x_BTD)
         logits_BTV = self.head(x_BTD[:, -logits_to_keep:] if logits_to_keep else x_BTD)
         return CausalLMOutputWithPast(
@@ -204,12 +207,45 @@ class Attention(nn.Module):
         return (x_BTHK if norm is None else norm(x_BTHK)).transpose(1, 2)
 
 
-def _rotations(config, position_ids):
+def _windows(config):
+    """Of each block: how near a key must be, None for the whole context."""
+    every = config.whole_context_every
+    return [
+        None if every and layer % every == every - 1 else config.window
+        for layer in range(config.num_hidden_layers)
+    ]
+
+
+def _view(config, position_ids, real_BS, start, window):
+    """(rotations, mask) of the blocks with this window; the mask is None where plainly causal."""
+    theta = config.rope_theta if window is None else config.window_rope_theta or config.rope_theta
+    seen_BHTS = _seen(real_BS, start, window)
+    if config.positions == "alibi":
+        seen_BHTS = _with_biases(config, seen_BHTS, real_BS, start)
+    return _rotations(config, position_ids, theta), seen_BHTS
+
+
+def _with_biases(config, seen_BHTS, real_BS, start):
+    """ALiBi: a head's scores fall with the distance, each head at a slope of its own."""
+    num_seen, num_heads = real_BS.shape[1], config.num_attention_heads
+    power = 1 << (num_heads.bit_length() - 1)
+    slopes = [2 ** (-8 * n / power) for n in range(1, power + 1)]
+    slopes += [2 ** (-8 * n / (2 * power)) for n in range(1, 2 * power + 1, 2)]
+    slopes_H = torch.tensor(slopes[:num_heads], device=real_BS.device)
+    places_S = torch.arange(num_seen, device=real_BS.device)
+    distance_TS = (places_S[start:, None] - places_S).abs()
+    biases_HTS = -slopes_H[:, None, None] * distance_TS
+    if seen_BHTS is None:
+        seen_BHTS = (places_S[start:, None] >= places_S)[None, None]
+    return biases_HTS.masked_fill(~seen_BHTS, float("-inf"))
+
+
+def _rotations(config, position_ids, theta):
     """(cos, sin) of each position's angles, Llama's layout of halves; None without rotations."""
     if config.positions != "rope":
         return None
     pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device=position_ids.device)
-    frequencies = 1.0 / (config.rope_theta ** (pairs / config.head_dim))
+    frequencies = 1.0 / (theta ** (pairs / config.head_dim))
     angles_B1TK = position_ids[:, None, :, None].float() * frequencies
     return angles_B1TK.cos(), angles_B1TK.sin()
 
@@ -262,16 +298,19 @@ def _real_tokens(attention_mask, x_BTD, num_seen):
     return attention_mask.bool()
 
 
-def _seen(real_BS, start):
+def _seen(real_BS, start, window):
     """(B, 1, T, S): which keys each query may look at; None where that is plainly causal.
 
     A query of padding sees itself, since a softmax over nothing has no value.
     """
-    if real_BS.all() and (start == 0 or real_BS.shape[1] == start + 1):
-        return None
     num_seen = real_BS.shape[1]
+    window = window or num_seen
+    if real_BS.all() and window >= num_seen and (start == 0 or num_seen == start + 1):
+        return None
     ones = torch.ones(num_seen, num_seen, dtype=torch.bool, device=real_BS.device)
     causal_TS = ones.tril()[start:]
+    if window < num_seen:
+        causal_TS = causal_TS & ones.triu(1 - window)[start:]
     itself_TS = ones.triu()[start:] & causal_TS
     return ((causal_TS & real_BS[:, None]) | itself_TS)[:, None]
 

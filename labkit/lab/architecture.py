@@ -12,20 +12,21 @@ from labkit.lab.training import describe_device
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from labkit.comparison.architectures import Architectures
     from labkit.comparison.study import Study
     from labkit.comparison.study_record import StudyRecord
     from labkit.core.display import Html
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
+    from labkit.questions.architecture.question import Architectures
     from labkit.widgets.sweep_panel import SweepPanel
 
 
 def architectures(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Architectures:
     """A study of the block's parts on the corpus as notebook 20 has split it; nothing runs yet."""
-    from labkit.comparison import architectures as rooms
+    from labkit.questions.architecture import question as rooms
+    from labkit.questions.architecture.config import ArchitectureConfig
 
-    config = rooms.ArchitectureConfig.from_parameters({**parameters, "overrides": overrides})
+    config = ArchitectureConfig.from_parameters({**parameters, "overrides": overrides})
     need_tokenizer(config.corpus, config.inputs()[config.corpus])
     question = rooms.Architectures(config)
     print(describe_device(question.study.plan))
@@ -95,13 +96,13 @@ def sweep_panel(plan: TrainingPlan, **sweep: Any) -> SweepPanel:
 
 def stored_study() -> Html:
     """The latest study of greater effort on this machine, else the one that came with labkit."""
-    from labkit.comparison import stored_study
+    from labkit.questions.architecture import stored_study
 
     return stored_study.show_stored_study()
 
 
 def record_architecture(question: Architectures, record: StudyRecord) -> Path:
     """Record the decision of notebook 30: the changes that were shown to be better, if any."""
-    from labkit.comparison import architecture_decision
+    from labkit.questions.architecture import decision
 
-    return architecture_decision.record_architecture(question, record)
+    return decision.record_architecture(question, record)

@@ -32,31 +32,31 @@ def estimate_cost(config: CostConfig) -> CostEstimate:
 
 def parameter_table(estimate: CostEstimate) -> Table:
     """Parameters and their share by component."""
-    from labkit.cost.tables import parameter_rows
     from labkit.plots.table import Table
+    from labkit.questions.cost.tables import parameter_rows
 
     return Table(parameter_rows(estimate))
 
 
 def flops_table(config: CostConfig) -> Table:
     """Training FLOPs per token: both conventions, and what the matrix products really take."""
-    from labkit.cost.tables import flops_rows
     from labkit.plots.table import Table
+    from labkit.questions.cost.tables import flops_rows
 
     return Table(flops_rows(config))
 
 
 def gpu_table(config: CostConfig) -> Table:
     """The same run on each GPU with a price, with its measured MFU where known."""
-    from labkit.cost.tables import gpu_rows
     from labkit.plots.table import Table
+    from labkit.questions.cost.tables import gpu_rows
 
     return Table(gpu_rows(config))
 
 
 def money_figure(config: CostConfig) -> go.Figure:
     """USD on each GPU with a sourced price, with the band of published runs."""
-    from labkit.cost.decision import compare_gpus
+    from labkit.cost.estimate import compare_gpus
     from labkit.plots import cost
 
     bars = [
@@ -89,7 +89,7 @@ def published_hours_figure() -> go.Figure:
 
 def cost_sentences(config: CostConfig) -> dict[str, Html]:
     """What was found, said in sentences made from the result: one for each section."""
-    from labkit.cost import sentences
+    from labkit.questions.cost import sentences
 
     return sentences.cost_sentences(config)
 
@@ -103,6 +103,6 @@ def cost_panel(config: CostConfig) -> CostPanel:
 
 def record_cost(config: CostConfig) -> Path:
     """Record the decision of notebook 40; returns its folder."""
-    from labkit.cost import decision
+    from labkit.questions.cost import decision
 
     return decision.record_cost(config)

@@ -27,16 +27,16 @@ def curate(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Cur
 
 def funnel_table(curation: Curation) -> Table:
     """What came to each step and what left it, in documents and bytes."""
-    from labkit.data.curation_tables import funnel_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import funnel_rows
 
     return Table(funnel_rows(curation))
 
 
 def funnel_figure(curation: Curation) -> go.Figure:
     """What each step kept and dropped of what came to it."""
-    from labkit.data.curation_tables import funnel_rows
     from labkit.plots import curation as plots
+    from labkit.questions.curation.tables import funnel_rows
 
     return plots.funnel_figure(
         [
@@ -48,40 +48,40 @@ def funnel_figure(curation: Curation) -> go.Figure:
 
 def rule_table(curation: Curation) -> Table:
     """The rules that dropped anything, those that cost most bytes first."""
-    from labkit.data.curation_tables import rule_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import rule_rows
 
     return Table(rule_rows(curation))
 
 
 def kept_table(curation: Curation) -> Table:
     """What is left of each source and language."""
-    from labkit.data.curation_tables import kept_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import kept_rows
 
     return Table(kept_rows(curation))
 
 
 def preset_table(curation: Curation) -> Table:
     """What the rules of each preset would keep of the raw text."""
-    from labkit.data.curation_tables import preset_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import preset_rows
 
     return Table(preset_rows(curation))
 
 
 def copy_table(curation: Curation) -> Table:
     """The documents that stand for most copies."""
-    from labkit.data.curation_tables import copy_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import copy_rows
 
     return Table(copy_rows(curation))
 
 
 def personal_data_table(curation: Curation) -> Table:
     """Items replaced in what was kept, by kind."""
-    from labkit.data.curation_tables import personal_data_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import personal_data_rows
 
     return Table(personal_data_rows(curation))
 
@@ -89,24 +89,24 @@ def personal_data_table(curation: Curation) -> Table:
 def dropped_examples(curation: Curation) -> Html:
     """Dropped documents to read, each with the rule, its value and its limit."""
     from labkit.core.display import text_samples
-    from labkit.data import curation_tables
+    from labkit.questions.curation import tables
 
-    return text_samples(curation_tables.dropped_examples(curation))
+    return text_samples(tables.dropped_examples(curation))
 
 
 def epochs_table(curation: Curation, bytes_per_token: float = 4.0) -> Table:
     """How often each kept source is read for the budget of tokens."""
-    from labkit.data.curation_tables import mixture_table_rows
     from labkit.plots.table import Table
+    from labkit.questions.curation.tables import mixture_table_rows
 
     return Table(mixture_table_rows(curation, bytes_per_token))
 
 
 def curation_sentences(curation: Curation) -> dict[str, Html]:
     """What was found, said in sentences made from the result: one for each section."""
-    from labkit.data import curation_sentences
+    from labkit.questions.curation import sentences
 
-    return curation_sentences.curation_sentences(curation)
+    return sentences.curation_sentences(curation)
 
 
 def threshold_panel(curation: Curation) -> ThresholdPanel:
@@ -131,8 +131,8 @@ def life_trace(
     `tokenized`, a comparison of tokenizers on `curation.curated.corpus`, adds the training windows
     of so many tokens that the document is in.
     """
-    from labkit.data.curation_tables import mixture
     from labkit.data.life_trace import Lives
+    from labkit.questions.curation.tables import mixture
     from labkit.widgets.life_trace import LifeTracePanel
 
     config, span = curation.config, None
@@ -153,6 +153,6 @@ def life_trace(
 
 def record_curation(curation: Curation) -> Path:
     """Record the decision of notebook 11: the text a model should be trained on."""
-    from labkit.data import curation_decision
+    from labkit.questions.curation import decision
 
-    return curation_decision.record_curation(curation)
+    return decision.record_curation(curation)

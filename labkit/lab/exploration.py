@@ -90,7 +90,7 @@ def examples(exploration: Exploration) -> Html:
 
 def corpus_sentences(exploration: Exploration) -> dict[str, Html]:
     """What was found in the corpus, one sentence for each section of notebook 10."""
-    from labkit.data import sentences
+    from labkit.questions.exploration import sentences
 
     return sentences.corpus_sentences(exploration)
 
@@ -104,6 +104,6 @@ def corpus_panel(exploration: Exploration) -> CorpusPanel:
 
 def record_corpus(exploration: Exploration) -> Path:
     """Record the decision of notebook 10: the dataset the next notebooks read."""
-    from labkit.data import decision
+    from labkit.questions.exploration import decision
 
     return decision.record_corpus(exploration)

@@ -59,49 +59,49 @@ def _make_two_recipes(corpus: str) -> None:
 
 def run_table(comparison: RunComparison) -> Table:
     """Every run: its group, where it is recorded, how it ended and what it took."""
-    from labkit.comparison import run_comparison_tables
     from labkit.plots.table import Table
+    from labkit.questions.run_comparison import tables
 
-    return Table(run_comparison_tables.run_rows(comparison))
+    return Table(tables.run_rows(comparison))
 
 
 def difference_table(comparison: RunComparison) -> Table:
     """The fields in which the groups' configs differ, and no others."""
-    from labkit.comparison import run_comparison_tables
     from labkit.plots.table import Table
+    from labkit.questions.run_comparison import tables
 
-    return Table(run_comparison_tables.difference_rows(comparison))
+    return Table(tables.difference_rows(comparison))
 
 
 def group_verdict_table(comparison: RunComparison) -> Table:
     """Every group against the baseline: a verdict with its evidence, or why there is none."""
-    from labkit.comparison import run_comparison_tables
     from labkit.plots.table import Table
+    from labkit.questions.run_comparison import tables
 
-    return Table(run_comparison_tables.verdict_rows(comparison))
+    return Table(tables.verdict_rows(comparison))
 
 
 def prediction_table(comparison: RunComparison) -> Table:
     """What was predicted before a run of each group, and what was measured."""
-    from labkit.comparison import run_comparison_tables
     from labkit.plots.table import Table
+    from labkit.questions.run_comparison import tables
 
-    return Table(run_comparison_tables.score_rows(comparison))
+    return Table(tables.score_rows(comparison))
 
 
 def run_samples(comparison: RunComparison) -> Html:
     """A text that each group's model writes, side by side; escaped."""
-    from labkit.comparison import run_comparison_tables
     from labkit.core.display import text_samples
+    from labkit.questions.run_comparison import tables
 
-    return text_samples(run_comparison_tables.sample_pairs(comparison))
+    return text_samples(tables.sample_pairs(comparison))
 
 
 def comparison_sentences(comparison: RunComparison) -> Html:
     """What was found, and what it holds for."""
-    from labkit.comparison import run_comparison_tables
+    from labkit.questions.run_comparison import sentences
 
-    return run_comparison_tables.comparison_sentences(comparison)
+    return sentences.comparison_sentences(comparison)
 
 
 def run_comparison_panel(comparison: RunComparison) -> RunComparisonPanel:
@@ -113,6 +113,6 @@ def run_comparison_panel(comparison: RunComparison) -> RunComparisonPanel:
 
 def record_comparison(comparison: RunComparison) -> Path:
     """Export the tables as CSV and record the decision of notebook 60."""
-    from labkit.comparison import run_comparison_decision
+    from labkit.questions.run_comparison import decision
 
-    return run_comparison_decision.record_comparison(comparison)
+    return decision.record_comparison(comparison)

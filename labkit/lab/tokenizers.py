@@ -29,24 +29,24 @@ def compare_tokenizers(
 
 def split_table(comparison: TokenizerComparison) -> Table:
     """Documents, works, bytes and leak check of each side."""
-    from labkit.comparison import tokenizer_tables
     from labkit.plots.table import Table
+    from labkit.questions.tokenizers import tables
 
-    return Table(tokenizer_tables.split_table(comparison).to_pandas())
+    return Table(tables.split_table(comparison).to_pandas())
 
 
 def tokenizer_table(comparison: TokenizerComparison) -> Table:
     """Each tokenizer on each source, with intervals."""
-    from labkit.comparison import tokenizer_tables
     from labkit.plots.table import Table
+    from labkit.questions.tokenizers import tables
 
-    return Table(tokenizer_tables.measure_table(comparison).to_pandas())
+    return Table(tables.measure_table(comparison).to_pandas())
 
 
 def token_cost_figure(comparison: TokenizerComparison) -> go.Figure:
     """Tokens that a million characters cost, by tokenizer and text."""
-    from labkit.comparison.tokenizer_tables import tokens_per_million
     from labkit.plots import tokenizers
+    from labkit.questions.tokenizers.tables import tokens_per_million
 
     return tokenizers.token_cost_figure(
         [
@@ -58,9 +58,9 @@ def token_cost_figure(comparison: TokenizerComparison) -> go.Figure:
 
 def tokenizer_sentences(comparison: TokenizerComparison) -> dict[str, Html]:
     """What was found, one sentence for each section of notebook 20."""
-    from labkit.comparison import tokenizer_tables
+    from labkit.questions.tokenizers import sentences
 
-    return tokenizer_tables.tokenizer_sentences(comparison)
+    return sentences.tokenizer_sentences(comparison)
 
 
 def tokenizer_viewer(comparison: TokenizerComparison) -> TokenizerViewer:
@@ -72,16 +72,16 @@ def tokenizer_viewer(comparison: TokenizerComparison) -> TokenizerViewer:
 
 def record_tokenizer(comparison: TokenizerComparison) -> Path:
     """Save the chosen tokenizer and the shards made with it; record the decision of notebook 20."""
-    from labkit.comparison import tokenizer_decision
+    from labkit.questions.tokenizers import decision
 
-    return tokenizer_decision.record_tokenizer(comparison)
+    return decision.record_tokenizer(comparison)
 
 
 def need_tokenizer(corpus: str, fingerprint: str) -> None:
     """Make notebook 20's defaults where it hasn't been run on the corpus."""
-    from labkit.comparison.tokenizer_decision import NOTEBOOK
     from labkit.core.errors import LabError
     from labkit.core.records.decision import current_decision
+    from labkit.questions.tokenizers.decision import NOTEBOOK
 
     try:
         current_decision(NOTEBOOK, fingerprint)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from labkit.core.display import Html
     from labkit.plan.plan import TrainingPlan
     from labkit.plots.table import Table
+    from labkit.questions.training.question import TwoRecipes
     from labkit.training.checkpoints.resume_proof import ResumeProof
     from labkit.training.launch import Run
     from labkit.training.sharding.try_layouts import Layouts
-    from labkit.training.two_recipes.question import TwoRecipes
     from labkit.widgets.run_monitor import RunMonitor
     from labkit.widgets.tuner import Tuner
 
@@ -27,9 +27,10 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
 
     Where notebook 20 hasn't been run on it, its defaults are made here, and said.
     """
-    from labkit.training.two_recipes import question as rooms
+    from labkit.questions.training import question as rooms
+    from labkit.questions.training.config import TwoRecipesConfig
 
-    config = rooms.TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
+    config = TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
     need_tokenizer(config.corpus, config.inputs()[config.corpus])
     question = rooms.TwoRecipes(config)
     if question.architecture:
@@ -42,7 +43,7 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
 
 def _taken_over(question: TwoRecipes) -> str:
     """Where the recipe trained here is a variant of the one that notebook 30 looked at."""
-    from labkit.training.two_recipes.question import COMPARED
+    from labkit.questions.training.question import COMPARED
 
     assert question.architecture
     looked_at = question.architecture.evidence["recipe"]
@@ -60,7 +61,7 @@ def describe_device(plan: TrainingPlan) -> str:
 def plan_table(question: TwoRecipes) -> Table:
     """The fields in which the two plans differ."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.plan_rows(question))
 
@@ -68,7 +69,7 @@ def plan_table(question: TwoRecipes) -> Table:
 def group_table(question: TwoRecipes) -> Table:
     """Which parameters each optimizer moves, at which rate, and which of them decay."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.group_table_rows(question))
 
@@ -118,7 +119,7 @@ def monitor(runs: Mapping[str, Run] | Run) -> RunMonitor:
 def result_table(runs: Mapping[str, Run]) -> Table:
     """Loss with its interval, and what each run took."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.result_rows(dict(runs)))
 
@@ -137,7 +138,7 @@ def loss_figure(runs: Mapping[str, Run]) -> go.Figure:
 def score_table(runs: Mapping[str, Run]) -> Table:
     """What was predicted before the first step against what was measured after the last."""
     from labkit.plots.table import Table
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return Table(tables.score_rows(dict(runs)))
 
@@ -145,23 +146,23 @@ def score_table(runs: Mapping[str, Run]) -> Table:
 def trained_samples(runs: Mapping[str, Run]) -> Html:
     """What the trained models write; escaped."""
     from labkit.core.display import text_samples
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import tables
 
     return text_samples(tables.sample_pairs(dict(runs)))
 
 
 def open_recipe_verdict() -> Html:
     """What `modern-open` costs against `modern`, as the study that comes with labkit found."""
-    from labkit.comparison import stored_study
+    from labkit.questions.architecture import stored_study
 
     return stored_study.show_open_recipe()
 
 
 def recipe_sentences(runs: Mapping[str, Run]) -> dict[str, Html]:
     """What was found, one sentence for each section of notebook 50."""
-    from labkit.training.two_recipes import tables
+    from labkit.questions.training import sentences
 
-    return tables.recipe_sentences(dict(runs))
+    return sentences.recipe_sentences(dict(runs))
 
 
 def prove_resume(plan: TrainingPlan) -> ResumeProof:
@@ -214,7 +215,7 @@ def tuner(plan: TrainingPlan, gpu: str = "H100 SXM") -> Tuner:
 
 def record_two_recipes(question: TwoRecipes, runs: Mapping[str, Run], proof: ResumeProof) -> Path:
     """Record the decision of notebook 50: the model folder that it hands on."""
-    from labkit.training.two_recipes import decision
+    from labkit.questions.training import decision
 
     return decision.record_two_recipes(question, dict(runs), proof)
 

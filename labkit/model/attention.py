@@ -1,8 +1,9 @@
-"""Causal self-attention with H query heads over K/V heads that groups of them share.
+"""Attention of H query heads over K/V heads that groups of them share.
 
 num_kv_heads = num_heads is multi-head (Vaswani et al. 2017), 1 is multi-query (Shazeer 2019),
-between is grouped-query attention (Ainslie et al. 2023). Which kernel computes it changes speed
-and memory, not the result: which is faster depends on shape, type and processor, and is measured
+between is grouped-query attention (Ainslie et al. 2023). Who sees whom is a `Sight`, which
+the model makes of its masks and positions. Which kernel computes it changes speed and memory, not
+the result: which is faster depends on shape, type and processor, and is measured
 (`labkit.training.settle`).
 """
 
@@ -19,10 +20,10 @@ from torch.nn import functional
 
 from labkit.model.cache import LayerCache
 from labkit.model.config import ModelConfig
-from labkit.model.positions import rotate
+from labkit.model.positions import Rotations, rotate
+from labkit.model.reading import Sight
 
-Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
-Rotations = tuple[torch.Tensor, torch.Tensor]
+Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Sight, float], torch.Tensor]
 
 
 class Attention(nn.Module):
@@ -43,17 +44,23 @@ class Attention(nn.Module):
         self.kernel = KERNELS[kernel]
 
     def forward(
-        self, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+        self,
+        x_BTD: torch.Tensor,
+        source_BSD: torch.Tensor,
+        sight: Sight,
+        rotations: Rotations | None,
+        cache: LayerCache | None,
     ) -> torch.Tensor:
+        """Queries of `x_BTD` over keys and values of the source: itself in self-attention."""
         q_BHTK = self._heads(self.query(x_BTD), self.query_norm)
-        k_BGSK = self._heads(self.key(x_BTD), self.key_norm)
-        v_BGSK = self._heads(self.value(x_BTD), None)
+        k_BGSK = self._heads(self.key(source_BSD), self.key_norm)
+        v_BGSK = self._heads(self.value(source_BSD), None)
         if rotations is not None:
             q_BHTK, k_BGSK = rotate(q_BHTK, *rotations), rotate(k_BGSK, *rotations)
         if cache is not None:
             k_BGSK, v_BGSK = cache.append(k_BGSK, v_BGSK)
         dropout = self.dropout if self.training else 0.0
-        mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, dropout)
+        mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, sight, dropout)
         return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
 
     def _heads(self, x_BTW: torch.Tensor, norm: nn.RMSNorm | None) -> torch.Tensor:
@@ -64,42 +71,64 @@ class Attention(nn.Module):
 
 
 def fused(
-    q_BHTK: torch.Tensor, k_BGSK: torch.Tensor, v_BGSK: torch.Tensor, dropout: float
+    q_BHTK: torch.Tensor,
+    k_BGSK: torch.Tensor,
+    v_BGSK: torch.Tensor,
+    sight: Sight,
+    dropout: float,
 ) -> torch.Tensor:
     """torch's scaled_dot_product_attention: never stores the scores where a fused kernel exists."""
-    num_queries, num_keys = q_BHTK.shape[-2], k_BGSK.shape[-2]
-    is_square = num_queries == num_keys
     return functional.scaled_dot_product_attention(
         q_BHTK,
         k_BGSK,
         v_BGSK,
-        attn_mask=None if is_square or num_queries == 1 else _seen(q_BHTK, num_keys),
+        attn_mask=_added_or_seen(sight, q_BHTK.dtype),
         dropout_p=dropout,
-        is_causal=is_square and num_queries > 1,
+        is_causal=sight.is_causal,
         enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1],
     )
 
 
 def written_out(
-    q_BHTK: torch.Tensor, k_BGSK: torch.Tensor, v_BGSK: torch.Tensor, dropout: float
+    q_BHTK: torch.Tensor,
+    k_BGSK: torch.Tensor,
+    v_BGSK: torch.Tensor,
+    sight: Sight,
+    dropout: float,
 ) -> torch.Tensor:
-    """softmax(q k^T / sqrt(K)) v with the T x S scores in memory."""
+    """softmax(q k^T / sqrt(K) + bias) v with the T x S scores in memory."""
     groups = q_BHTK.shape[1] // k_BGSK.shape[1]
     if groups > 1:
         k_BGSK, v_BGSK = (x.repeat_interleave(groups, dim=1) for x in (k_BGSK, v_BGSK))
     scores_BHTS = (q_BHTK / math.sqrt(q_BHTK.shape[-1])) @ k_BGSK.transpose(-1, -2)
-    unseen_TS = ~_seen(q_BHTK, k_BGSK.shape[-2])
-    weights_BHTS = scores_BHTS.masked_fill(unseen_TS, -math.inf).softmax(dim=-1)
+    if sight.bias_BHTS is not None:
+        scores_BHTS = scores_BHTS + sight.bias_BHTS
+    unseen = _unseen(sight, scores_BHTS)
+    if unseen is not None:
+        scores_BHTS = scores_BHTS.masked_fill(unseen, -math.inf)
+    weights_BHTS = scores_BHTS.softmax(dim=-1)
     if dropout:
         weights_BHTS = functional.dropout(weights_BHTS, dropout)
     return weights_BHTS.to(v_BGSK.dtype) @ v_BGSK
 
 
-def _seen(q_BHTK: torch.Tensor, num_keys: int) -> torch.Tensor:
-    """(T, S): whether query t, counted from the end of the keys, may look at key s."""
-    num_queries = q_BHTK.shape[-2]
-    ones = torch.ones(num_queries, num_keys, dtype=torch.bool, device=q_BHTK.device)
-    return ones.tril(num_keys - num_queries)
-
-
 KERNELS: dict[str, Kernel] = {"fused": fused, "written_out": written_out}
+
+
+def _added_or_seen(sight: Sight, dtype: torch.dtype) -> torch.Tensor | None:
+    """torch takes one mask: booleans, or what is added, -inf where a key is not seen."""
+    seen_BTS, bias_BHTS = sight.seen_BTS, sight.bias_BHTS
+    if bias_BHTS is None:
+        return None if seen_BTS is None else seen_BTS[:, None]
+    if seen_BTS is not None:
+        bias_BHTS = bias_BHTS.masked_fill(~seen_BTS[:, None], -math.inf)
+    return bias_BHTS.to(dtype)
+
+
+def _unseen(sight: Sight, scores_BHTS: torch.Tensor) -> torch.Tensor | None:
+    if sight.seen_BTS is not None:
+        return ~sight.seen_BTS[:, None]
+    if not sight.is_causal:
+        return None
+    size = scores_BHTS.shape[-2:]
+    return ~torch.ones(size, dtype=torch.bool, device=scores_BHTS.device).tril()

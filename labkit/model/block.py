@@ -14,11 +14,16 @@ from typing import cast
 import torch
 from torch import nn
 
-from labkit.model.attention import Attention, Rotations
+from labkit.model.attention import Attention
 from labkit.model.cache import LayerCache
 from labkit.model.config import ModelConfig
 from labkit.model.feed_forward import FEED_FORWARDS
 from labkit.model.norms import make_norm
+from labkit.model.positions import Rotations
+from labkit.model.reading import Sight
+
+View = tuple[Sight, Rotations | None]
+"""What the block may see, and how it tells positions."""
 
 
 class Block(nn.Module):
@@ -34,38 +39,32 @@ class Block(nn.Module):
         self.arrange = ARRANGEMENTS[config.block, config.norm_placement]
 
     def forward(
-        self, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+        self, x_BTD: torch.Tensor, view: View, cache: LayerCache | None = None
     ) -> torch.Tensor:
-        return self.arrange(self, x_BTD, rotations, cache)
+        return self.arrange(self, x_BTD, view, cache)
 
-    def attend(
-        self, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
-    ) -> torch.Tensor:
-        return self.dropout(self.attention(x_BTD, rotations, cache))
+    def attend(self, x_BTD: torch.Tensor, view: View, cache: LayerCache | None) -> torch.Tensor:
+        return self.dropout(self.attention(x_BTD, x_BTD, *view, cache))
 
     def feed(self, x_BTD: torch.Tensor) -> torch.Tensor:
         return self.dropout(self.feed_forward(x_BTD))
 
 
-def _pre(
-    block: Block, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
-) -> torch.Tensor:
-    h_BTD = x_BTD + block.attend(block.attention_norm(x_BTD), rotations, cache)
+def _pre(block: Block, x_BTD: torch.Tensor, view: View, cache: LayerCache | None) -> torch.Tensor:
+    h_BTD = x_BTD + block.attend(block.attention_norm(x_BTD), view, cache)
     return h_BTD + block.feed(cast(nn.Module, block.feed_forward_norm)(h_BTD))
 
 
-def _post(
-    block: Block, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
-) -> torch.Tensor:
-    h_BTD = block.attention_norm(x_BTD + block.attend(x_BTD, rotations, cache))
+def _post(block: Block, x_BTD: torch.Tensor, view: View, cache: LayerCache | None) -> torch.Tensor:
+    h_BTD = block.attention_norm(x_BTD + block.attend(x_BTD, view, cache))
     return cast(nn.Module, block.feed_forward_norm)(h_BTD + block.feed(h_BTD))
 
 
 def _parallel(
-    block: Block, x_BTD: torch.Tensor, rotations: Rotations | None, cache: LayerCache | None
+    block: Block, x_BTD: torch.Tensor, view: View, cache: LayerCache | None
 ) -> torch.Tensor:
     normed_BTD = block.attention_norm(x_BTD)
-    return x_BTD + block.attend(normed_BTD, rotations, cache) + block.feed(normed_BTD)
+    return x_BTD + block.attend(normed_BTD, view, cache) + block.feed(normed_BTD)
 
 
 ARRANGEMENTS = {

@@ -35,11 +35,38 @@ class LayerCache:
 
 
 class Cache:
-    """One `LayerCache` per layer, and the last embedding where a model mixes neighbours."""
+    """One `LayerCache` per layer, and the last embedding where a model mixes neighbours.
+
+    `segments_BS` says which of the tokens belong together where rows are not one text each.
+    """
 
     def __init__(self, config: ModelConfig):
         self.layers = [LayerCache(config.context_length) for _ in range(config.num_layers)]
         self.last_B1D: torch.Tensor | None = None
+        self.segments_BS: torch.Tensor | None = None
+        self.prefix_B: torch.Tensor | None = None
+
+    def add_segments(
+        self, segments_BT: torch.Tensor | None, ids_BT: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Segments of all tokens so far, these among them; a row goes on with its last one."""
+        if self.length == 0:
+            self.segments_BS = segments_BT
+        elif self.segments_BS is not None:
+            if segments_BT is None:
+                segments_BT = self.segments_BS[:, -1:].expand_as(ids_BT)
+            self.segments_BS = torch.cat((self.segments_BS, segments_BT), dim=1)
+        elif segments_BT is not None:
+            raise ValueError("this cache was begun without segments; give them from its start")
+        return self.segments_BS
+
+    def keep_rows(self, rows: list[int]) -> None:
+        """Go on with the rows of these numbers alone."""
+        for layer in self.layers:
+            layer.keys_BGSK, layer.values_BGSK = layer.keys_BGSK[rows], layer.values_BGSK[rows]
+        for name in ("last_B1D", "segments_BS", "prefix_B"):
+            if (held := getattr(self, name)) is not None:
+                setattr(self, name, held[rows])
 
     @property
     def length(self) -> int:

@@ -58,10 +58,28 @@ class ModelConfig(Config):
     block: Literal["sequential", "parallel"] = field(
         "sequential", "parallel: attention and feed-forward read the same norm, as in PaLM"
     )
-    positions: Literal["learned", "rope", "none"] = field(
-        "learned", "learned: a table of context_length rows; rope: rotations, no parameters"
+    mask: Literal["causal", "prefix", "full"] = field(
+        "causal",
+        "what a token sees; causal: those before it; prefix: also all of the prompt; full: all",
+    )
+    window: int | None = field(
+        None,
+        "a token sees only those nearer than this; empty: the whole context",
+        unit="tokens",
+        ge=1,
+        le=1 << 21,
+    )
+    whole_context_every: int | None = field(
+        None, "the last of so many blocks has no window (2 in Gemma 2); empty: none", ge=2, le=64
+    )
+    positions: Literal["learned", "rope", "alibi", "none"] = field(
+        "learned",
+        "learned: a row for each of context_length; rope: rotations; alibi: far scores are lowered",
     )
     rope_theta: float = field(10_000.0, "base of RoPE's wavelengths", ge=100, le=1e9, scale="log")
+    window_rope_theta: float | None = field(
+        None, "the base in blocks with a window; empty: the same", ge=100, le=1e9, scale="log"
+    )
     qk_norm: bool = field(False, "RMSNorm on each head's queries and keys, as in Qwen3")
     token_shift: bool = field(
         False, "each embedding takes a learned share of its predecessor's, as in RWKV"
@@ -112,6 +130,13 @@ class ModelConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _windows_agree(self) -> Self:
+        needs_window = ("whole_context_every", "window_rope_theta")
+        if self.window is None and (given := [n for n in needs_window if getattr(self, n)]):
+            raise ValueError(f"{given[0]} says how blocks with a window differ; give window too")
+        return self
+
     @property
     def attention_width(self) -> int:
         """num_heads x head_dim: equal to d_model in GPT-2 and Llama, free in general."""
@@ -124,12 +149,6 @@ class ModelConfig(Config):
     @property
     def num_feed_forward_matrices(self) -> int:
         return _NUM_MATRICES[self.feed_forward]
-
-    @property
-    def num_norms(self) -> int:
-        """Of the residual stream: a parallel block has one, and post needs none at the end."""
-        per_block = {"sequential": 2, "parallel": 1}[self.block]
-        return self.num_layers * per_block + (self.norm_placement == "pre")
 
 
 def matched_d_ff(d_ff: int, before: str, after: str) -> int:

@@ -20,8 +20,8 @@ from torch import nn
 
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
+from labkit.model.weights import Weight, all_weights
 
-RESIDUAL_WRITERS = ("attention.output.weight", "feed_forward.down.weight")
 STANDARD = 0.02
 
 
@@ -35,8 +35,10 @@ def initialize(model: Transformer, seed: int) -> Transformer:
 
 def starting_weights(model: Transformer, seed: int) -> Iterator[tuple[nn.Parameter, torch.Tensor]]:
     """Each parameter and where it starts, one after the other: a caller may hold but a share."""
+    start_of = INITIALIZATIONS[model.config.initialization]
+    weights = {weight.name: weight for weight in all_weights(model.config)}
     for name, parameter in model.named_parameters():
-        start = INITIALIZATIONS[model.config.initialization](name, parameter, model.config)
+        start = start_of(weights[name], model.config)
         if isinstance(start, float):
             generator = torch.Generator().manual_seed(_key(seed, name))
             yield parameter, torch.randn(parameter.shape, generator=generator) * start
@@ -44,26 +46,27 @@ def starting_weights(model: Transformer, seed: int) -> Iterator[tuple[nn.Paramet
             yield parameter, torch.full(parameter.shape, float(start))
 
 
-def _gpt2(name: str, parameter: nn.Parameter, config: ModelConfig) -> float | int:
+def _gpt2(weight: Weight, config: ModelConfig) -> float | int:
     """A float is a standard deviation, an int a constant."""
-    if parameter.ndim == 1:
-        return _constant(name)
-    is_writer = name.endswith(RESIDUAL_WRITERS)
-    return STANDARD / math.sqrt(2 * config.num_layers) if is_writer else STANDARD
+    if weight.role == "vector":
+        return _constant(weight)
+    if weight.role == "residual_writer":
+        return STANDARD / math.sqrt(2 * config.num_layers)
+    return STANDARD
 
 
-def _zero_output(name: str, parameter: nn.Parameter, config: ModelConfig) -> float | int:
-    if parameter.ndim == 1:
-        return _constant(name)
-    if name.endswith(RESIDUAL_WRITERS) or name == "head.weight":
+def _zero_output(weight: Weight, config: ModelConfig) -> float | int:
+    if weight.role == "vector":
+        return _constant(weight)
+    if weight.role in ("residual_writer", "head"):
         return 0
-    if name.startswith(("embedding.", "positions.")):
+    if weight.role == "embedding":
         return STANDARD if config.tie_embeddings else 1.0
-    return 1 / math.sqrt(parameter.shape[1])
+    return 1 / math.sqrt(weight.shape[1])
 
 
-def _constant(name: str) -> int:
-    return int("norm" in name and name.endswith("weight"))
+def _constant(weight: Weight) -> int:
+    return int("norm" in weight.name and weight.name.endswith("weight"))
 
 
 INITIALIZATIONS = {"gpt2": _gpt2, "zero_output": _zero_output}

@@ -52,10 +52,13 @@ class DataPlan(Config):
 
 
 class BudgetPlan(Config):
-    """What ends a run. Only num_tokens is planned with; the others stop it with a checkpoint."""
+    """What ends a run. Tokens or steps are planned with; the others stop it with a checkpoint."""
 
     num_tokens: int = field(
         1_500_000, "tokens to train on", unit="tokens", ge=1, le=10**15, scale="log"
+    )
+    num_steps: int | None = field(
+        None, "steps to train, in place of num_tokens", unit="steps", ge=1, le=10**9
     )
     max_minutes: float | None = field(None, "stop after", unit="minutes", gt=0, le=10**6)
     usd_per_hour: float | None = field(

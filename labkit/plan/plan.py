@@ -17,7 +17,7 @@ from labkit.model.config import ModelConfig
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.plan.parts import BudgetPlan, CheckpointPlan, ComputePlan, DataPlan, EvaluationPlan
-from labkit.plan.schedule import SchedulePlan
+from labkit.plan.schedule import SchedulePlan, learning_rate_ratio
 
 
 class TrainingPlan(Config):
@@ -31,6 +31,9 @@ class TrainingPlan(Config):
     checkpoints: CheckpointPlan = field(CheckpointPlan(), "what a later start can go on from")
     compute: ComputePlan = field(ComputePlan(), "on what, and how exactly")
     layout: LayoutPlan = field(LayoutPlan(), "on how many processes, and what each of them holds")
+    start_from: str = field(
+        "", "model folder or checkpoint whose weights to begin with; empty: fresh ones"
+    )
     tracking: Literal["off", "offline", "online"] = field(
         "offline", "Weights & Biases beside the run's own record"
     )
@@ -42,6 +45,15 @@ class TrainingPlan(Config):
             raise ValueError(
                 f"data.sequence_length={self.sequence_length} exceeds "
                 f"model.context_length={self.model.context_length}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _predicts_what_is_hidden(self) -> Self:
+        if self.model.mask == "full":
+            raise ValueError(
+                "model.mask=full lets a token see the next one, which it is trained to predict; "
+                "give model.mask=causal"
             )
         return self
 
@@ -71,6 +83,11 @@ class TrainingPlan(Config):
             raise ValueError(
                 f"model.dropout={model.dropout:g} with layout.tensor_parallel={parts}: heads of "
                 "different processes would drop alike; give model.dropout=0"
+            )
+        if parts > 1 and model.positions == "alibi":
+            raise ValueError(
+                f"model.positions=alibi with layout.tensor_parallel={parts}: the slopes of heads "
+                "are not cut here; give model.positions=rope, or layout.data_parallel instead"
             )
         cut = {"num_heads": model.num_heads, "d_ff": model.d_ff}
         if model.num_kv_heads > 1:
@@ -107,11 +124,13 @@ class TrainingPlan(Config):
 
     @property
     def num_steps(self) -> int:
-        """Whole steps that use the budget up: the last one may pass it."""
+        """Those asked for, or whole steps that use the tokens up: the last one may pass them."""
+        if self.budget.num_steps is not None:
+            return self.budget.num_steps
         return math.ceil(self.budget.num_tokens / self.tokens_per_step)
 
     def inputs(self) -> dict[str, str]:
-        """Content hashes of shards and tokenizer.
+        """Content hashes of shards, tokenizer and the weights to start from.
 
         Raises:
             LabError: a folder is missing, or none is named.
@@ -123,7 +142,26 @@ class TrainingPlan(Config):
                 "writes them"
             )
         folders = [*data.train, data.validation, data.tokenizer]
+        for folder in (artifacts.home() / name for name in folders):
+            if not artifacts.exists(folder):
+                raise LabError(
+                    f"{folder}: no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME "
+                    "to the folder that has them"
+                )
+        if self.start_from:
+            folder = artifacts.home() / self.start_from
+            if not artifacts.exists(folder):
+                raise LabError(
+                    f"{folder}: no weights to start from; give start_from a model folder or the "
+                    "folder step-... of a run's checkpoints"
+                )
+            folders.append(self.start_from)
         return {name: _content_hash(name) for name in folders}
+
+    def learning_rate_ratio(self, step: int) -> float:
+        """Share of the peak rate in step number `step`, counted from 0: at its middle."""
+        size = self.tokens_per_step
+        return learning_rate_ratio(self.schedule, (step + 0.5) * size, self.num_steps * size)
 
     @property
     def run_id(self) -> str:
@@ -140,10 +178,4 @@ def _next_multiple(size: int, of: int) -> int:
 
 
 def _content_hash(name: str) -> str:
-    folder = artifacts.home() / name
-    if not artifacts.exists(folder):
-        raise LabError(
-            f"{folder}: no such shards or tokenizer; run notebooks/20, or set LABKIT_HOME to the "
-            "folder that has them"
-        )
-    return artifacts.read_manifest(folder, verify=False).content_hash
+    return artifacts.read_manifest(artifacts.home() / name, verify=False).content_hash

@@ -34,7 +34,7 @@ def main() -> int:
         "--resume-from",
         type=Path,
         metavar="CHECKPOINT",
-        help="of the same plan, whatever its layout was",
+        help="of the same plan in any layout, or of a shorter one at the same rates up to there",
     )
     arguments = parser.parse_args()
     from labkit.training.lean_import import import_lightning

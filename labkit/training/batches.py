@@ -1,4 +1,4 @@
-"""Samples of a plan as tensors: windows of the shards in the data order, one micro-batch at a time.
+"""Samples of a plan as tensors: windows of the shards in the data order, in micro-batches.
 
 No state: iterating from any step gives the same batches as having come there. The micro-batches of
 a step are dealt to the data ranks in turn, so that every layout sees the same ones.
@@ -9,7 +9,6 @@ a step are dealt to the data ranks in turn, so that every layout sees the same o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,18 +19,21 @@ from labkit.core.errors import LabError
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.shards import Shards
 from labkit.training.data_order import BatchRamp, DataOrder
+from labkit.training.objective import StepBatch
 from labkit.training.sharding.processes import ALONE, Processes
 
 IGNORED = -100
 """A target that torch's cross-entropy leaves out."""
 
 
-class MicroBatch(NamedTuple):
-    """Inputs and targets; `targets_share`: the step's targets that count, per micro-batch."""
+class TokenBatch(NamedTuple):
+    """Inputs and the token after each of them."""
 
     ids_BT: torch.Tensor
     targets_BT: torch.Tensor
-    targets_share: float
+
+    def to(self, device: torch.device) -> TokenBatch:
+        return TokenBatch(self.ids_BT.to(device), self.targets_BT.to(device))
 
 
 class TrainingData:
@@ -57,20 +59,18 @@ class TrainingData:
         """(batch_size, 3): source, epoch, window."""
         return self.order.batch(step, self.ramp)
 
-    def micro_batches(self, step: int, processes: Processes = ALONE) -> Iterator[MicroBatch]:
-        """Those of this process."""
+    def step_batch(self, step: int, processes: Processes = ALONE) -> StepBatch:
+        """This process' share of the step; its units are the targets that count."""
         samples = self.samples(step)
         starts = range(0, len(samples), self.micro_batch)
         own = starts[processes.data_rank :: processes.layout.data_parallel]
-        windows = (self._stack(samples[start : start + self.micro_batch]) for start in own)
+        windows = [self._stack(samples[start : start + self.micro_batch]) for start in own]
         if not self.masks_document_starts:
-            share = float(self.micro_batch * self.length)
-            yield from (MicroBatch(ids[:, :-1], ids[:, 1:], share) for ids in windows)
-            return
-        batches = [(ids[:, :-1], self._masked(ids)) for ids in windows]
-        counted = sum(int((targets != IGNORED).sum()) for _, targets in batches)
-        share = max(processes.sum_of_samples(counted), 1) / len(starts)
-        yield from (MicroBatch(ids, targets, share) for ids, targets in batches)
+            batches = [TokenBatch(ids[:, :-1], ids[:, 1:]) for ids in windows]
+            return StepBatch(batches, float(len(samples) * self.length), samples)
+        batches = [TokenBatch(ids[:, :-1], self._masked(ids)) for ids in windows]
+        counted = sum(int((batch.targets_BT != IGNORED).sum()) for batch in batches)
+        return StepBatch(batches, float(max(processes.sum_of_samples(counted), 1)), samples)
 
     def _masked(self, ids_BS: torch.Tensor) -> torch.Tensor:
         targets_BT = ids_BS[:, 1:].clone()
@@ -82,18 +82,6 @@ class TrainingData:
         for row, (source, _, window) in enumerate(samples.tolist()):
             ids[row] = self.sources[source].window(window, self.length)
         return torch.from_numpy(ids)
-
-
-class StepBatches:
-    """The micro-batches of steps `first` to `last` - 1 in a row, for Lightning's loop."""
-
-    def __init__(self, data: TrainingData, first: int, last: int, processes: Processes = ALONE):
-        self.data, self.first, self.last = data, first, last
-        self.processes = processes
-
-    def __iter__(self) -> Iterator[MicroBatch]:
-        for step in range(self.first, self.last):
-            yield from self.data.micro_batches(step, self.processes)
 
 
 def chain_hash(previous: str, samples: np.ndarray) -> str:

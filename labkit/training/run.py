@@ -20,6 +20,8 @@ from labkit.core.errors import LabError
 from labkit.core.records.run import RUNNING, RunRecord, RunStatus, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.training.device import describe_device, find_device_facts
+from labkit.training.next_token import NextToken
+from labkit.training.objective import MakeObjective
 from labkit.training.recording.silent_record import SilentRecord
 from labkit.training.run_at_work import RunAtWork, Say
 from labkit.training.settle import settle
@@ -36,6 +38,7 @@ def run(
     save_at: tuple[int, ...] = (),
     resume_from: Path | None = None,
     step_seconds: Sequence[float] = (),
+    make_objective: MakeObjective = NextToken,
     say: Say = print,
 ) -> RunStatus:
     """Train; returns how it ended. Every process of the plan's layout calls it.
@@ -44,15 +47,19 @@ def run(
         folder: of the record; by default `runs/<run id>`.
         until: pause after this step.
         save_at: further steps to write a checkpoint after.
-        resume_from: a checkpoint to start from, where the folder has none: of the same plan, but
-            for its layout.
+        resume_from: a checkpoint to go on from, where the folder has none: of the same plan, but
+            for its layout, or for its length where the learning rates agree up to there.
         step_seconds: of this plan's steps, where they were measured before; else they are probed.
+        make_objective: what is minimized, made once on every process. One that is not the plan's
+            next token needs a folder of its own.
 
     Raises:
         LabError: what cannot be read or had here, another process at work on the same run, or a
             checkpoint of another plan.
         KeyboardInterrupt: Ctrl-C, at once; the run goes on from its last checkpoint.
     """
+    if make_objective is not NextToken and folder is None:
+        raise LabError("an objective of its own needs a folder of its own; give one to run()")
     processes = join(plan.layout, plan.compute.device)
     facts = find_device_facts()
     processes.each(lambda: _refuse_missing_data(plan))
@@ -69,7 +76,7 @@ def run(
             say(f"{record.run_id} is finished; nothing to do")
             return record.status()
         try:
-            one = RunAtWork(plan, record, processes, facts.gpu_name, say)
+            one = RunAtWork(plan, record, processes, facts.gpu_name, say, make_objective)
             return one.go(until, save_at, resume_from, step_seconds)
         except (KeyboardInterrupt, SystemExit) as error:
             if _is_ctrl_c(error):

@@ -20,8 +20,6 @@ from labkit.core.config import differences
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, RunStatus, State
 from labkit.plan.plan import TrainingPlan
-from labkit.tokens.tokenizer import Tokenizer
-from labkit.training.batches import StepBatches, TrainingData
 from labkit.training.checkpoints.files import Checkpoint
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.checkpoints.kept import newest_good, set_newer_aside
@@ -32,14 +30,15 @@ from labkit.training.checkpoints.state import (
     restore_state,
     state_hashes,
 )
-from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
+from labkit.training.objective import MakeObjective, StepBatches
 from labkit.training.optimizers.groups import group_rows
 from labkit.training.recording import predictions, summary
 from labkit.training.recording.recorder import Clock, Milestones, Recorder
 from labkit.training.recording.tracking import Tracker
 from labkit.training.sharding.processes import Processes
-from labkit.training.trainer import make_module, make_trainer, probe_step_seconds
+from labkit.training.state import TrainingState, make_state
+from labkit.training.trainer import make_trainer, probe_step_seconds
 
 Say = Callable[[str], None]
 
@@ -54,19 +53,13 @@ class RunAtWork:
         processes: Processes,
         gpu_name: str,
         say: Say,
+        make_objective: MakeObjective,
     ):
         self.plan, self.record, self.gpu_name, self.say = plan, record, gpu_name, say
         self.processes = processes
         _set_up_torch(plan)
         self.memory_before = predictions.memory_before(plan.compute.device)
-        self.data = TrainingData(plan)
-        self.evaluator = Evaluator(
-            self.data.validation,
-            Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json"),
-            plan.evaluation,
-            plan.sequence_length,
-            plan.micro_batch,
-        )
+        self.objective = make_objective(plan, processes)
 
     def go(
         self,
@@ -76,45 +69,39 @@ class RunAtWork:
         step_seconds: Sequence[float],
     ) -> RunStatus:
         plan, record, processes = self.plan, self.record, self.processes
-        state, source = self._find_state(resume_from)
+        checkpoint, source = self._find_state(resume_from)
         processes.first(self._open)
         processes.each(self._see_record)
         if processes.first(lambda: record.read("predictions") is None):
-            probed = step_seconds or probe_step_seconds(plan, self.data, processes)
+            probed = step_seconds or probe_step_seconds(plan, self.objective, processes)
             record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
-        module, run = make_module(plan, processes), RunState()
-        loss_scale: dict[str, Any] = {}
-        if state is not None:
-            restore_state(state, module, run)
-            loss_scale = state["progress"]["loss_scale"]
-            del state
-        processes.first(lambda: record.cut_after(module.facts.step))
+        state, run = make_state(plan, processes), RunState()
+        if checkpoint is not None:
+            restore_state(checkpoint, state, run, self.objective)
+            del checkpoint
+        processes.first(lambda: record.cut_after(state.step))
         tracked = plan if processes.is_first else plan.with_overrides({"tracking": "off"})
         recorder = Recorder(
             plan,
             record,
             run,
-            self.evaluator,
             Tracker(tracked, record),
             Milestones.of(plan, until or plan.num_steps, save_at),
-            self.data.samples,
             Clock.going_on(record.rows("step")),
         )
         recorder.say = self.say
-        self._say_start(module, source)
-        recorder.event(module.facts.step, f"start{f' from {source}' if source else ''}")
-        record.set_status("running", module.facts.step)
-        self._fit(module, recorder, loss_scale)
-        return self._finish(module, run, recorder)
+        self._say_start(state, source)
+        recorder.event(state.step, f"start{f' from {source}' if source else ''}")
+        record.set_status("running", state.step)
+        self._fit(state, recorder)
+        return self._finish(state, run, recorder)
 
-    def _fit(self, module: TrainingModule, recorder: Recorder, loss_scale: dict[str, Any]) -> None:
-        first, last = module.facts.step, self.plan.num_steps
-        if first == last:
+    def _fit(self, state: TrainingState, recorder: Recorder) -> None:
+        if state.step == self.plan.num_steps:
             return  # a process before this one ended between its last step and its result
-        trainer = make_trainer(self.plan, last - first, recorder, self.processes)
-        if loss_scale:
-            trainer.precision_plugin.load_state_dict(loss_scale)
-        trainer.fit(module, StepBatches(self.data, first, last, self.processes))
+        trainer = make_trainer(self.plan, recorder, self.processes)
+        batches = StepBatches(self.objective, state, self.plan.num_steps)
+        trainer.fit(TrainingModule(state, self.objective), batches)
 
     def _find_state(self, resume_from: Path | None) -> tuple[Checkpoint | None, str]:
         """Verified by the first process, read by all."""
@@ -128,7 +115,7 @@ class RunAtWork:
         if not resume_from.is_dir():
             raise LabError(f"{resume_from}: no such checkpoint; give a folder step-... of a run")
         self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
-        state = load_checkpoint(resume_from, self.plan, of_any_layout=True, verify=False)
+        state = load_checkpoint(resume_from, self.plan, is_fork=True, verify=False)
         return state, str(resume_from)
 
     def _newest_good(self) -> Path | None:
@@ -162,27 +149,27 @@ class RunAtWork:
         )
         record.log_file.write_text(text, "utf-8")
 
-    def _say_start(self, module: TrainingModule, source: str) -> None:
+    def _say_start(self, state: TrainingState, source: str) -> None:
         plan = self.plan
         self.say(f"run {self.record.run_id}{f', from {source}' if source else ''}")
-        for row in group_rows(module.groups):
+        for row in group_rows(state.groups):
             self.say("  " + ", ".join(f"{key} {value}" for key, value in row.items()))
         self.say(f"{plan.num_steps:,} steps of {plan.tokens_per_step:,} tokens")
 
-    def _finish(self, module: TrainingModule, run: RunState, recorder: Recorder) -> RunStatus:
+    def _finish(self, at_work: TrainingState, run: RunState, recorder: Recorder) -> RunStatus:
         """The last words of a process; of a finished run also its result."""
-        plan, record, step = self.plan, self.record, module.facts.step
+        plan, record, step = self.plan, self.record, at_work.step
         state, reason = recorder.outcome or _natural_end(plan, step)
         ending = f"{state}: {reason}" if reason else state
         found: dict[str, Any] = {}
-        hashes = self._hashes(module, run)
-        held = self.processes.from_all(held_bytes(module))
+        hashes = self._hashes(at_work, run)
+        held = self.processes.from_all(held_bytes(at_work))
 
         def write_the_end() -> RunStatus:
             recorder.flush()
             record.write("processes", held)
             if state == "finished":
-                found.update(summary.result(plan, record, module, hashes))
+                found.update(summary.result(plan, record, at_work, hashes))
                 record.write("result", found)
                 clock, before = recorder.clock, self.memory_before
                 record.write("timing", summary.timing(plan, record, clock, before, self.gpu_name))
@@ -198,9 +185,9 @@ class RunAtWork:
 
         return self.processes.first(write_the_end)  # torchrun would end it when others end
 
-    def _hashes(self, module: TrainingModule, run: RunState) -> dict[str, str]:
+    def _hashes(self, at_work: TrainingState, run: RunState) -> dict[str, str]:
         """Of the state; of several processes a hash over theirs, in order."""
-        found = self.processes.from_all(state_hashes(gather_state(module, run, {})))
+        found = self.processes.from_all(state_hashes(gather_state(at_work, run, self.objective)))
         if len(found) == 1:
             return found[0]
         return {name: hash_json([one[name] for one in found]) for name in found[0]}

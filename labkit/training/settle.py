@@ -23,6 +23,7 @@ from labkit.core.machine import num_cores
 from labkit.model.attention import KERNELS
 from labkit.model.block import Block
 from labkit.model.positions import rope_tables
+from labkit.model.reading import Sight
 from labkit.plan.parts import ComputePlan
 from labkit.plan.plan import TrainingPlan
 from labkit.training.device import DeviceFacts, choose_device, find_device_facts
@@ -96,8 +97,9 @@ def _time_block(block: Block, plan: TrainingPlan, precision: str) -> float:
     rotations = None
     if model.positions == "rope":
         rotations = rope_tables(length, model.head_dim, model.rope_theta)
+    view = (Sight(is_causal=True), rotations)
     start = time.perf_counter()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-        result = block(x_BTD, rotations, None)
+        result = block(x_BTD, view)
     result.float().sum().backward()
     return time.perf_counter() - start

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from labkit.comparison.run_comparison import RunComparison
-from labkit.comparison.run_comparison_tables import curves, metrics
+from labkit.comparison.run_curves import curves, metrics
 from labkit.core.errors import LabError
 from labkit.plots.comparison import Band, band_figure
 from labkit.widgets.mode import is_interactive

@@ -20,20 +20,16 @@ from labkit.comparison.run_comparison import (
     incomparable,
     scores,
 )
-from labkit.comparison.run_comparison_decision import record_comparison
-from labkit.comparison.run_comparison_tables import (
-    comparison_sentences,
-    curves,
-    difference_rows,
-    run_rows,
-    verdict_rows,
-)
+from labkit.comparison.run_curves import curves
 from labkit.comparison.runs.local import read_local
 from labkit.comparison.runs.select import select_runs
-from labkit.comparison.verdict import Scores, judge
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.plan.plan import TrainingPlan
+from labkit.questions.run_comparison.decision import record_comparison
+from labkit.questions.run_comparison.sentences import comparison_sentences
+from labkit.questions.run_comparison.tables import difference_rows, run_rows, verdict_rows
+from labkit.statistics.verdict import Scores, judge
 from labkit.training.launch import prepare
 from labkit.training.run import run
 from labkit.widgets.run_comparison_panel import RunComparisonPanel

@@ -5,15 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from labkit.comparison.tokenizer_decision import record_tokenizer
-from labkit.comparison.tokenizer_tables import (
-    all_measures,
-    measure_table,
-    split_table,
-    tokenizer_sentences,
-    tokens_per_million,
-    unigram_scores,
-)
 from labkit.comparison.tokenizers import (
     SIDES,
     TokenizerComparison,
@@ -24,6 +15,15 @@ from labkit.core import artifacts
 from labkit.core.config import ConfigError
 from labkit.core.records.decision import current_decision
 from labkit.data.readers import fingerprint
+from labkit.questions.tokenizers.decision import record_tokenizer
+from labkit.questions.tokenizers.sentences import tokenizer_sentences
+from labkit.questions.tokenizers.tables import (
+    all_measures,
+    measure_table,
+    split_table,
+    tokens_per_million,
+    unigram_scores,
+)
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
 

@@ -8,10 +8,10 @@ import pytest
 from labkit.core.config import ConfigError
 from labkit.core.records.decision import current_decision
 from labkit.cost.config import CostConfig
-from labkit.cost.decision import compare_gpus, record_cost
-from labkit.cost.estimate import estimate_cost
+from labkit.cost.estimate import compare_gpus, estimate_cost
 from labkit.cost.hardware import find_gpu, gpus
-from labkit.cost.tables import flops_rows, gpu_rows, parameter_rows
+from labkit.questions.cost.decision import record_cost
+from labkit.questions.cost.tables import flops_rows, gpu_rows, parameter_rows
 
 
 def config(**parameters) -> CostConfig:

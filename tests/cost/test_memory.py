@@ -84,8 +84,8 @@ def test_llama_3_8b_on_8_gpus_by_hand():
 
 def test_selective_keeps_the_input_attention_and_every_second_product():
     kept = kept_tensors(LLAMA, memory(recompute="selective"), 4096)
-    features = {"stream": 4096, "attention": 4096, "queries": 4096, "values": 1024, "gate": 14_336}
-    features |= {"down": 4096}
+    features = {"stream": 4096, "attention": 4096, "attention.query": 4096, "attention.value": 1024}
+    features |= {"feed_forward.gate": 14_336, "feed_forward.down": 4096}
     assert {name: size for name, size in kept.items() if name != "log-sum-exp"} == {
         name: 2 * size for name, size in features.items()
     }

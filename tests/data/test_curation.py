@@ -13,10 +13,11 @@ from labkit.core.display import escape
 from labkit.core.parameter_file import load_parameters
 from labkit.core.records.decision import current_decision
 from labkit.data.curation import STEPS, CurationConfig, curate
-from labkit.data.curation_decision import record_curation
-from labkit.data.curation_languages import other_languages
-from labkit.data.curation_sentences import curation_sentences
-from labkit.data.curation_tables import (
+from labkit.data.exploration import Exploration, ExplorationConfig
+from labkit.questions.curation.decision import record_curation
+from labkit.questions.curation.languages import other_languages
+from labkit.questions.curation.sentences import curation_sentences
+from labkit.questions.curation.tables import (
     copy_rows,
     dropped_examples,
     funnel_rows,
@@ -26,8 +27,7 @@ from labkit.data.curation_tables import (
     preset_rows,
     rule_rows,
 )
-from labkit.data.decision import record_corpus
-from labkit.data.exploration import Exploration, ExplorationConfig
+from labkit.questions.exploration.decision import record_corpus
 from tests.data.prose import BAKER, COPPER, ISLANDS
 
 

@@ -11,7 +11,6 @@ from labkit import lab
 from labkit.core.config import ConfigError
 from labkit.core.records.decision import current_decision
 from labkit.data.build import dataset_folder
-from labkit.data.decision import record_corpus
 from labkit.data.exploration import (
     Exploration,
     ExplorationConfig,
@@ -22,6 +21,7 @@ from labkit.data.exploration import (
     size_table,
 )
 from labkit.data.zipf import count_units, total_counts, zipf_interval, zipf_slope
+from labkit.questions.exploration.decision import record_corpus
 from tests.hostile import HOSTILE_TEXTS, active_elements
 
 

@@ -234,7 +234,7 @@ QWEN3 = LLAMA_CHOICES | {"qk_norm": True}
         ({"norm_placement": "post"}, "norm_placement='post'"),
         ({"feed_forward": "relu_squared"}, "feed_forward='relu_squared'"),
         ({"num_kv_heads": 2}, "num_kv_heads=2"),
-        ({"positions": "none"}, "feed_forward='gelu', norm='layernorm', positions='none'"),
+        ({"positions": "none"}, "positions='none', feed_forward='gelu', norm='layernorm'"),
         (QWEN3, "feed_forward_bias=True"),
         (LLAMA_CHOICES | {"d_model": 26}, "num_heads=4"),
     ],

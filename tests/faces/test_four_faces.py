@@ -16,7 +16,7 @@ from labkit.cli.flags import add_config_flags, config_from_flags
 from labkit.core.parameter_file import load_parameters
 from labkit.core.records.decision import current_decision
 from labkit.cost.config import CostConfig
-from labkit.cost.decision import record_cost
+from labkit.questions.cost.decision import record_cost
 from labkit.widgets.cost_panel import CostPanel
 from labkit.widgets.form import ConfigForm
 from tests.random_configs import random_configs

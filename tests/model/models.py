@@ -41,6 +41,7 @@ def every_choice() -> list[ModelConfig]:
             norm_placement=placement,
             positions=positions,
             num_kv_heads=rng.choice([1, 2, 4]),
+            window=rng.choice([None, 5]),
             tie_embeddings=rng.random() < 0.5,
             **{flag: rng.random() < 0.5 for flag in flags},
         )
@@ -48,7 +49,7 @@ def every_choice() -> list[ModelConfig]:
             ["gelu", "relu_squared", "swiglu"],
             ["layernorm", "rmsnorm"],
             arrangements,
-            ["learned", "rope", "none"],
+            ["learned", "rope", "alibi", "none"],
         )
     ]
 

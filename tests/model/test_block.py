@@ -8,7 +8,11 @@ from torch import nn  # noqa: E402
 
 from labkit.model.block import Block  # noqa: E402
 from labkit.model.feed_forward import ACTIVATIONS, FeedForward, SwiGLU  # noqa: E402
+from labkit.model.reading import Sight  # noqa: E402
 from tests.model.models import randomize, tiny  # noqa: E402
+
+ALONE = (Sight(is_causal=True), None)
+"""A causal pass without positions."""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_sequential_blocks_equal_torchs_encoder_layer(placement):
     theirs.load_state_dict(state)
     x_BTD = torch.randn(2, 7, 24, generator=torch.Generator().manual_seed(0))
     mask_TS = nn.Transformer.generate_square_subsequent_mask(7)
-    torch.testing.assert_close(block(x_BTD, None, None), theirs(x_BTD, mask_TS), atol=1e-5, rtol=0)
+    torch.testing.assert_close(block(x_BTD, ALONE), theirs(x_BTD, mask_TS), atol=1e-5, rtol=0)
 
 
 def test_a_parallel_block_adds_what_both_parts_make_of_one_norm():
@@ -81,6 +85,6 @@ def test_a_parallel_block_adds_what_both_parts_make_of_one_norm():
     normed_BTD = nn.functional.layer_norm(
         x_BTD, (24,), block.attention_norm.weight, block.attention_norm.bias, eps=1e-5
     )
-    attended_BTD = block.attention(normed_BTD, None, None)
+    attended_BTD = block.attention(normed_BTD, normed_BTD, *ALONE, None)
     expected_BTD = x_BTD + attended_BTD + block.feed_forward(normed_BTD)
-    torch.testing.assert_close(block(x_BTD, None, None), expected_BTD, atol=1e-5, rtol=0)
+    torch.testing.assert_close(block(x_BTD, ALONE), expected_BTD, atol=1e-5, rtol=0)

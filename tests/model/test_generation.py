@@ -7,11 +7,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs labkit[train]")
 
 from labkit.core.errors import LabError  # noqa: E402
-from labkit.model.generation import filter_logits, generate  # noqa: E402
+from labkit.model.generation import filter_logits, generate, generate_batch  # noqa: E402
 from labkit.model.transformer import Transformer  # noqa: E402
 from tests.model.models import random_ids, random_model, tiny  # noqa: E402
 
-POSITIONS = pytest.mark.parametrize("positions", ["learned", "rope", "none"])
+POSITIONS = pytest.mark.parametrize("positions", ["learned", "rope", "alibi", "none"])
 
 
 @POSITIONS
@@ -144,3 +144,29 @@ def test_a_diverged_model_is_named():
     model.embedding.weight.data[0] = math.nan
     with pytest.raises(LabError, match="NaN"):
         generate(model, [0], 1, seed=0)
+
+
+@POSITIONS
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_each_row_of_a_ragged_batch_gets_what_it_gets_alone(positions, use_cache):
+    """Lengths, seeds and stop ids of their own, past the end of the context."""
+    model = random_model(tiny(positions=positions, token_shift=True, num_layers=3))
+    ids = random_ids(model.config, batch=4, length=20)
+    prompts = [ids[row, :length].tolist() for row, length in enumerate((1, 20, 7, 7))]
+    lengths, seeds = [30, 5, 12, 0], [3, 1, 4, 1]
+    alone = [
+        generate(model, prompt, length, seed=seed)
+        for prompt, length, seed in zip(prompts, lengths, seeds, strict=True)
+    ]
+    stop = alone[0][6]
+    alone[0] = alone[0][: alone[0].index(stop) + 1]
+    stops = [(stop,), (), (), ()]
+    found = generate_batch(
+        model, prompts, lengths, seeds=seeds, stop_ids=stops, use_cache=use_cache
+    )
+    assert found == alone
+
+
+def test_a_batch_whose_lists_differ_in_length_is_refused():
+    with pytest.raises(LabError, match="2 prompts but 1 seeds; give one for each"):
+        generate_batch(random_model(tiny()), [[1], [2]], [1, 1], seeds=[0])

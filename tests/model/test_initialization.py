@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs labkit[train]")
 
 from torch.nn import functional  # noqa: E402
 
-from labkit.model.initialization import RESIDUAL_WRITERS, initialize  # noqa: E402
+from labkit.model.initialization import initialize  # noqa: E402
 from labkit.model.transformer import Transformer  # noqa: E402
 from tests.model.models import random_ids, tiny  # noqa: E402
 
@@ -45,7 +45,7 @@ def final_residual_std(num_layers: int, *, is_scaled: bool) -> float:
     model = initialize(Transformer(config), seed=0)
     if not is_scaled:
         for name, parameter in model.named_parameters():
-            if name.endswith(RESIDUAL_WRITERS):
+            if name.endswith(("attention.output.weight", "feed_forward.down.weight")):
                 parameter.data *= math.sqrt(2 * num_layers)
     streams = []
     model.blocks[-1].register_forward_hook(lambda module, args, output: streams.append(output))

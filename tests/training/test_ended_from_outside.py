@@ -65,12 +65,15 @@ def test_ctrl_c_reaches_the_caller_and_the_run_goes_on_later(data, lab_home, mon
     """Lightning makes it a SystemExit, as it does a SIGTERM at the start."""
     record, plan = RunRecord(lab_home / "run"), tiny_plan(data, 4)
 
-    def pressed(_module, _batch, number):
+    healthy = TrainingModule.training_step
+
+    def pressed(module, batch, number):
         if number == 2:
             os.kill(os.getpid(), signal.SIGINT)
+        return healthy(module, batch, number)
 
     with monkeypatch.context() as patched:
-        patched.setattr(TrainingModule, "on_train_batch_start", pressed)
+        patched.setattr(TrainingModule, "training_step", pressed)
         with pytest.raises(KeyboardInterrupt):
             run(plan, record.folder, step_seconds=[1.0], say=lambda _: None)
     status = record.status()

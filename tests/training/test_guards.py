@@ -7,20 +7,21 @@ import lightning
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.plugins.precision import MixedPrecision
 
 from labkit.core.records.run import RunRecord
 from labkit.plan.recipes import RECIPES, with_recipe
 from labkit.training import run_at_work
-from labkit.training.batches import StepBatches, TrainingData
 from labkit.training.checkpoints.difference import first_difference
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder
 from labkit.training.guards import BadStepGuard, SpikeDetector
 from labkit.training.module import TrainingModule
+from labkit.training.next_token import NextToken
+from labkit.training.objective import StepBatches
 from labkit.training.optimizers.muon import MuonAdamW
 from labkit.training.run import run
-from labkit.training.trainer import make_module
+from labkit.training.state import TrainingState, make_state
+from labkit.training.trainer import make_trainer
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 
@@ -50,23 +51,20 @@ def test_bad_steps_are_counted_and_three_in_a_row_are_enough():
 
 
 def test_under_fp16_twenty_overflows_in_a_row_are_enough():
-    module = make_module(tiny_plan({"batch_size": 4}).with_overrides({"compute.precision": "fp16"}))
-    outcomes = [module.guard.drops(1.0, math.inf) and module.guard.gives_up for _ in range(20)]
+    state = make_state(tiny_plan({"batch_size": 4}).with_overrides({"compute.precision": "fp16"}))
+    outcomes = [state.guard.drops(1.0, math.inf) and state.guard.gives_up for _ in range(20)]
     assert outcomes == [False] * 19 + [True]
 
 
 def poison(monkeypatch, steps):
-    """Make the loss NaN at these steps."""
-    healthy = TrainingModule.training_step
+    """Make loss and gradients NaN at these steps, counted from 1."""
+    healthy = NextToken.step_batch
 
-    def training_step(self, ids, number):
-        loss = healthy(self, ids, number)
-        if self.trainer.max_steps == 24 and self.facts.step + 1 in steps:
-            self.facts.micro_losses[-1] = loss.detach() * math.nan
-            return loss * math.nan
-        return loss
+    def step_batch(self, step, state):
+        batch = healthy(self, step, state)
+        return batch._replace(num_units=math.nan) if step + 1 in steps else batch
 
-    monkeypatch.setattr(TrainingModule, "training_step", training_step)
+    monkeypatch.setattr(NextToken, "step_batch", step_batch)
 
 
 def test_a_nan_step_never_reaches_the_weights_and_its_samples_are_named(lab_home, monkeypatch):
@@ -157,27 +155,21 @@ class Norms(lightning.Callback):
         self.rows: list[tuple[float, float, torch.Tensor]] = []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        scale = trainer.precision_plugin.state_dict().get("scale", 1.0)
-        self.rows.append((pl_module.facts.gradient_norm, scale, flat(pl_module)))
+        scale = pl_module.state.scaler.get_scale()
+        self.rows.append((pl_module.facts.gradient_norm, scale, flat(pl_module.state)))
 
 
-def flat(module: TrainingModule) -> torch.Tensor:
-    return torch.cat([weight.detach().flatten() for weight in module.weights])
+def flat(state: TrainingState) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in state.weights])
 
 
 def norms(plan, precision: str, init_scale: float = 1024.0) -> Norms:
-    """Of six steps; fp16 as Lightning's plugin does it, for once on a CPU."""
+    """Of six steps; fp16 for once on a CPU."""
     plan = plan.with_overrides({"compute.precision": precision})
-    callback = Norms()
-    scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
-    plugin = MixedPrecision("16-mixed", "cpu", scaler) if precision == "fp16" else None
-    quiet = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    trainer = lightning.Trainer(
-        accelerator="cpu", max_steps=6, callbacks=[callback], plugins=plugin, **quiet
-    )
-    trainer.fit(make_module(plan), StepBatches(TrainingData(plan), 0, 6))
+    state, objective, callback = make_state(plan), NextToken(plan), Norms()
+    state.scaler = torch.amp.GradScaler("cpu", init_scale, enabled=precision == "fp16")
+    trainer = make_trainer(plan, callback)
+    trainer.fit(TrainingModule(state, objective), StepBatches(objective, state, 6))
     return callback
 
 
@@ -194,7 +186,7 @@ def test_fp16_halves_its_scale_until_a_step_fits(recipe, lab_home):
     torch.set_num_threads(1)
     plan = with_recipe(tiny_plan(write_tiny_corpus(lab_home)), recipe)
     rows = norms(plan, "fp16", init_scale=2.0**21).rows
-    start = flat(make_module(plan))
+    start = flat(make_state(plan))
     overflowed = [not math.isfinite(norm) for norm, _, _ in rows]
     assert overflowed[0]
     assert not all(overflowed)

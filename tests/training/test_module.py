@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-import copy
 import math
 
 import pytest
 import torch
 
 from labkit.core.records.run import RunRecord
-from labkit.model.initialization import initialize
 from labkit.model.objective import next_token_nats
-from labkit.model.transformer import Transformer
 from labkit.plan.recipes import with_recipe
-from labkit.training.batches import MicroBatch
-from labkit.training.module import TrainingModule
 from labkit.training.recording.predictions import predict, score, utilization
 from labkit.training.run import run
-from labkit.training.trainer import make_module
+from labkit.training.state import make_state
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 NO_DATA = {"batch_size": 4}
@@ -27,27 +22,11 @@ def test_nats_of_the_next_token_by_hand():
     assert found.tolist()[0] == pytest.approx([math.log(4), -math.log(0.8)])
 
 
-@pytest.mark.parametrize("clip_norm", [0.1, 1000.0, None])
-def test_the_whole_gradient_is_clipped_as_torch_does(clip_norm):
-    plan = tiny_plan(NO_DATA).with_overrides({"optimizer.clip_norm": clip_norm})
-    module = make_module(plan)
-    ids = torch.randint(257, (4, 17), generator=torch.Generator().manual_seed(0))
-    loss = module.training_step(MicroBatch(ids[:, :-1], ids[:, 1:], 4 * 16), 0)
-    loss.backward()
-    expected = copy.deepcopy([weight.grad for weight in module.weights])
-    norm = torch.nn.utils.get_total_norm(expected)
-    module.configure_gradient_clipping()
-    assert module.facts.gradient_norm == pytest.approx(float(norm))
-    factor = min(1.0, clip_norm / float(norm)) if clip_norm else 1.0
-    for weight, gradient in zip(module.weights, expected, strict=True):
-        torch.testing.assert_close(weight.grad, gradient * factor, rtol=1e-5, atol=0)
-
-
 def test_shared_parameters_of_two_recipes_start_equal():
     plan = tiny_plan(NO_DATA)
     one, other = (
         dict(
-            make_module(
+            make_state(
                 with_recipe(plan, recipe).with_overrides({"model.initialization": "gpt2"})
             ).model.named_parameters()
         )
@@ -72,9 +51,7 @@ def test_bf16_trains_like_fp32(lab_home):
 
 def test_weights_and_optimizer_stay_fp32_under_bf16():
     plan = tiny_plan(NO_DATA).with_overrides({"compute.precision": "bf16"})
-    model = initialize(Transformer(plan.model), 0)
-    module = TrainingModule(plan, model)
-    assert {weight.dtype for weight in module.weights} == {torch.float32}
+    assert {weight.dtype for weight in make_state(plan).weights} == {torch.float32}
 
 
 def test_predictions_by_hand():

@@ -13,7 +13,7 @@ def test_too_little_memory_is_told_with_the_fields_that_ask_for_less(lab_home, m
     def ask_for_an_exabyte(*_):
         torch.empty(1 << 60, dtype=torch.uint8)
 
-    monkeypatch.setattr(TrainingModule, "on_train_batch_start", ask_for_an_exabyte)
+    monkeypatch.setattr(TrainingModule, "training_step", ask_for_an_exabyte)
     record = RunRecord(lab_home / "run")
     with pytest.raises(RuntimeError, match="can't allocate memory"):
         run(

@@ -15,8 +15,8 @@ from labkit.plan.schedule import learning_rate_ratio
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shard_writing import write_shards
 from labkit.training.checkpoints.kept import all_checkpoints
+from labkit.training.objective import StepBatches
 from labkit.training.run import run
-from labkit.training.trainer import make_trainer
 from tests.training.fresh_process import finished
 from tests.training.tiny import tiny_plan, tiny_texts
 
@@ -48,10 +48,10 @@ def test_accumulated_micro_batches_are_the_whole_batch(data, lab_home):
 def test_an_end_that_nobody_can_explain_is_raised(data, lab_home, monkeypatch):
     """Returned as failed it would count as diverged."""
 
-    def one_step_short(plan, num_steps, *others):
-        return make_trainer(plan, num_steps - 1, *others)
+    def one_step_short(objective, state, last):
+        return StepBatches(objective, state, last - 1)
 
-    monkeypatch.setattr("labkit.training.run_at_work.make_trainer", one_step_short)
+    monkeypatch.setattr("labkit.training.run_at_work.StepBatches", one_step_short)
     record = RunRecord(lab_home / "run")
     with pytest.raises(RuntimeError, match="ended at step 2 of 3 for no known reason"):
         run(tiny_plan(data, 3), record.folder, step_seconds=[1.0], say=lambda _: None)
@@ -62,7 +62,7 @@ def test_too_little_memory_is_told_in_fields_of_the_plan(data, lab_home, monkeyp
     def too_large(*_):
         return torch.empty(1 << 46)
 
-    monkeypatch.setattr("labkit.training.run_at_work.make_module", too_large)
+    monkeypatch.setattr("labkit.training.run_at_work.make_state", too_large)
     record = RunRecord(lab_home / "run")
     with pytest.raises(RuntimeError, match="can't allocate memory"):
         run(tiny_plan(data), record.folder, step_seconds=[1.0], say=lambda _: None)

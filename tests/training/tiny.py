@@ -12,6 +12,7 @@ from typing import Any
 
 from labkit.core import artifacts
 from labkit.plan.plan import TrainingPlan
+from labkit.plan.recipes import with_recipe
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shard_writing import write_shards
 
@@ -71,3 +72,10 @@ def tiny_plan(data: dict[str, Any], num_steps: int = 24, **changes: Any) -> Trai
         "tracking": "off",
     }
     return TrainingPlan.model_validate(base | changes)
+
+
+def hard_plan(data: dict[str, Any], recipe: str, num_steps: int = 24) -> TrainingPlan:
+    """Accumulation, dropout, and a second source so small that it is read three times."""
+    data = data | {"micro_batch": 2, "train": {**data["train"], "shards/tiny/small": 1.0}}
+    plan = with_recipe(tiny_plan(data, num_steps), recipe)
+    return plan.with_overrides({"model.dropout": 0.1, "checkpoints.keep": num_steps})

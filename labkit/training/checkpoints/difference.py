@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from labkit.training.checkpoints.files import COMPONENTS, Checkpoint, whole
+from labkit.training.checkpoints.files import COMPONENTS, OBJECTIVE, Checkpoint, whole
 
 
 def first_difference(one: Checkpoint, other: Checkpoint) -> str | None:
     """The first component that differs, such as `weights.head.weight`; None when bit-equal."""
-    for name in COMPONENTS:
+    for name in (*COMPONENTS, OBJECTIVE):
         left, right = _leaves(one[name], name), _leaves(other[name], name)
         for key in [*left, *(key for key in right if key not in left)]:
             if key not in left or key not in right or not _equal(left[key], right[key]):

@@ -4,8 +4,8 @@ consolidated   weights.pt and optimizer.pt, whole, written by the first process
 sharded        process-00000.pt ... with what each holds of both, and cuts.json that says how the
                tensors were cut; a tensor is put together when it is asked for, one at a time
 
-random.pt has torch's generators of each data rank, progress.json the rest. Nothing is unpickled
-but tensors.
+random.pt has torch's generators of each data rank, progress.json the rest; objective.pt what an
+objective keeps between steps, where it keeps anything. Nothing is unpickled but tensors.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from labkit.training.sharding.processes import Processes
 Checkpoint = dict[str, Any]
 Format = Literal["sharded", "consolidated"]
 COMPONENTS = ("weights", "optimizer", "random", "progress")
+OBJECTIVE = "objective"
+"""The component that may be missing."""
 IN_PIECES = ("weights", "optimizer")
 CUTS = "cuts.json"
 
@@ -69,6 +71,8 @@ def write_files(folder: Path, state: Checkpoint, format: Format, processes: Proc
             if missing := [n for n in range(processes.num) if not (folder / _file_of(n)).is_file()]:
                 raise LabError(f"{folder}: process {missing[0]} wrote to another disk; share one")
         _save(state["random"], folder / "random.pt")
+        if state[OBJECTIVE]:
+            _save(state[OBJECTIVE], folder / f"{OBJECTIVE}.pt")
         disk.write_json(folder / "progress.json", state["progress"])
 
     processes.first(write_the_rest)
@@ -91,6 +95,8 @@ def read_files(folder: Path) -> Checkpoint:
         if not path.is_file():
             raise DamagedArtifact(f"{folder}: the checkpoint lacks its {name}; use another one")
         state[name] = json.loads(path.read_bytes()) if path.suffix == ".json" else _load(path)
+    path = folder / f"{OBJECTIVE}.pt"
+    state[OBJECTIVE] = _load(path) if path.is_file() else {}
     return state
 
 

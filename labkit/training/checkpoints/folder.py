@@ -22,11 +22,13 @@ from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan
 from labkit.training.checkpoints.files import (
     COMPONENTS,
+    OBJECTIVE,
     Checkpoint,
     read_files,
     whole,
     write_files,
 )
+from labkit.training.checkpoints.longer_run import OF_THE_LENGTH, refuse_other_rates
 from labkit.training.sharding.processes import ALONE, Processes
 
 PACKAGES = ("torch", "lightning", "numpy")
@@ -66,10 +68,14 @@ def load_checkpoint(
     folder: Path,
     plan: TrainingPlan | None = None,
     *,
-    of_any_layout: bool = False,
+    is_fork: bool = False,
     verify: bool = True,
 ) -> Checkpoint:
     """The components, verified; with a plan, refused when it was another's.
+
+    Args:
+        is_fork: a run in another folder goes on from here: its layout may differ, and its length,
+            as far as the learning rates agree.
 
     Raises:
         DamagedArtifact: a file differs from the manifest, or a component is missing.
@@ -81,8 +87,12 @@ def load_checkpoint(
     if manifest.config is not None and hash_json(manifest.config) != manifest.config_hash:
         raise DamagedArtifact(f"{folder}: its manifest differs from its hash; use another one")
     if plan is not None:
-        refuse_other(manifest, plan, folder, OF_THE_LAYOUT if of_any_layout else ())
-    return read_files(folder)
+        refuse_other(manifest, plan, folder, OF_THE_LAYOUT + OF_THE_LENGTH if is_fork else ())
+    state = read_files(folder)
+    if plan is not None and is_fork and manifest.config is not None:
+        source = validate(TrainingPlan, manifest.config)
+        refuse_other_rates(folder, source, plan, state["progress"]["step"])
+    return state
 
 
 def consolidate(folder: Path, target: Path) -> Path:
@@ -91,7 +101,7 @@ def consolidate(folder: Path, target: Path) -> Path:
     manifest = artifacts.read_manifest(folder, verify=False)
     if manifest.config is None:
         raise LabError(f"{folder}: not a checkpoint of a training plan")
-    together = {name: _wholes(state[name]) for name in COMPONENTS}
+    together = {name: _wholes(state[name]) for name in (*COMPONENTS, OBJECTIVE)}
     return save_checkpoint(target, together, validate(TrainingPlan, manifest.config))
 
 

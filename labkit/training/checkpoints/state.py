@@ -8,103 +8,124 @@ from typing import Any
 import torch
 
 from labkit.core.canonical_json import canonical_json
+from labkit.core.errors import LabError
 from labkit.training.checkpoints.difference import tensor_bytes
 from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
 from labkit.training.guards import SpikeDetector
-from labkit.training.module import TrainingModule
+from labkit.training.objective import Objective
 from labkit.training.sharding.pieces import fill, local
+from labkit.training.state import TrainingState
 
 NO_SAMPLES = "0" * 16
 
 
 class RunState:
-    """What a run carries from step to step beside its module."""
+    """What a run carries from step to step beside its training state."""
 
     def __init__(self) -> None:
         self.samples_hash = NO_SAMPLES
         self.spikes = SpikeDetector()
 
 
-def gather_state(module: TrainingModule, run: RunState, scaler: dict[str, Any]) -> Checkpoint:
+def gather_state(state: TrainingState, run: RunState, objective: Objective) -> Checkpoint:
     """As this process holds it; random generators of all data ranks. All processes call it."""
-    processes = module.processes
+    processes = state.processes
     generators = processes.from_all(_random_state())[:: processes.layout.tensor_parallel]
     return {
-        "weights": module.model.state_dict(),
-        "optimizer": module.optimizer.state_dict(),
+        "weights": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
         "random": generators,
         "progress": {
-            "step": module.facts.step,
+            "step": state.step,
             "samples": run.samples_hash,
-            "dropped_steps": module.guard.num_dropped,
-            "dropped_in_a_row": module.guard.in_a_row,
+            "dropped_steps": state.guard.num_dropped,
+            "dropped_in_a_row": state.guard.in_a_row,
             "recent_losses": list(run.spikes.recent),
-            "loss_scale": scaler,
+            "loss_scale": state.scaler.state_dict(),
+            "objective": objective.name,
         },
+        "objective": objective.state_dict(),
     }
 
 
-def restore_state(checkpoint: Checkpoint, module: TrainingModule, run: RunState) -> None:
-    """Put everything back but the loss scale, which is Lightning's once it has started."""
+def restore_state(
+    checkpoint: Checkpoint, state: TrainingState, run: RunState, objective: Objective
+) -> None:
+    """Put everything back.
+
+    Raises:
+        LabError: it was left by a run with another objective.
+    """
     progress = checkpoint["progress"]
+    left_by = progress.get("objective", objective.name)
+    if left_by != objective.name:
+        raise LabError(
+            f"the checkpoint is of a run with the objective {left_by!r}, this one has "
+            f"{objective.name!r}; start from its weights instead"
+        )
+    objective.load_state_dict(checkpoint["objective"])
     with torch.no_grad():
-        for name, tensor in module.model.state_dict().items():
-            fill(tensor, whole(checkpoint["weights"][name]), module.processes)
-    module.optimizer.load_state_dict(_optimizer_state(checkpoint["optimizer"], module))
-    module.facts.step = progress["step"]
-    module.guard.num_dropped = progress["dropped_steps"]
-    module.guard.in_a_row = progress["dropped_in_a_row"]
+        for name, tensor in state.model.state_dict().items():
+            fill(tensor, whole(checkpoint["weights"][name]), state.processes)
+    state.optimizer.load_state_dict(_optimizer_state(checkpoint["optimizer"], state))
+    state.step = progress["step"]
+    state.guard.num_dropped = progress["dropped_steps"]
+    state.guard.in_a_row = progress["dropped_in_a_row"]
+    if progress["loss_scale"]:
+        state.scaler.load_state_dict(progress["loss_scale"])
     run.samples_hash = progress["samples"]
     run.spikes = SpikeDetector(progress["recent_losses"])
-    _restore_randomness(checkpoint["random"], module)
+    _restore_randomness(checkpoint["random"], state)
 
 
 def state_hashes(checkpoint: Checkpoint) -> dict[str, str]:
     """Component -> 16 hex digits of what this process holds; equal when bit-equal."""
-    return {
+    found = {
         "weights": _hash(checkpoint["weights"]),
         "optimizer": _hash(checkpoint["optimizer"]["state"]),
         "random": _hash(checkpoint["random"]),
         "samples": checkpoint["progress"]["samples"],
     }
+    kept = checkpoint["objective"]
+    return found | {"objective": _hash(kept)} if kept else found
 
 
-def held_bytes(module: TrainingModule) -> dict[str, int]:
+def held_bytes(state: TrainingState) -> dict[str, int]:
     """Of the model, on this process: between two steps, activations gone."""
-    gradients = [weight.grad for weight in module.weights if weight.grad is not None]
+    gradients = [weight.grad for weight in state.weights if weight.grad is not None]
     states = [
         value
-        for values in module.optimizer.state.values()
+        for values in state.optimizer.state.values()
         for value in values.values()
         if isinstance(value, torch.Tensor)
     ]
-    groups = {"weights": module.weights, "gradients": gradients, "optimizer": states}
+    groups = {"weights": state.weights, "gradients": gradients, "optimizer": states}
     return {name: sum(local(one).nbytes for one in found) for name, found in groups.items()}
 
 
-def _optimizer_state(saved: dict[str, Any], module: TrainingModule) -> dict[str, Any]:
+def _optimizer_state(saved: dict[str, Any], state: TrainingState) -> dict[str, Any]:
     """Moments cut like the weights they belong to."""
-    weights = [weight for group in module.optimizer.param_groups for weight in group["params"]]
-    state: dict[int, dict[str, Any]] = {}
+    weights = [weight for group in state.optimizer.param_groups for weight in group["params"]]
+    moved: dict[int, dict[str, Any]] = {}
     with torch.no_grad():
         for number, values in saved["state"].items():
             weight = weights[number]
-            state[number] = {}
+            moved[number] = {}
             for name, value in values.items():
                 found = whole(value)
                 if found.shape == weight.shape and found.ndim:
                     moment = torch.empty_like(weight)
-                    fill(moment, found, module.processes)
+                    fill(moment, found, state.processes)
                     found = moment
                 elif isinstance(found, torch.Tensor):
                     found = found.to(weight.device)  # step counts: Lightning leaves them behind
-                state[number][name] = found
-    return {"state": state, "param_groups": saved["param_groups"]}
+                moved[number][name] = found
+    return {"state": moved, "param_groups": saved["param_groups"]}
 
 
-def _restore_randomness(generators: list[dict[str, torch.Tensor]], module: TrainingModule) -> None:
+def _restore_randomness(generators: list[dict[str, torch.Tensor]], state: TrainingState) -> None:
     """A data rank that the checkpoint knows nothing of keeps the start it has."""
-    data_rank = module.processes.data_rank
+    data_rank = state.processes.data_rank
     if data_rank >= len(generators):
         return
     torch.set_rng_state(generators[data_rank]["cpu"])

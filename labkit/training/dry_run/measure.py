@@ -17,33 +17,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule
 
 from labkit.core.errors import LabError
 from labkit.cost.memory import PARTS
-from labkit.model.objective import next_token_nats
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.training.dry_run.allocator import reserved_bytes
 from labkit.training.dry_run.gpu_kernels import kernels_of_a_gpu
 from labkit.training.dry_run.storages import StorageLog, from_then_on, peak
-from labkit.training.optimizers.groups import make_optimizer, parameter_groups
+from labkit.training.next_token import blank_batch, next_token_loss
+from labkit.training.objective import Loss, LossFunction, StepBatch
 from labkit.training.sharding.apply_layout import shard
 from labkit.training.sharding.processes import DATA, TENSOR, Processes
+from labkit.training.state import TrainingState
+from labkit.training.step import train_step
 
 TIMEOUT_SECONDS = 900
 FUSED_ATTENTION = "aten._scaled_dot_product_flash_attention_for_cpu.default"
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,12 @@ def dry_run(plan: TrainingPlan) -> DryRun:
     return DryRun(**found | {"ignored": tuple(found["ignored"])})
 
 
-def measure(plan: TrainingPlan) -> DryRun:
-    """In this process.
+def measure(
+    plan: TrainingPlan,
+    loss_of: LossFunction = next_token_loss,
+    make_batch: Callable[[TrainingPlan, int], StepBatch] = blank_batch,
+) -> DryRun:
+    """In this process; `make_batch` gives a step of so many micro-batches without data.
 
     Raises:
         LabError: it belongs to a group of processes already.
@@ -112,7 +117,7 @@ def measure(plan: TrainingPlan) -> DryRun:
             model.head.weight = model.embedding.weight
         log = stack.enter_context(StorageLog(_logit_counts(plan)))
         log.mark(list(model.parameters()), "weights")
-        steps = _Steps(plan, model, processes, log)
+        steps = _Steps(TrainingState(plan, model, processes), log, loss_of, make_batch)
         steps.take()
         start_of_second = len(log.changes)
         steps.take()
@@ -130,62 +135,50 @@ def measure(plan: TrainingPlan) -> DryRun:
 
 
 class _Steps:
-    """What Lightning does with the plan, in its order."""
+    """Steps of training on batches without data, with what is known of tensors told to the log."""
 
     def __init__(
         self,
-        plan: TrainingPlan,
-        model: Transformer,
-        processes: Processes,
+        state: TrainingState,
         log: StorageLog,
+        loss_of: LossFunction,
+        make_batch: Callable[[TrainingPlan, int], StepBatch],
     ):
-        self.plan, self.model, self.log = plan, model, log
-        self.is_sharded = processes.mesh is not None
-        groups = parameter_groups(model, plan.optimizer)
-        dtype = DTYPES.get(plan.compute.precision, torch.float32)
-        self.optimizer = make_optimizer(groups, plan.optimizer, dtype, processes)
-        self.ids_BT = torch.zeros(plan.micro_batch, plan.sequence_length, dtype=torch.long)
+        self.state, self.log, self.loss_of = state, log, loss_of
+        plan, processes = state.plan, state.processes
+        num_own = plan.num_micro_batches // plan.layout.data_parallel
+        self.batch = make_batch(plan, min(num_own, 2))  # a third micro-batch adds nothing
         self.buckets: torch.Tensor | None = None
         if processes.mesh is None and processes.num > 1:
-            self.buckets = torch.zeros(sum(weight.numel() for weight in model.parameters()))
+            self.buckets = torch.zeros(sum(weight.numel() for weight in state.model.parameters()))
             log.mark(self.buckets, "gradients")
+        state.optimizer.register_step_pre_hook(lambda *_: self._enter("optimizer"))
 
     def take(self) -> None:
-        num_own = self.plan.num_micro_batches // self.plan.layout.data_parallel
-        for number in range(min(num_own, 2)):  # a third adds nothing
-            self._micro_batch(number == 0, number == min(num_own, 2) - 1)
-        self.log.phase = "optimizer"
-        self.optimizer.step()
-        self.log.mark(list(self.optimizer.state.values()), "optimizer")
+        self._enter("activations")
+        train_step(self.state, self.batch, self._loss, backward=self._backward)
+        self.log.mark(list(self.state.optimizer.state.values()), "optimizer")
 
-    def _micro_batch(self, is_first: bool, is_last: bool) -> None:
-        if isinstance(self.model, FSDPModule):
-            every = self.plan.layout.reduce_every_micro_batch
-            self.model.set_requires_gradient_sync(every or is_last)
-        if is_first:
-            self._drop_gradients()
-        self.log.phase = "activations"
-        with self._precision():
-            loss = next_token_nats(self.model(self.ids_BT), self.ids_BT).sum()
-        self.log.phase = "workspace"
-        loss.backward()
-        self.log.mark([weight.grad for weight in self.model.parameters()], "gradients")
-
-    def _drop_gradients(self) -> None:
-        """DDP's are views of the buckets that it sends, and stay."""
-        self.optimizer.zero_grad()
+    def _loss(self, model: nn.Module, micro_batch: Any) -> Loss:
         if self.buckets is not None:
-            weights = list(self.model.parameters())
-            views = self.buckets.split([weight.numel() for weight in weights])
-            for weight, view in zip(weights, views, strict=True):
-                weight.grad = view.view_as(weight)
+            self._lay_gradients_in(self.buckets)
+        return self.loss_of(model, micro_batch)
 
-    def _precision(self) -> Any:
-        """FSDP2 has a policy of its own, in place of autocast."""
-        dtype = DTYPES.get(self.plan.compute.precision)
-        if dtype is None or self.is_sharded:
-            return nullcontext()
-        return torch.autocast("cpu", dtype)
+    def _backward(self, loss: torch.Tensor) -> None:
+        self._enter("workspace")
+        loss.backward()
+        self.log.mark([weight.grad for weight in self.state.model.parameters()], "gradients")
+        self._enter("activations")
+
+    def _lay_gradients_in(self, buckets: torch.Tensor) -> None:
+        """DDP's are views of the buckets that it sends, and stay."""
+        weights = list(self.state.model.parameters())
+        views = buckets.split([weight.numel() for weight in weights])
+        for weight, view in zip(weights, views, strict=True):
+            weight.grad = view.view_as(weight)
+
+    def _enter(self, phase: str) -> None:
+        self.log.phase = phase
 
 
 def _settled(plan: TrainingPlan) -> TrainingPlan:

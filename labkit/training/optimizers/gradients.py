@@ -6,7 +6,7 @@ clipped per process would train another model on every number of processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.distributed as dist
@@ -37,6 +37,20 @@ def loss_and_norm(
     if processes.mesh is None:
         return exchanged[1:].mean(), torch.nn.utils.get_total_norm(gradients)
     return exchanged[1:].mean(), exchanged[0].sqrt()
+
+
+def means_over_units(
+    sums: Mapping[str, Sequence[torch.Tensor]], num_units: float, processes: Processes
+) -> dict[str, float]:
+    """The step's mean of each named sum; every process has the same names."""
+    if not sums:
+        return {}
+    totals = torch.stack([torch.stack(list(one)).sum() for one in sums.values()])
+    if processes.num > 1:
+        if processes.tensor_rank > 0:
+            totals.zero_()  # the same samples as the first of the group
+        dist.all_reduce(totals)
+    return dict(zip(sums, (totals / num_units).tolist(), strict=True))
 
 
 def clip(weights: Sequence[nn.Parameter], largest: float, norm: torch.Tensor) -> None:

@@ -1,16 +1,21 @@
 """Which parameter is moved by which rule, at which rate, and whether it decays.
 
 Decay reaches matrices of the blocks and an untied head; never an embedding (a tied head is one),
-a norm, a bias or a token share.
+a norm, a bias or a token share. What a parameter is, its role says (`labkit.model.weights`); one
+without a role is refused, so that none is moved by a rule that was not chosen for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from labkit.core.errors import LabError
+from labkit.model.transformer import Transformer
+from labkit.model.weights import Role, all_weights
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.training.optimizers.muon import MuonAdamW
 from labkit.training.sharding.processes import ALONE, Processes
@@ -26,19 +31,40 @@ class ParameterGroup(NamedTuple):
     parameters: dict[str, nn.Parameter]
 
 
-def parameter_groups(model: nn.Module, plan: OptimizerPlan) -> list[ParameterGroup]:
-    """Every trainable parameter once; empty groups are left out."""
-    embeddings = {
-        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
-    }
-    rows: dict[str, dict[str, nn.Parameter]] = {
-        "matrices": {},
-        "head": {},
-        "embeddings": {},
-        "vectors": {},
-    }
+GROUP_OF_ROLE: dict[Role, str] = {
+    "matrix": "matrices",
+    "residual_writer": "matrices",
+    "head": "head",
+    "embedding": "embeddings",
+    "vector": "vectors",
+    "experts": "experts",
+    "adapter": "adapters",
+}
+
+
+def parameter_groups(
+    model: Transformer, plan: OptimizerPlan, more_roles: Mapping[str, Role] | None = None
+) -> list[ParameterGroup]:
+    """Every trainable parameter once; empty groups and frozen parameters are left out.
+
+    Args:
+        more_roles: of parameters that were added to the model and its config does not list.
+
+    Raises:
+        LabError: a parameter whose role nobody names.
+    """
+    roles: dict[str, Role] = {weight.name: weight.role for weight in all_weights(model.config)}
+    roles.update(more_roles or {})
+    rows: dict[str, dict[str, nn.Parameter]] = {name: {} for name in GROUP_OF_ROLE.values()}
     for name, parameter in model.named_parameters():
-        rows[_kind(name, parameter, embeddings)][name] = parameter
+        if not parameter.requires_grad:
+            continue
+        if name not in roles:
+            raise LabError(
+                f"the model's list of weights has no role for the parameter {name}, so no rule to "
+                f"move it by; name one of {', '.join(GROUP_OF_ROLE)}"
+            )
+        rows[GROUP_OF_ROLE[roles[name]]][name] = parameter
     is_muon = plan.matrices == "muon"
     groups = [
         ParameterGroup(
@@ -51,6 +77,8 @@ def parameter_groups(model: nn.Module, plan: OptimizerPlan) -> list[ParameterGro
         ParameterGroup("head", "adamw", plan.learning_rate, plan.weight_decay, rows["head"]),
         ParameterGroup("embeddings", "adamw", plan.learning_rate, 0.0, rows["embeddings"]),
         ParameterGroup("vectors", "adamw", plan.learning_rate, 0.0, rows["vectors"]),
+        ParameterGroup("experts", "adamw", plan.learning_rate, plan.weight_decay, rows["experts"]),
+        ParameterGroup("adapters", "adamw", plan.learning_rate, 0.0, rows["adapters"]),
     ]
     return [group for group in groups if group.parameters]
 
@@ -102,11 +130,3 @@ def group_rows(groups: list[ParameterGroup]) -> list[dict[str, Any]]:
         }
         for group in groups
     ]
-
-
-def _kind(name: str, parameter: nn.Parameter, embeddings: set[int]) -> str:
-    if id(parameter) in embeddings:
-        return "embeddings"
-    if parameter.ndim < 2:
-        return "vectors"
-    return "head" if name == "head.weight" else "matrices"

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import lightning
-from torch.distributed.fsdp import FSDPModule
 
 from labkit.core.records.run import RunRecord, State
 from labkit.plan.plan import TrainingPlan
@@ -24,10 +23,12 @@ from labkit.training.batches import chain_hash
 from labkit.training.checkpoints.folder import save_checkpoint
 from labkit.training.checkpoints.kept import checkpoint_folder, remove_old
 from labkit.training.checkpoints.state import RunState, gather_state
-from labkit.training.evaluation import Evaluator
 from labkit.training.module import TrainingModule
+from labkit.training.objective import StepBatch
 from labkit.training.recording.tracking import Tracker
+from labkit.training.sharding.apply_layout import release_gathered
 from labkit.training.sharding.processes import ALONE
+from labkit.training.state import TrainingState
 
 FLUSH_SECONDS = 0.5
 POLL_SECONDS = 0.2
@@ -89,46 +90,38 @@ class Recorder(lightning.Callback):
         plan: TrainingPlan,
         record: RunRecord,
         run: RunState,
-        evaluator: Evaluator,
         tracker: Tracker,
         milestones: Milestones,
-        samples_of: Callable[[int], Any],
         clock: Clock,
     ):
         self.plan, self.record, self.run = plan, record, run
-        self.evaluator, self.tracker, self.milestones = evaluator, tracker, milestones
-        self.samples_of, self.clock = samples_of, clock
+        self.tracker, self.milestones, self.clock = tracker, milestones, clock
         self.processes = ALONE
         self.outcome: End | None = None
         self.rows: list[dict[str, Any]] = []
         self.say: Callable[[str], None] = lambda _: None
-        self._seen_step = 0
         self._flushed = self._polled = self._said = time.perf_counter()
         self._signal = 0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._seen_step = pl_module.facts.step
-        self.processes = pl_module.processes
+        self.processes = pl_module.state.processes
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)  # Lightning's leaves no checkpoint
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        module, facts = pl_module, pl_module.facts
-        if facts.step == self._seen_step:  # between two micro-batches of a step
-            return
-        self._seen_step = facts.step
+        module, state = pl_module, pl_module.state
         self.clock.num_steps += 1
-        elapsed = self._add_step(module)
-        self.run.samples_hash = chain_hash(self.run.samples_hash, self.samples_of(facts.step - 1))
-        if facts.step in self.milestones.evaluations:
-            self.evaluate(trainer, module)
-        agreed, end = self._agree(self._end(module, elapsed))
+        elapsed = self._add_step(module, batch)
+        self.run.samples_hash = chain_hash(self.run.samples_hash, batch.samples)
+        if state.step in self.milestones.evaluations:
+            self.evaluate(module)
+        agreed, end = self._agree(self._end(state, elapsed))
         if agreed == EVALUATE:
-            self.evaluate(trainer, module)
-        if end or facts.step in self.milestones.checkpoints:
-            self.save(trainer, module)
+            self.evaluate(module)
+        if end or state.step in self.milestones.checkpoints:
+            self.save(module)
         if end:
             self.outcome = end
             trainer.should_stop = True
@@ -137,11 +130,9 @@ class Recorder(lightning.Callback):
         if time.perf_counter() - self._said > SECONDS_BETWEEN_LINES:
             self._said = time.perf_counter()
             per_step = self.clock.of_steps / self.clock.num_steps
-            left = (self.plan.num_steps - facts.step) * per_step
-            total = f"{self.plan.num_steps:,}"
-            self.say(
-                f"step {facts.step:,} of {total}, loss {facts.loss:.4f}, about {left:.0f} s left"
-            )
+            left = (self.plan.num_steps - state.step) * per_step
+            total, loss = f"{self.plan.num_steps:,}", module.facts.loss
+            self.say(f"step {state.step:,} of {total}, loss {loss:.4f}, about {left:.0f} s left")
 
     def _agree(self, end: End | None) -> tuple[int, End | None]:
         """What all processes do next, whichever of them has a reason to."""
@@ -159,49 +150,43 @@ class Recorder(lightning.Callback):
             end = next(one for one in self.processes.from_all(end) if one)
         return agreed, end
 
-    def evaluate(self, trainer: Any, module: TrainingModule) -> None:
+    def evaluate(self, module: TrainingModule) -> None:
         start = time.perf_counter()
-        context = trainer.precision_plugin.forward_context
-        found = self.evaluator.evaluate(module.model, context, module.processes)
-        step = module.facts.step
-        texts = self.evaluator.sample_texts(module.model, self.plan.seed + 1000 * step, context)
-        if isinstance(module.model, FSDPModule):
-            module.model.reshard()  # without a backward pass its gathered weights would stay
+        state, step = module.state, module.state.step
+        found = module.objective.validate(state)
+        release_gathered(state.model)
         took = time.perf_counter() - start
         self.clock.evaluating += took
-        figures = found._asdict()
-        self.record.write("windows", {"step": step, "nats_per_token": figures.pop("window_nats")})
+        self.record.write("windows", {"step": step, **found.examples})
         row = {
             "kind": "evaluation",
             "step": step,
             "tokens": step * self.plan.tokens_per_step,
             "seconds": round(self.clock.of_steps, 4),
-            **{key: finite(value) for key, value in figures.items()},
+            **{key: finite(value) for key, value in found.figures.items()},
             "took": round(took, 4),
-            "samples": texts,
+            "samples": list(found.texts),
         }
         self.rows.append(row)
         self.tracker.log_evaluation(row)
         self.flush()
-        self.record.log(
-            f"step {step}: validation loss {found.loss:.4f} "
-            f"({found.low:.4f} to {found.high:.4f}, {found.num_windows} windows)"
-        )
+        loss, low, high = (found.figures[name] for name in ("loss", "low", "high"))
+        self.record.log(f"step {step}: validation loss {loss:.4f} ({low:.4f} to {high:.4f})")
 
-    def save(self, trainer: Any, module: TrainingModule) -> None:
+    def save(self, module: TrainingModule) -> None:
         """Write a checkpoint and drop the oldest beyond those that are kept."""
         start = time.perf_counter()
         self.flush()
-        step = module.facts.step
-        state = gather_state(module, self.run, scaler_state(trainer))
-        folder = checkpoint_folder(self.record.checkpoints, step)
-        save_checkpoint(folder, state, self.plan, module.processes)
-        if module.processes.is_first:
+        state = module.state
+        folder = checkpoint_folder(self.record.checkpoints, state.step)
+        found = gather_state(state, self.run, module.objective)
+        save_checkpoint(folder, found, self.plan, state.processes)
+        if state.processes.is_first:
             remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
-        self.record.set_status("running", step)
+        self.record.set_status("running", state.step)
         took = time.perf_counter() - start
         self.clock.saving += took
-        self.rows.append({"kind": "checkpoint", "step": step, "seconds": round(took, 4)})
+        self.rows.append({"kind": "checkpoint", "step": state.step, "seconds": round(took, 4)})
 
     def flush(self) -> None:
         self._flushed = time.perf_counter()
@@ -212,38 +197,35 @@ class Recorder(lightning.Callback):
         self.rows.append({"kind": "event", "step": step, "text": text})
         self.record.log(f"step {step}: {text}")
 
-    def _add_step(self, module: TrainingModule) -> float:
+    def _add_step(self, module: TrainingModule, batch: StepBatch) -> float:
         """The elapsed seconds that the row states: the budget is judged by them too."""
-        facts = module.facts
+        facts, step = module.facts, module.state.step
         row = {
             "kind": "step",
-            "step": facts.step,
-            "tokens": facts.step * self.plan.tokens_per_step,
+            "step": step,
+            "tokens": step * self.plan.tokens_per_step,
             "seconds": round(self.clock.of_steps, 4),
             "elapsed": round(self.clock.elapsed, 4),
             "loss": finite(facts.loss),
             "gradient_norm": finite(facts.gradient_norm),
             "learning_rate": facts.learning_rate,
         }
+        if facts.auxiliary:
+            row["auxiliary"] = {name: finite(value) for name, value in facts.auxiliary.items()}
         self.rows.append(row)
         self.tracker.log_step(row)
         if facts.is_dropped:
             found = f"loss {facts.loss:g}, gradient norm {facts.gradient_norm:g}"
-            self.event(facts.step, f"dropped, its samples {self._samples(facts.step)}: {found}")
+            self.event(step, f"dropped, its samples {_first_of(batch)}: {found}")
         elif self.run.spikes.is_spike(facts.loss):
-            self.event(facts.step, f"loss spike to {facts.loss:.4f}")
+            self.event(step, f"loss spike to {facts.loss:.4f}")
         return row["elapsed"]
 
-    def _samples(self, step: int) -> str:
-        """First of the step's samples, to find the documents by: source/epoch/window."""
-        listed = ["/".join(map(str, row)) for row in self.samples_of(step - 1)[:8].tolist()]
-        return ", ".join(listed)
-
-    def _end(self, module: TrainingModule, elapsed: float) -> End | None:
+    def _end(self, state: TrainingState, elapsed: float) -> End | None:
         """Why the run ends here of itself."""
-        step, budget = module.facts.step, self.plan.budget
-        if module.guard.gives_up:
-            return "failed", f"{module.guard.in_a_row} steps in a row with NaN or infinite values"
+        step, budget = state.step, self.plan.budget
+        if state.guard.gives_up:
+            return "failed", f"{state.guard.in_a_row} steps in a row with NaN or infinite values"
         if self._signal:
             return "interrupted", f"signal {signal.Signals(self._signal).name}"
         minutes = elapsed / 60
@@ -259,9 +241,9 @@ class Recorder(lightning.Callback):
         self._signal = number
 
 
-def scaler_state(trainer: Any) -> dict[str, Any]:
-    """The fp16 loss scale; empty in other precisions."""
-    return trainer.precision_plugin.state_dict()
+def _first_of(batch: StepBatch) -> str:
+    """First of the step's samples, to find the documents by: source/epoch/window."""
+    return ", ".join("/".join(map(str, row)) for row in batch.samples[:8].tolist())
 
 
 def finite(value: Any) -> Any:

@@ -7,26 +7,26 @@ from typing import Any
 from labkit.core import provenance
 from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
-from labkit.training.module import TrainingModule
 from labkit.training.recording import predictions
 from labkit.training.recording.recorder import Clock
+from labkit.training.state import TrainingState
 
 
 def result(
-    plan: TrainingPlan, record: RunRecord, module: TrainingModule, state: dict[str, str]
+    plan: TrainingPlan, record: RunRecord, state: TrainingState, hashes: dict[str, str]
 ) -> dict[str, Any]:
-    """No times and no machine: the same bytes wherever the plan runs. `state`: its hashes."""
+    """No times and no machine: the same bytes wherever the plan runs. `hashes`: of its state."""
     last = record.rows("evaluation")[-1]
     return {
         "plan_hash": plan.hash,
         "inputs": plan.inputs(),
-        "parameters": sum(parameter.numel() for parameter in module.model.parameters()),
-        "steps": module.facts.step,
-        "tokens": module.facts.step * plan.tokens_per_step,
-        "dropped_steps": module.guard.num_dropped,
+        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+        "steps": state.step,
+        "tokens": state.step * plan.tokens_per_step,
+        "dropped_steps": state.guard.num_dropped,
         "final_training_loss": record.rows("step")[-1]["loss"],
         "validation": {k: v for k, v in last.items() if k not in ("kind", "seconds", "took")},
-        "state": state,
+        "state": hashes,
     }
 
 

@@ -52,7 +52,7 @@ class Tracker:
             self._log({f"train/{key}": row[key] for key in SENT}, row["step"])
 
     def log_evaluation(self, row: dict[str, Any]) -> None:
-        found = {f"validation/{key}": row[key] for key in SENT_OF_EVALUATIONS}
+        found = {f"validation/{key}": row.get(key) for key in SENT_OF_EVALUATIONS}
         self._log({key: value for key, value in found.items() if value is not None}, row["step"])
 
     def finish(self, summary: dict[str, Any], state: str) -> str:

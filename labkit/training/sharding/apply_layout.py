@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ from torch.utils.checkpoint import (
 
 from labkit.core.errors import LabError
 from labkit.model.transformer import Transformer
+from labkit.model.weights import Cut, all_weights, block_weights
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.plan import TrainingPlan
 from labkit.training.sharding.pieces import local
@@ -66,27 +68,20 @@ def shard(model: Transformer, plan: TrainingPlan, mesh: DeviceMesh | None) -> No
         _check(model, layout)
 
 
+def release_gathered(model: nn.Module) -> None:
+    """Let go of weights that a pass without a backward pass has left gathered (FSDP2)."""
+    if isinstance(model, FSDPModule):
+        model.reshard()
+
+
 def _cut(model: Transformer, mesh: DeviceMesh) -> None:
-    size = mesh.size()
-    key_value: ParallelStyle = ColwiseParallel()
-    if model.config.num_kv_heads < size:
-        key_value = _Whole()
     styles: dict[str, ParallelStyle] = {
         "embedding": RowwiseParallel(input_layouts=Replicate()),
         "head": ColwiseParallel(output_layouts=Replicate()),
-        "blocks.*.attention.query": ColwiseParallel(),
-        "blocks.*.attention.key": key_value,
-        "blocks.*.attention.value": key_value,
-        "blocks.*.attention.output": RowwiseParallel(),
-        "blocks.*.feed_forward.up": ColwiseParallel(),
-        "blocks.*.feed_forward.down": RowwiseParallel(),
     }
-    if model.config.feed_forward == "swiglu":
-        styles["blocks.*.feed_forward.gate"] = ColwiseParallel()
-    if model.config.qk_norm:
-        heads = SequenceParallel(sequence_dim=2, use_local_output=True)  # (B, T, H, K)
-        styles["blocks.*.attention.query_norm"] = heads
-        styles["blocks.*.attention.key_norm"] = heads
+    for weight in block_weights(model.config):
+        if weight.cut in _STYLES and weight.name.endswith(".weight"):
+            styles[f"blocks.*.{weight.module}"] = _STYLES[weight.cut]()
     parallelize_module(model, mesh, styles)
     if model.config.tie_embeddings:
         model.head.weight = model.embedding.weight
@@ -108,6 +103,14 @@ class _Whole(ParallelStyle):
             return output.to_local(grad_placements=[Partial()])
 
         return distribute_module(module, device_mesh, replicate, take, give)  # pyright: ignore
+
+
+_STYLES: dict[Cut, Callable[[], ParallelStyle]] = {
+    "columns": ColwiseParallel,
+    "rows": RowwiseParallel,
+    "repeated": _Whole,
+    "heads": lambda: SequenceParallel(sequence_dim=2, use_local_output=True),  # (B, T, H, K)
+}
 
 
 def _prepare(block: nn.Module, layout: LayoutPlan) -> None:
@@ -165,17 +168,13 @@ def _fully_shard(model: Transformer, plan: TrainingPlan, mesh: DeviceMesh) -> No
 
 def _check(model: Transformer, layout: LayoutPlan) -> None:
     """A plan for names that match nothing would leave everything whole, without a word."""
-    config = model.config
-    if config.tie_embeddings and model.head.weight is not model.embedding.weight:
+    weights = {weight.name: weight for weight in all_weights(model.config)}
+    if model.config.tie_embeddings and model.head.weight is not model.embedding.weight:
         raise LabError("the tied head came apart from the embedding while it was sharded")
     held = total = 0
-    for name, weight in model.named_parameters():
-        is_whole_key = config.num_kv_heads == 1 and (".key." in name or ".value." in name)
-        parts = layout.num_processes
-        if weight.ndim < 2 or is_whole_key or name.startswith("positions."):
-            parts = layout.data_parallel  # cut by FSDP2 alone
-        total += weight.numel() / parts
-        held += local(weight).numel()
+    for name, parameter in model.named_parameters():
+        total += weights[name].share(layout.tensor_parallel) / layout.data_parallel
+        held += local(parameter).numel()
     if held > LARGEST_SHARE * total + _rounding(model, layout):
         raise LabError(
             f"a process holds {held:,} parameters where its share is {total:,.0f}; the layout "

@@ -26,9 +26,9 @@ from labkit.training.checkpoints.folder import (
 )
 from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder, newest_good
 from labkit.training.checkpoints.state import RunState, gather_state, restore_state, state_hashes
-from labkit.training.module import TrainingModule
+from labkit.training.next_token import NextToken
 from labkit.training.optimizers.groups import set_learning_rate
-from labkit.training.trainer import make_module
+from labkit.training.state import TrainingState, make_state
 from tests.training.tiny import tiny_plan, write_tiny_corpus
 
 
@@ -37,16 +37,16 @@ def plan(lab_home):
     return tiny_plan(write_tiny_corpus(lab_home))
 
 
-def stepped(plan, steps: int) -> TrainingModule:
-    module = make_module(plan)
+def stepped(plan, steps: int) -> TrainingState:
+    state = make_state(plan)
     for step in range(steps):
         generator = torch.Generator().manual_seed(step)
-        for weight in module.weights:
+        for weight in state.weights:
             weight.grad = torch.randn(weight.shape, generator=generator)
-        set_learning_rate(module.optimizer, 0.5)
-        module.optimizer.step()
-        module.facts.step += 1
-    return module
+        set_learning_rate(state.optimizer, 0.5)
+        state.optimizer.step()
+        state.step += 1
+    return state
 
 
 @pytest.fixture
@@ -54,21 +54,21 @@ def saved(plan, tmp_path) -> Path:
     """Checkpoints of steps 1 and 2."""
     folder = tmp_path / "checkpoints"
     for step in (1, 2):
-        state = gather_state(stepped(plan, step), RunState(), {})
+        state = gather_state(stepped(plan, step), RunState(), NextToken(plan))
         save_checkpoint(checkpoint_folder(folder, step), state, plan)
     return folder
 
 
 def test_what_is_put_back_is_what_was_saved(plan, saved):
     [newest, _] = all_checkpoints(saved)
-    state = load_checkpoint(newest, plan)
-    module = make_module(plan)
+    checkpoint = load_checkpoint(newest, plan)
+    state, objective = make_state(plan), NextToken(plan)
     torch.manual_seed(99)
-    restore_state(state, module, RunState())
-    again = gather_state(module, RunState(), {})
-    assert first_difference(state, again) is None
-    assert state_hashes(state) == state_hashes(again)
-    assert module.facts.step == 2
+    restore_state(checkpoint, state, RunState(), objective)
+    again = gather_state(state, RunState(), objective)
+    assert first_difference(checkpoint, again) is None
+    assert state_hashes(checkpoint) == state_hashes(again)
+    assert state.step == 2
 
 
 def test_every_damage_is_found_and_the_one_before_is_taken(plan, saved):

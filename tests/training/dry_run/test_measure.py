@@ -18,7 +18,7 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.dry_run.__main__ import main
 from labkit.training.dry_run.measure import dry_run, measure
 from labkit.training.dry_run.table import dry_run_table
-from labkit.training.trainer import make_module
+from labkit.training.state import make_state
 
 SHAPE = {"vocab_size": 600, "num_layers": 2, "d_model": 256, "d_ff": 768, "context_length": 512}
 GPT = SHAPE | {"num_heads": 4, "num_kv_heads": 4, "head_dim": 64}
@@ -74,7 +74,7 @@ def test_a_small_gpt_by_hand():
 
 def test_states_are_those_of_a_real_run_in_bytes():
     plan = plan_of(samples=1, length=32, num_micro_batches=2)
-    module = make_module(
+    state = make_state(
         plan.model_copy(
             update={
                 "compute": plan.compute.model_copy(update={"device": "cpu", "precision": "fp32"})
@@ -82,12 +82,12 @@ def test_states_are_those_of_a_real_run_in_bytes():
         )
     )
     ids_BT = torch.zeros(1, 32, dtype=torch.long)
-    next_token_nats(module.model(ids_BT), ids_BT).sum().backward()
-    module.optimizer.step()
+    next_token_nats(state.model(ids_BT), ids_BT).sum().backward()
+    state.optimizer.step()
     real = {
-        "weights": list(module.parameters()),
-        "gradients": [p.grad for p in module.parameters()],
-        "optimizer": [one for state in module.optimizer.state.values() for one in state.values()],
+        "weights": state.weights,
+        "gradients": [p.grad for p in state.weights],
+        "optimizer": [one for values in state.optimizer.state.values() for one in values.values()],
     }
     found = measure(plan).parts
     for part, tensors in real.items():

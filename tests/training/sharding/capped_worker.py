@@ -42,15 +42,18 @@ def main() -> None:
     import lightning
     import torch
 
-    from labkit.training.batches import StepBatches, TrainingData
+    from labkit.training.module import TrainingModule
+    from labkit.training.next_token import NextToken
+    from labkit.training.objective import StepBatches
     from labkit.training.sharding.processes import join, leave
-    from labkit.training.trainer import make_module, make_trainer
+    from labkit.training.state import make_state
+    from labkit.training.trainer import make_trainer
 
     quieten()
     torch.set_num_threads(1)
     plan = TrainingPlan.model_validate_json(Path(sys.argv[1]).read_text())
     processes = join(plan.layout, plan.compute.device)
-    data = TrainingData(plan)
+    objective = NextToken(plan)
     watch = Watch()
     watch.start()
     losses: list[float] = []
@@ -59,9 +62,10 @@ def main() -> None:
         def on_train_batch_end(self, *_: object) -> None:
             losses.append(module.facts.loss)
 
-    module = make_module(plan, processes)
-    trainer = make_trainer(plan, STEPS, Losses(), processes)
-    trainer.fit(module, StepBatches(data, 0, STEPS, processes))
+    state = make_state(plan, processes)
+    module = TrainingModule(state, objective)
+    trainer = make_trainer(plan, Losses(), processes)
+    trainer.fit(module, StepBatches(objective, state, STEPS))
     rise = watch.most - watch.before
     found = Path(sys.argv[1]).with_name(f"rank-{processes.rank}.json")
     found.write_text(json.dumps({"rise": rise, "losses": losses}))

@@ -127,8 +127,15 @@ class Cases:
         self.home, self.num_processes = home, num_processes
         self.cases: list[dict[str, Any]] = []
 
-    def add(self, name: str, plan: TrainingPlan, file_bytes: int = 0, **keywords: Any) -> None:
-        """`file_bytes`: the first process can write no larger file."""
+    def add(
+        self,
+        name: str,
+        plan: TrainingPlan,
+        file_bytes: int = 0,
+        objective: str = "",
+        **keywords: Any,
+    ) -> None:
+        """`file_bytes`: the first process can write no larger file; `objective`: by its name."""
         folder = self.home / "sharded" / name
         self.cases.append(
             {
@@ -136,6 +143,7 @@ class Cases:
                 "folder": str(folder),
                 "keywords": keywords,
                 "file_bytes": file_bytes,
+                "objective": objective,
             }
         )
 

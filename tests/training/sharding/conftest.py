@@ -65,7 +65,9 @@ def _in_that_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def on_two(home: Path, data: dict[str, Any]) -> Path:
     """All runs on two processes; those that resume come after those they resume from."""
+    from labkit.training.checkpoints.kept import checkpoint_folder
     from labkit.training.run import run
+    from tests.training.sampled_objective import sampled_plan
     from tests.training.sharding.records import half_of
 
     os.environ["LABKIT_HOME"] = str(home)
@@ -92,6 +94,13 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     for preset, plan in families(data).items():
         for layout in ("fsdp", "tp"):
             cases.add(f"{preset}-{layout}", plan.with_overrides(LAYOUTS[layout] | AT_THE_END))
+    sampled = sampled_plan(data).with_overrides(LAYOUTS["fsdp"])
+    cases.add("sampled", sampled, objective="sampled", save_at=[3])
+    middle = checkpoint_folder(home / "sharded" / "sampled" / "checkpoints", 3)
+    cases.add("sampled-resumed", sampled, objective="sampled", resume_from=str(middle))
+    for layout in ("fsdp", "tp"):
+        start = {"start_from": f"sharded/muon-{layout}/checkpoints/step-00000010"}
+        cases.add(f"started-{layout}", plan_of(data, "modern", **LAYOUTS[layout], **start), until=3)
     whole = plan_of(data, "modern", **LAYOUTS["fsdp"])
     one_file = whole.with_overrides({"checkpoints.format": "consolidated"})
     cases.add("consolidated", one_file, save_at=[10])

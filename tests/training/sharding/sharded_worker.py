@@ -22,7 +22,9 @@ def main() -> None:
     import_lightning()
     from labkit.training.run import run
     from labkit.training.sharding.processes import leave
+    from tests.training.sampled_objective import Sampled
 
+    objectives = {"sampled": {"make_objective": Sampled}}
     quieten()
     for case in json.loads(Path(sys.argv[1]).read_text()):
         started = time.perf_counter()
@@ -36,6 +38,7 @@ def main() -> None:
                 step_seconds=[0.01],
                 say=lambda _: None,
                 **_paths(case["keywords"]),
+                **objectives.get(case["objective"], {}),
             )
         except (LabError, OSError) as error:
             (folder / f"refused-{os.environ['RANK']}.txt").write_text(str(error))

@@ -6,7 +6,16 @@ import pytest
 
 from labkit.core.records.run import RunRecord
 from labkit.training.checkpoints.difference import first_difference
-from tests.training.sharding.cases import BLOCKS, CHANGES, RECIPES, STEPS, families
+from labkit.training.run import run
+from tests.training.sampled_objective import Sampled
+from tests.training.sharding.cases import (
+    BLOCKS,
+    CHANGES,
+    RECIPES,
+    STEPS,
+    families,
+    on_one_process,
+)
 from tests.training.sharding.records import (
     alone,
     end_of,
@@ -103,3 +112,28 @@ def test_every_family_of_presets_learns(layout, on_two, data):
         found = losses(record_of(on_two, f"{preset}-{layout}"))
         assert found[-1] < found[0] - 0.3, preset
         assert len(found) == STEPS
+
+
+def test_a_sampled_objective_is_that_of_one_process_and_resumes_between_two_updates(on_two):
+    whole, resumed = record_of(on_two, "sampled"), record_of(on_two, "sampled-resumed")
+    assert first_difference(end_of(whole, 6), end_of(resumed, 6)) is None
+    folder = on_two / "alone" / "sampled"
+    if not folder.exists():
+        run(
+            on_one_process(plan_in(whole)),
+            folder,
+            make_objective=Sampled,
+            step_seconds=[0.01],
+            say=lambda _: None,
+        )
+    assert losses(whole) == pytest.approx(losses(RunRecord(folder)), abs=1e-5)
+    assert len(losses(whole)) == 6
+
+
+@pytest.mark.parametrize("layout", ["fsdp", "tp"])
+def test_weights_to_start_from_are_those_of_one_process(layout, on_two):
+    record = record_of(on_two, f"started-{layout}")
+    one = alone(on_two, plan_in(record), until=3)
+    assert losses(record) == pytest.approx(losses(one), abs=1e-5)
+    fresh = losses(record_of(on_two, f"muon-{layout}"))
+    assert losses(record)[0] < fresh[0] - 0.3

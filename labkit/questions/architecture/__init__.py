@@ -1,0 +1,1 @@
+"""Which parts of the block does this text want? Notebook 30."""

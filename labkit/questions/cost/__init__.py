@@ -1,0 +1,1 @@
+"""What will a training run take? Notebook 40."""

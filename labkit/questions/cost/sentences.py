@@ -1,0 +1,55 @@
+"""One sentence for each section of notebook 40, made from the estimate it speaks of."""
+
+from __future__ import annotations
+
+from labkit.core.display import Html, paragraph
+from labkit.cost.config import CostConfig
+from labkit.cost.estimate import compare_gpus, estimate_cost
+from labkit.cost.measured_steps import measured_steps
+from labkit.cost.published_runs import hours_band, num_families, published_runs
+
+
+def cost_sentences(config: CostConfig) -> dict[str, Html]:
+    """Section -> paragraph."""
+    estimate = estimate_cost(config)
+    largest = max(
+        estimate.parameters_by_component, key=estimate.parameters_by_component.__getitem__
+    )
+    share = estimate.parameters_by_component[largest] / estimate.num_parameters
+    both = estimate.flops_per_token
+    cheapest = min(compare_gpus(config).items(), key=lambda item: item[1].usd)
+    part = max(estimate.memory_bytes, key=estimate.memory_bytes.__getitem__)
+    low, high = hours_band()
+    worst = max(abs(step.mfu / step.reported_mfu - 1) for step in measured_steps())
+    texts = {
+        "parameters": (
+            f"{config.model.preset} has {estimate.num_parameters:,} parameters; {share:.0%} of "
+            f"them are in the {largest}. {config.num_tokens:.3g} tokens are "
+            f"{estimate.tokens_per_parameter:.1f} per parameter (Chinchilla's rule of thumb is 20)."
+        ),
+        "flops": (
+            f"The conventions differ by {both['6N+12LHQT'] / both['6N'] - 1:.1%} at sequences of "
+            f"{config.training_sequence_length:,} tokens; this estimate uses "
+            f"{estimate.flops_convention}, and so must the MFU. The input embedding is "
+            f"{estimate.idle_embedding_share:.1%} of 6N and does no work."
+        ),
+        "money": (
+            f"On {config.num_gpus:,} x {config.gpu}: {estimate.gpu_hours:,.0f} GPU hours, "
+            f"{estimate.days:,.1f} days, {estimate.usd:,.0f} USD "
+            f"({estimate.usd_low:,.0f} to {estimate.usd_high:,.0f}). Cheapest at the same MFU: "
+            f"{cheapest[0]}, {cheapest[1].usd:,.0f} USD."
+        ),
+        "memory": (
+            f"{estimate.memory_bytes_total / 1e9:.1f} GB of {estimate.gpu_memory_bytes / 1e9:.0f} "
+            f"are needed on each GPU, most of it {part}: it "
+            f"{'fits' if estimate.fits else 'does not fit'}, before about 10% of allocator slack."
+        ),
+        "trust": (
+            f"The FLOP count reproduces {len(measured_steps())} published MFU figures within "
+            f"{worst:.2%}. Whole runs are another matter: {len(published_runs())} published ones "
+            f"of {num_families()} families, each predicted from the other families, were billed "
+            f"{low:.2f} to {high:.2f} times the prediction in the middle 80% of families. That is "
+            f"the band shown above."
+        ),
+    }
+    return {section: paragraph(text) for section, text in texts.items()}

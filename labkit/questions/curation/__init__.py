@@ -1,0 +1,1 @@
+"""Which of this text should a model be trained on? Notebook 11."""

@@ -1,0 +1,1 @@
+"""What is in this text? Notebook 10."""

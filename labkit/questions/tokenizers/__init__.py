@@ -1,0 +1,1 @@
+"""How should this text become tokens? Notebook 20."""

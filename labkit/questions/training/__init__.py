@@ -1,0 +1,1 @@
+"""What does this text train to, by two recipes? Notebook 50."""

@@ -1,0 +1,66 @@
+"""Learn to predict the next token of a plan's shards; a unit of the loss is a token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from labkit.core import artifacts
+from labkit.model.objective import next_token_nats
+from labkit.plan.plan import TrainingPlan
+from labkit.tokens.tokenizer import Tokenizer
+from labkit.training.batches import TokenBatch, TrainingData
+from labkit.training.objective import Loss, StepBatch, Validation
+from labkit.training.sharding.processes import ALONE, Processes
+from labkit.training.state import TrainingState
+from labkit.training.validation import Validator
+
+
+class NextToken:
+    """Raises LabError where the plan's shards do not fit it, or are too few to validate on."""
+
+    name = "next token"
+
+    def __init__(self, plan: TrainingPlan, _processes: Processes = ALONE):
+        self.data = TrainingData(plan)
+        self.validator = Validator(
+            self.data.validation,
+            Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json"),
+            plan.evaluation,
+            plan.sequence_length,
+            plan.micro_batch,
+        )
+
+    def step_batch(self, step: int, state: TrainingState) -> StepBatch:
+        return self.data.step_batch(step, state.processes)
+
+    def loss(self, model: nn.Module, micro_batch: TokenBatch) -> Loss:
+        return next_token_loss(model, micro_batch)
+
+    def validate(self, state: TrainingState) -> Validation:
+        found = self.validator.measure(state.model, self.loss, state.autocast, state.processes)
+        seed = state.plan.seed + 1000 * state.step
+        texts = self.validator.sample_texts(state.model, seed, state.autocast)
+        figures = found._asdict()
+        return Validation(figures, {"nats_per_token": figures.pop("window_nats")}, texts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the data order is a closed form of the step."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def next_token_loss(model: nn.Module, batch: TokenBatch) -> Loss:
+    return Loss(next_token_nats(model(batch.ids_BT), batch.targets_BT))
+
+
+def blank_batch(plan: TrainingPlan, num_micro_batches: int) -> StepBatch:
+    """A step of the plan's shape without data."""
+    ids_BT = torch.zeros(plan.micro_batch, plan.sequence_length, dtype=torch.long)
+    batch = TokenBatch(ids_BT, ids_BT)
+    return StepBatch([batch] * num_micro_batches, float(ids_BT.numel()), np.empty((0, 3)))

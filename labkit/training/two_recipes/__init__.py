@@ -1,1 +1,0 @@
-"""The question of notebook 50: start at `question.py`."""
