@@ -12,20 +12,21 @@ from __future__ import annotations
 
 import sys
 
-from labkit.comparison.architectures import ArchitectureConfig, Architectures
-
 from benchmarks.result import conditions
 from labkit.comparison.study import Arm, Study
 from labkit.comparison.study_record import declare
 from labkit.comparison.study_tables import scope, sentence
 from labkit.core import artifacts, disk
 from labkit.lab import compare_tokenizers, record_tokenizer
+from labkit.questions.architecture.config import ArchitectureConfig
+from labkit.questions.architecture.question import Architectures
+from labkit.questions.architecture.stored_study import OPEN_STUDY
 
 
 def study(config: ArchitectureConfig) -> Study:
     of_parts = Architectures(config).study
     return Study(
-        name="shakespeare-modern-open",
+        name=OPEN_STUDY,
         about=of_parts.about,
         plan=of_parts.plan,
         arms=(Arm(name="modern-open", changes={"model.token_shift": False}),),

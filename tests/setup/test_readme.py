@@ -134,6 +134,15 @@ def test_the_studys_figure_says_what_was_found():
     assert f"{effect:+.3f} bits per byte ({low:+.3f} to {high:+.3f})" in README
 
 
+def test_what_the_open_recipe_costs_is_what_its_study_found():
+    study = results("open_recipe")
+    [arm] = study["result"]["arms"][1:]
+    assert arm["verdict"]["word"] == "worse"
+    effect, low, high = arm["verdict"]["effect"]
+    assert f"that costs {effect:+.3f} bits per byte ({low:+.3f} to {high:+.3f};" in README
+    assert f"run once on {study['date']}" in README
+
+
 def test_training_figures_are_those_of_the_committed_results():
     study = json.loads((ROOT / "docs/results/recipes.json").read_text())["ratios"]
     tokens, seconds, documented = (

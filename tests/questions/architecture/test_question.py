@@ -177,6 +177,13 @@ def test_the_study_that_came_with_labkit_is_shown_with_date_and_scope(lab_home):
     assert scope(found.result).startswith("Holds for shakespeare")
 
 
+def test_the_price_of_the_open_recipe_is_shown_with_its_interval_and_scope():
+    shown = stored_study.show_open_recipe().markup
+    assert "modern-open is worse than the baseline: +0.045 bits per byte" in shown
+    assert "The baseline is modern" in shown
+    assert "Of larger models it says nothing" in shown
+
+
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 2), (3, 1), (6, 3), (1, 1)])
 def test_grouped_heads_are_handed_on_as_a_share(heads, kv_heads):
     shape = {"d_model": 16 * heads, "head_dim": 16, "num_heads": heads, "num_kv_heads": heads}
