@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab.chain import open_corpus
 from labkit.lab.tokenizers import need_tokenizer
 from labkit.lab.training import describe_device
 
@@ -27,7 +28,8 @@ def architectures(overrides: Mapping[str, Any] | None = None, **parameters: Any)
     from labkit.questions.architecture.config import ArchitectureConfig
 
     config = ArchitectureConfig.from_parameters({**parameters, "overrides": overrides})
-    need_tokenizer(config.corpus, config.inputs()[config.corpus])
+    config = open_corpus(config)
+    need_tokenizer(config.corpus)
     question = rooms.Architectures(config)
     print(describe_device(question.study.plan))
     return question
