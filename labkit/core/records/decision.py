@@ -81,8 +81,11 @@ def current_decision(notebook: str, corpus_hash: str | None = NO_CORPUS) -> tupl
     """
     pointer = _pointer(notebook, corpus_hash)
     if not pointer.is_file():
-        scope = f" for corpus {corpus_hash}" if corpus_hash else ""
-        raise LabError(f"no decision of {notebook}{scope}; run notebooks/{notebook}.ipynb")
+        if corpus_hash is None:
+            raise LabError(f"no decision of {notebook}; run notebooks/{notebook}.ipynb")
+        raise LabError(
+            f"no decision of {notebook} for corpus {corpus_hash}; run notebooks/{notebook}.ipynb"
+        )
     folder = pointer.parent / json.loads(pointer.read_text())["folder"]
     artifacts.read_manifest(folder)
     decision = _read(folder)
