@@ -96,6 +96,19 @@ def sweep_panel(plan: TrainingPlan, **sweep: Any) -> SweepPanel:
     return SweepPanel(plan, SweepConfig.from_parameters(sweep))
 
 
+def seeds_needed(difference: float, sd: float, alpha: float = 0.05, arms: int = 1) -> int:
+    """Runs of each arm that find a true difference with chance 80%.
+
+    Args:
+        difference: the least that matters, in bits per byte.
+        sd: of a score between seeds, in bits per byte.
+        arms: compared with the baseline, among which `alpha` is shared.
+    """
+    from labkit.statistics import power
+
+    return power.seeds_needed(difference, sd, alpha, arms)
+
+
 def stored_study() -> Html:
     """The latest study of greater effort on this machine, else the one that came with labkit."""
     from labkit.questions.architecture import stored_study
