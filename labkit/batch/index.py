@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from labkit.batch.decision_chain import decision_chain, link
 from labkit.batch.job import reports_folder
 from labkit.batch.page import page
-from labkit.batch.publish import REPORT
 from labkit.batch.status import Status, all_statuses
 from labkit.core import artifacts
 from labkit.core.canonical_json import canonical_json
@@ -27,19 +27,18 @@ def write_index() -> Path:
         f"<table><thead><tr>{''.join(f'<th>{name}</th>' for name in HEAD)}</tr></thead>"
         f"<tbody>{''.join(_row(status) for status in rows)}</tbody></table>"
     )
+    chain = decision_chain({one.decision: one for one in rows if one.decision})
     intro = (
         "<h1>labkit reports</h1><p>The latest run of each notebook and its parameters. "
         "Reports are complete files: copy one, and its figures come along.</p>"
     )
     return write_file(
-        reports_folder() / "index.html", page("labkit reports", intro + table).encode()
+        reports_folder() / "index.html", page("labkit reports", intro + chain + table).encode()
     )
 
 
 def _row(status: Status) -> str:
-    name = escape(status.notebook)
-    if status.folder and (reports_folder() / status.folder / REPORT).is_file():
-        name = f'<a href="{escape(status.folder)}/{REPORT}">{name}</a>'
+    name = link(status.notebook, status)
     parameters = ", ".join(f"{key}={value}" for key, value in status.parameters.items())
     reason = f"<br><small>{escape(status.reason)}</small>" if status.reason else ""
     minutes = "" if status.seconds is None else f"{status.seconds / 60:.2f}"

@@ -1,19 +1,22 @@
-"""What `labkit run` does: the notebooks in their order, on real corpora or on those here."""
+"""What `labkit run` does: one corpus through the notebooks, each reading the decision before it.
+
+Real text where it can be had, else what comes with Python.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from labkit.batch.job import Job, make_job
 from labkit.core.errors import LabError
 from labkit.data.corpora import find_corpus
+from labkit.data.decided_corpora import CURATED, EXPLORED
 from labkit.data.fetch import fetch
 
 CORPORA = ("shakespeare", "sanguo")
-RAW_CORPORA = ("spam-assassin", "package-licences")
-"""What notebook 11 has most to do with; of these the first that can be had."""
+"""The first that can be had goes through all notebooks; the others are measured beside it."""
 BUILT_IN_CORPUS, BUILT_IN_CODE = "python-docs", "python-stdlib"
 
 
@@ -27,17 +30,14 @@ def lineup(notebooks: Path) -> Iterator[list[Job]]:
     """
     if not notebooks.is_dir():
         raise LabError(f"{notebooks}: no such folder; run this where notebooks/ is, or --notebooks")
-    corpora, raw = available_corpora(), available_corpora(RAW_CORPORA)[0]
+    corpora = available_corpora()
     others = ", ".join(name for name in (*corpora[1:], BUILT_IN_CODE) if name != corpora[0])
     stages: list[list[tuple[str, dict[str, Any]]]] = [
-        [
-            *(("10_data_exploration", {"corpus": corpus}) for corpus in corpora),
-            ("11_data_curation", {"corpus": raw}),
-            ("20_tokenizer_comparison", {"corpus": corpora[0], "compare_on": others}),
-            ("40_cost_and_scaling", {}),
-        ],
+        [("10_data_exploration", {"corpus": corpora[0]}), ("40_cost_and_scaling", {})],
+        [("11_data_curation", {"corpus": EXPLORED})],
+        [("20_tokenizer_comparison", {"corpus": CURATED, "compare_on": others})],
         *(
-            [(name, {"corpus": corpora[0]})]
+            [(name, {"corpus": CURATED})]
             for name in ("30_architecture_ablation", "50_fsdp_training", "60_run_comparison")
         ),
     ]
@@ -45,10 +45,10 @@ def lineup(notebooks: Path) -> Iterator[list[Job]]:
         yield [make_job(notebooks / f"{name}.ipynb", parameters) for name, parameters in stage]
 
 
-def available_corpora(names: Sequence[str] = CORPORA) -> list[str]:
+def available_corpora() -> list[str]:
     """The real corpora, fetched where needed; without a network, what is here, and a line on it."""
     here = []
-    for name in names:
+    for name in CORPORA:
         try:
             fetch(find_corpus(name))
             here.append(name)

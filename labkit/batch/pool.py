@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -10,10 +11,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from labkit.batch.execute import Limits, execute
 from labkit.batch.index import write_index
 from labkit.batch.job import Job, reports_folder
-from labkit.batch.publish import REPORT, publish_interrupted
+from labkit.batch.publish import REPORT, STATUS, publish_interrupted
 from labkit.batch.status import Status
 from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
+from labkit.core.records.decision import choose_decision
 
 EVERY_SECONDS = 120.0
 
@@ -58,10 +60,19 @@ def _tell_what_runs(running: dict[Future[str | None], Job]) -> None:
 def _not_done(jobs: Iterable[Job], force: bool) -> Iterable[Job]:
     for job in jobs:
         if not force and job.is_done:
+            _choose_again(job)
             report = job.folder / REPORT
             print(f"{_label(job)}: done before, nothing changed; {report}", flush=True)
         else:
             yield job
+
+
+def _choose_again(job: Job) -> None:
+    """What the job decided is current again: those that come after it read `decision:NN`."""
+    status = Status.model_validate_json((job.folder / STATUS).read_bytes())
+    if status.decision:
+        with contextlib.suppress(OSError):  # removed by hand: its reader says what is lacking
+            choose_decision(status.decision)
 
 
 def _run_one(job: Job, limits: Limits, stop: threading.Event) -> str | None:

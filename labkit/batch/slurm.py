@@ -35,21 +35,11 @@ class SlurmJob:
         return RunRecord(runs_folder() / self.plan.run_id)
 
 
-def slurm_script(plan: TrainingPlan, options: SlurmConfig) -> str:
-    """The text of the job.
-
-    Raises:
-        LabError: the plan leaves something open, its data isn't here, the header cannot be read,
-            or header, options and the plan's layout cannot go together.
-    """
-    return make_job(plan, options).script
-
-
 def prepare_job(plan: TrainingPlan, options: SlurmConfig, path: Path) -> SlurmJob:
     """Write the script, and the settled plan into its run's folder, which the script names.
 
     Raises:
-        LabError: as `slurm_script`, or a file cannot be written.
+        LabError: as `make_job`, or a file cannot be written.
     """
     job = make_job(plan, options)
     if not job.record.is_there:
@@ -60,6 +50,12 @@ def prepare_job(plan: TrainingPlan, options: SlurmConfig, path: Path) -> SlurmJo
 
 
 def make_job(plan: TrainingPlan, options: SlurmConfig) -> SlurmJob:
+    """The settled plan and the text of its job.
+
+    Raises:
+        LabError: the plan leaves something open, its data isn't here, the header cannot be read,
+            or header, options and the plan's layout cannot go together.
+    """
     _refuse_open(plan)
     header = read_header(Path(options.header)) if options.header else Header()
     allocation = allocate(plan, options, header)

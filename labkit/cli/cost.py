@@ -16,6 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_flags(parser, CostConfig)
     parser.add_argument("--json", action="store_true", help="print the estimate as JSON")
     parser.add_argument(
+        "--bought-for",
+        type=float,
+        metavar="USD",
+        help="price of an own GPU: after how many hours it has cost less than the rent",
+    )
+    parser.add_argument(
         "--record", action="store_true", help="record it as the decision of notebook 40"
     )
 
@@ -27,6 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = config_from_flags(arguments, CostConfig)
     estimate = estimate_cost(config)
     print(estimate.model_dump_json(indent=1) if arguments.json else describe(config, estimate))
+    if arguments.bought_for is not None and not arguments.json:
+        from labkit.questions.cost.sentences import rent_or_buy
+
+        print(rent_or_buy(config, arguments.bought_for))
     if arguments.record:
         from labkit.questions.cost.decision import record_cost
 

@@ -13,14 +13,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import field_validator
 
 from labkit.comparison.matching import TOLERANCE
-from labkit.comparison.runs.select import as_json, select_runs
+from labkit.comparison.runs.select import WITH_RUNS, as_json, select_runs
 from labkit.comparison.runs.view import RunView
 from labkit.core.config import Config, field, validate
 from labkit.core.errors import LabError
+from labkit.core.records.decision import references
 from labkit.cost.spending import Spending, spending
-from labkit.data.readers import check_corpus, fingerprint
+from labkit.data.decided_corpora import check_choice, resolve_corpus, with_corpus
+from labkit.data.readers import fingerprint
 from labkit.plan.plan import TrainingPlan
 from labkit.statistics.verdict import MARGIN, Scores, Verdict, judge
 
@@ -37,14 +40,26 @@ class RunComparisonConfig(Config):
         "decision:30, decision:50",
         "ids, patterns, studies, decisions, W&B folders, wandb:entity/project; comma-separated",
     )
-    corpus: str = field("shakespeare", "whose decisions are meant")
+    corpus: str = field(
+        "decision:11", "whose decisions are meant: decision:11, registered corpus or path"
+    )
     baseline: str = field("", "group to compare with; empty: the first")
     margin: float = field(
         MARGIN, "difference that doesn't matter", unit="bits per byte", gt=0, le=1
     )
 
+    @field_validator("corpus")
+    @classmethod
+    def _is_readable(cls, corpus: str) -> str:
+        return check_choice(corpus)
+
     def corpus_hash(self) -> str:
-        return fingerprint(check_corpus(self.corpus))
+        return fingerprint(resolve_corpus(self.corpus))
+
+    def decisions(self) -> list[str]:
+        """The named runs that are those of a decision."""
+        named = [name.strip() for name in self.runs.split(",")]
+        return [name for name in WITH_RUNS if name in named]
 
     def inputs(self) -> dict[str, str]:
         try:
@@ -77,8 +92,11 @@ class RunComparison:
     """
 
     def __init__(self, config: RunComparisonConfig):
-        self.config = config
-        self.views = select_runs(config.runs, config.corpus_hash())
+        self.config = config = with_corpus(config)
+        corpus_hash = config.corpus_hash()
+        numbers = [name.removeprefix("decision:") for name in config.decisions()]
+        self.reads = references(numbers, corpus_hash)
+        self.views = select_runs(config.runs, corpus_hash)
         self.groups = group_runs(self.views)
         named = {group.name: group for group in self.groups}
         if config.baseline and config.baseline not in named:

@@ -21,6 +21,12 @@ from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.core.records.certificate import LeakCertificate
 from labkit.data.build import build_documents, load_columns
+from labkit.data.decided_corpora import (
+    check_choice,
+    corpus_inputs,
+    decisions_behind,
+    with_corpus,
+)
 from labkit.data.leaks import certify
 from labkit.data.ngrams import UNITS
 from labkit.data.readers import check_corpus, corpus_name, fingerprint
@@ -37,7 +43,9 @@ SIDES: tuple[Side, ...] = ("train", "validation", "test")
 class TokenizerComparisonConfig(Config):
     """Which text, which tokenizers, and which of them is handed on."""
 
-    corpus: str = field("shakespeare", "registered corpus or path: trained on, split, measured")
+    corpus: str = field(
+        "decision:11", "decision:11, registered corpus or path: trained on, split, measured"
+    )
     compare_on: str = field(
         "sanguo, python-stdlib", "further corpora, only measured; comma-separated, or empty"
     )
@@ -69,7 +77,7 @@ class TokenizerComparisonConfig(Config):
     @field_validator("corpus")
     @classmethod
     def _is_readable(cls, corpus: str) -> str:
-        return check_corpus(corpus)
+        return check_choice(corpus)
 
     @field_validator("compare_on")
     @classmethod
@@ -88,17 +96,19 @@ class TokenizerComparisonConfig(Config):
 
     @model_validator(mode="after")
     def _are_different(self) -> Self:
-        shown = [Path(name).name for name in (self.corpus, *names(self.compare_on))]
+        shown = [corpus_name(name) for name in (self.corpus, *names(self.compare_on))]
         if len(set(shown)) < len(shown):
             raise ValueError("compare_on: corpora must have different names, and not corpus' own")
         return self
 
     def inputs(self) -> dict[str, str]:
-        corpora = [self.corpus, *names(self.compare_on)]
+        others = {name: fingerprint(name) for name in names(self.compare_on)}
         files = [name for name in names(self.published) if name not in VOCABULARIES]
-        return {name: fingerprint(name) for name in corpora} | {
-            name: disk.sha256_file(Path(name))[:16] for name in files
-        }
+        return (
+            corpus_inputs(self.corpus)
+            | others
+            | {name: disk.sha256_file(Path(name))[:16] for name in files}
+        )
 
 
 class Sample(NamedTuple):
@@ -115,7 +125,8 @@ class TokenizerComparison:
     """One comparison, opened: tokenizers trained, samples drawn, lacks noted in `lacking`."""
 
     def __init__(self, config: TokenizerComparisonConfig):
-        self.config = config
+        self.config = config = with_corpus(config)
+        self.reads = decisions_behind(config.corpus)
         self.lacking: list[str] = []
         self._documents, self._rows = _read(config.corpus)
         self.sides = split_documents(self._documents, config.split)

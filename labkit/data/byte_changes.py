@@ -10,7 +10,7 @@ stand against each other they are one change: matching is quadratic. Not the few
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import accumulate
 from typing import NamedTuple
@@ -41,15 +41,6 @@ def find_changes(before: str, after: str) -> list[Change]:
             removed, added = "".join(olds[first:last]), "".join(news[from_:to])
             found.append(Change(starts[left] + inner[first], removed.encode(), added.encode()))
     return found
-
-
-def apply_changes(before: bytes, changes: Iterable[Change]) -> bytes:
-    """The text after, from the text before: what proves that nothing else was touched."""
-    pieces, place = [], 0
-    for start, removed, added in changes:
-        pieces += [before[place:start], added]
-        place = start + len(removed)
-    return b"".join([*pieces, before[place:]])
 
 
 def _different(

@@ -85,11 +85,6 @@ def code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
-def count_classes(text: str) -> np.ndarray:
-    """Characters per class, in the order of `CLASSES`."""
-    return np.bincount(class_table()[code_points(text)], minlength=len(CLASSES))
-
-
 @functools.cache
 def class_table() -> np.ndarray:
     """Code point -> number of its class; made once per process from Python's own Unicode data."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from labkit.core import disk
 from labkit.core.canonical_json import hash_json
@@ -24,6 +24,7 @@ from labkit.data.cards.card import CardConfig
 from labkit.data.cards.curated_card import card_line, card_of_source, keep_card
 from labkit.data.cards.front_matter import refusals
 from labkit.data.contamination import Contamination
+from labkit.data.decided_corpora import check_choice, corpus_inputs, with_corpus
 from labkit.data.duplicates.code import CodeDuplicates
 from labkit.data.duplicates.exact import ExactDuplicates
 from labkit.data.duplicates.lines import RepeatedLines
@@ -57,7 +58,9 @@ from labkit.data.rules.word_list import WordList
 class CurationConfig(Config):
     """From raw text to clean text."""
 
-    corpus: str = field("package-licences", "what is curated: a registered corpus or a path")
+    corpus: str = field(
+        "decision:10", "what is curated: decision:10, a registered corpus or a path"
+    )
     steps: str = field(
         "exact_duplicates, rules, near_duplicates, personal_data",
         "names of steps in the order they are taken, separated by commas",
@@ -102,10 +105,15 @@ class CurationConfig(Config):
     personal_data: PersonalDataConfig = field(PersonalDataConfig(), "what is replaced")
     card: CardConfig = field(CardConfig(), "what README.md says in place of what is known")
 
-    @field_validator("corpus", "good_corpus")
+    @field_validator("corpus")
     @classmethod
-    def _is_readable(cls, corpus: str, info: ValidationInfo) -> str:
-        return check_corpus(corpus) if corpus.strip() or info.field_name == "corpus" else ""
+    def _is_readable(cls, corpus: str) -> str:
+        return check_choice(corpus)
+
+    @field_validator("good_corpus")
+    @classmethod
+    def _is_readable_or_none(cls, corpus: str) -> str:
+        return check_corpus(corpus) if corpus.strip() else ""
 
     @field_validator("thresholds", mode="before")
     @classmethod
@@ -169,7 +177,7 @@ class CurationConfig(Config):
         return [STEPS[name].make(self) for name in names(self.steps)]
 
     def inputs(self) -> dict[str, str]:
-        given = {"corpus": fingerprint(self.corpus, self.reading)}
+        given = corpus_inputs(self.corpus, self.reading, key="corpus")
         if self.good_corpus:
             given["good_corpus"] = fingerprint(self.good_corpus)
         files = {"benchmarks": self.benchmarks, "word_list": self.word_list}
@@ -280,6 +288,7 @@ def curate(config: CurationConfig, say: Say = say_nothing) -> Curation:
     Raises:
         LabError: as `run_pipeline`; the source's card can't be read.
     """
+    config = with_corpus(config)
     source = card_of_source(config.corpus)
     curated = run_pipeline(
         config.corpus,

@@ -23,7 +23,7 @@ from labkit.core.counted import counted
 from labkit.data.build import build_documents, iterate_texts, load_columns, load_texts
 from labkit.data.columns import CLASSES, code_points
 from labkit.data.corpora import CORPORA
-from labkit.data.readers import check_corpus, fingerprint
+from labkit.data.decided_corpora import check_choice, corpus_inputs, with_corpus
 from labkit.data.zipf import Unit, count_units
 from labkit.statistics.bootstrap import Interval, bootstrap_interval
 
@@ -59,18 +59,18 @@ class ExplorationConfig(Config):
     @field_validator("corpus")
     @classmethod
     def _is_readable(cls, corpus: str) -> str:
-        return check_corpus(corpus)
+        return check_choice(corpus)
 
     def inputs(self) -> dict[str, str]:
-        return {"corpus": fingerprint(self.corpus)}
+        return corpus_inputs(self.corpus, key="corpus")
 
 
 class Exploration:
     """One corpus, opened: `folder` is the built dataset, `columns` its statistics."""
 
     def __init__(self, config: ExplorationConfig):
-        self.config = config
-        self.folder: Path = build_documents(config.corpus)
+        self.config = with_corpus(config)
+        self.folder: Path = build_documents(self.config.corpus)
         self.columns: pa.Table = load_columns(self.folder, COLUMNS)
 
     def sources(self) -> list[str]:

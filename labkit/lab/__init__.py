@@ -15,6 +15,7 @@ from labkit.lab.architecture import (
     effect_figure,
     finish_study,
     record_architecture,
+    seeds_needed,
     stored_study,
     study_sentences,
     sweep_panel,
@@ -39,6 +40,7 @@ from labkit.lab.cost import (
     parameter_table,
     published_hours_figure,
     record_cost,
+    rent_or_buy,
 )
 from labkit.lab.curation import (
     copy_table,

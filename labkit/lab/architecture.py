@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab.chain import open_corpus
 from labkit.lab.tokenizers import need_tokenizer
 from labkit.lab.training import describe_device
 
@@ -27,7 +28,8 @@ def architectures(overrides: Mapping[str, Any] | None = None, **parameters: Any)
     from labkit.questions.architecture.config import ArchitectureConfig
 
     config = ArchitectureConfig.from_parameters({**parameters, "overrides": overrides})
-    need_tokenizer(config.corpus, config.inputs()[config.corpus])
+    config = open_corpus(config)
+    need_tokenizer(config.corpus)
     question = rooms.Architectures(config)
     print(describe_device(question.study.plan))
     return question
@@ -92,6 +94,19 @@ def sweep_panel(plan: TrainingPlan, **sweep: Any) -> SweepPanel:
     from labkit.widgets.sweep_panel import SweepPanel
 
     return SweepPanel(plan, SweepConfig.from_parameters(sweep))
+
+
+def seeds_needed(difference: float, sd: float, alpha: float = 0.05, arms: int = 1) -> int:
+    """Runs of each arm that find a true difference with chance 80%.
+
+    Args:
+        difference: the least that matters, in bits per byte.
+        sd: of a score between seeds, in bits per byte.
+        arms: compared with the baseline, among which `alpha` is shared.
+    """
+    from labkit.statistics import power
+
+    return power.seeds_needed(difference, sd, alpha, arms)
 
 
 def stored_study() -> Html:

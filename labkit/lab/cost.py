@@ -94,6 +94,16 @@ def cost_sentences(config: CostConfig) -> dict[str, Html]:
     return sentences.cost_sentences(config)
 
 
+def rent_or_buy(
+    config: CostConfig, usd_per_gpu: float, running_usd_per_gpu_hour: float = 0.0
+) -> Html:
+    """After how many hours a bought GPU has cost less than a rented one; hours of this run."""
+    from labkit.core.display import paragraph
+    from labkit.questions.cost import sentences
+
+    return paragraph(sentences.rent_or_buy(config, usd_per_gpu, running_usd_per_gpu_hour))
+
+
 def cost_panel(config: CostConfig) -> CostPanel:
     """The form of the question with live read-outs; in batch, the same as a static figure."""
     from labkit.widgets.cost_panel import CostPanel

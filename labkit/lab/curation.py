@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab.chain import choose_corpus
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -22,7 +24,7 @@ def curate(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Cur
     from labkit.data import curation
 
     config = curation.CurationConfig.from_parameters({**parameters, "overrides": overrides})
-    return curation.curate(config, say=print)
+    return curation.curate(choose_corpus(config), say=print)
 
 
 def funnel_table(curation: Curation) -> Table:

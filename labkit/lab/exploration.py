@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab.chain import choose_corpus
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -20,7 +22,7 @@ def explore(overrides: Mapping[str, Any] | None = None, **parameters: Any) -> Ex
     from labkit.data import exploration
 
     config = exploration.ExplorationConfig.from_parameters({**parameters, "overrides": overrides})
-    return exploration.Exploration(config)
+    return exploration.Exploration(choose_corpus(config))
 
 
 def size_table(exploration: Exploration) -> Table:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.lab.architecture import architectures, declare, finish_study, record_architecture
+from labkit.lab.chain import open_corpus
 from labkit.lab.training import finish, prepare, prove_resume, record_two_recipes, two_recipes
 
 if TYPE_CHECKING:
@@ -24,23 +25,21 @@ def compare_runs(overrides: Mapping[str, Any] | None = None, **parameters: Any) 
     from labkit.comparison import run_comparison as rooms
 
     config = rooms.RunComparisonConfig.from_parameters({**parameters, "overrides": overrides})
+    config = open_corpus(config)
     _need_runs(config)
     return rooms.RunComparison(config)
 
 
 def _need_runs(config: RunComparisonConfig) -> None:
-    from labkit.comparison.runs.select import NOTEBOOKS
-    from labkit.comparison.tokenizers import names
-    from labkit.core.errors import LabError
-    from labkit.core.records.decision import current_decision
+    from labkit.core.records.decision import NOTEBOOKS, find_decision
+    from labkit.data.readers import corpus_name
 
-    for number, make in (("30", _make_architecture), ("50", _make_two_recipes)):
-        if f"decision:{number}" in names(config.runs):
-            try:
-                current_decision(NOTEBOOKS[number], config.corpus_hash())
-            except LabError:
-                print(f"no decision of notebook {number} for {config.corpus}: making its defaults")
-                make(config.corpus)
+    for name in config.decisions():
+        number = name.removeprefix("decision:")
+        if find_decision(NOTEBOOKS[number], config.corpus_hash()) is None:
+            title = corpus_name(config.corpus)
+            print(f"no decision of notebook {number} for {title}: making its defaults")
+            {"30": _make_architecture, "50": _make_two_recipes}[number](config.corpus)
 
 
 def _make_architecture(corpus: str) -> None:

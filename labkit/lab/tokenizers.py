@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab.chain import open_corpus
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -24,7 +26,7 @@ def compare_tokenizers(
     config = tokenizers.TokenizerComparisonConfig.from_parameters(
         {**parameters, "overrides": overrides}
     )
-    return tokenizers.TokenizerComparison(config)
+    return tokenizers.TokenizerComparison(open_corpus(config))
 
 
 def split_table(comparison: TokenizerComparison) -> Table:
@@ -77,14 +79,12 @@ def record_tokenizer(comparison: TokenizerComparison) -> Path:
     return decision.record_tokenizer(comparison)
 
 
-def need_tokenizer(corpus: str, fingerprint: str) -> None:
+def need_tokenizer(corpus: str) -> None:
     """Make notebook 20's defaults where it hasn't been run on the corpus."""
-    from labkit.core.errors import LabError
-    from labkit.core.records.decision import current_decision
-    from labkit.questions.tokenizers.decision import NOTEBOOK
+    from labkit.core.records.decision import NOTEBOOKS, find_decision
+    from labkit.data.readers import corpus_name, fingerprint
 
-    try:
-        current_decision(NOTEBOOK, fingerprint)
-    except LabError:
-        print(f"no decision of notebook 20 for {corpus}: making its defaults (a minute)")
+    if find_decision(NOTEBOOKS["20"], fingerprint(corpus)) is None:
+        name = corpus_name(corpus)
+        print(f"no decision of notebook 20 for {name}: making its defaults (a minute)")
         record_tokenizer(compare_tokenizers(corpus=corpus, compare_on="", published=""))

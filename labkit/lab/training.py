@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.lab.chain import open_corpus
 from labkit.lab.tokenizers import need_tokenizer
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ def two_recipes(overrides: Mapping[str, Any] | None = None, **parameters: Any) -
     from labkit.questions.training.config import TwoRecipesConfig
 
     config = TwoRecipesConfig.from_parameters({**parameters, "overrides": overrides})
-    need_tokenizer(config.corpus, config.inputs()[config.corpus])
+    config = open_corpus(config)
+    need_tokenizer(config.corpus)
     question = rooms.TwoRecipes(config)
     if question.architecture:
         print(f"notebook 30: {question.architecture.choice}{_taken_over(question)}")
     elif config.architecture == "decision:30":
-        print(f"no decision of notebook 30 for {config.corpus}: recipes as they are")
+        print("no decision of notebook 30 for this corpus: recipes as they are")
     print(describe_device(next(iter(question.plans.values()))))
     return question
 

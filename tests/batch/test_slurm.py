@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labkit.batch.slurm import prepare_job, slurm_script
+from labkit.batch.slurm import make_job, prepare_job
 from labkit.batch.slurm_allocation import limit_seconds
 from labkit.batch.slurm_config import SlurmConfig
 from labkit.core.config import validate
@@ -29,7 +29,7 @@ def plan(lab_home: Path) -> TrainingPlan:
 
 
 def script(plan: TrainingPlan, header: Path | None = None, **options: Any) -> str:
-    return slurm_script(plan, SlurmConfig(header=header and str(header), **options))
+    return make_job(plan, SlurmConfig(header=header and str(header), **options)).script
 
 
 def directives(text: str) -> dict[str, str]:

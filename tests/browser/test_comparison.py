@@ -31,7 +31,7 @@ def test_a_study_is_run_swept_and_its_runs_are_compared(lab: Lab, tmp_path: Path
     study = smaller(
         tmp_path,
         "30_architecture_ablation",
-        ('"shakespeare\\"', '"python-docs\\"'),
+        ('"decision:11\\"', '"python-docs\\"'),
         ('questions: str = \\"all\\"', 'questions: str = \\"positions\\"'),
         ("overrides: dict = {}", f"overrides: dict = {overrides}"),
     )
@@ -55,7 +55,7 @@ def test_a_study_is_run_swept_and_its_runs_are_compared(lab: Lab, tmp_path: Path
     comparison = smaller(
         tmp_path,
         "60_run_comparison",
-        ('"shakespeare\\"', '"python-docs\\"'),
+        ('"decision:11\\"', '"python-docs\\"'),
         ("decision:30, decision:50", "decision:30"),
     )
     with lab.page_of(comparison) as notebook:

@@ -35,7 +35,7 @@ CASES = {
         "antidisestablishmentarianism",
         0,
         "antidisestablishmentarianism",
-        (("sanguo, python-stdlib", ""), ("shakespeare", "python-docs"), ("gpt2, qwen3", "")),
+        (("sanguo, python-stdlib", ""), ("decision:11", "python-docs"), ("gpt2, qwen3", "")),
     ),
     "40_cost_and_scaling": Case("num_gpus", "ArrowLeft", 40, "10"),
 }

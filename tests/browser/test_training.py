@@ -83,7 +83,7 @@ def test_a_person_runs_notebook_50_and_moves_the_schedule(lab: Lab, tmp_path: Pa
     content = NOTEBOOK.read_text()
     overrides = json.dumps(OVERRIDES).replace('"', '\\"')
     for given, used in (
-        ("shakespeare", "python-docs"),
+        ("decision:11", "python-docs"),
         ("num_tokens: int = 400_000", "num_tokens: int = 20_000"),
         ("d_model: int = 128", "d_model: int = 32"),
         ('tracking: str = \\"offline\\"', 'tracking: str = \\"off\\"'),

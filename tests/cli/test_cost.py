@@ -20,6 +20,19 @@ def test_the_flags_of_the_readme(capsys):
     assert json.loads(capsys.readouterr().out) == estimate_cost(config).model_dump()
 
 
+def test_rent_against_buying(capsys):
+    flags = ["--gpu", "H100 SXM", "--price-usd-per-gpu-hour", "2", "--num-gpus", "100"]
+    assert main(["cost", "llama-2-7b", *flags, "--bought-for", "20000"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert "after 10,000 hours at work" in said
+    hours = CostConfig.from_parameters(
+        {"model": "llama-2-7b", "gpu": "H100 SXM", "num_gpus": 100, "price_usd_per_gpu_hour": 2.0}
+    )
+    assert f"takes {estimate_cost(hours).gpu_hours / 100:,.0f} hours on each GPU" in said
+    assert main(["cost", "llama-2-7b", *flags, "--bought-for", "0"]) == 2
+    assert "give a price above 0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

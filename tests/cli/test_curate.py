@@ -95,7 +95,7 @@ def test_help_names_every_step(capsys, monkeypatch, columns: str):
     assert 'language. allowed=["en"]; min_score=0.65;' in help_text
     assert "reading. on_error=skip;" in help_text
     assert "the variable LABKIT_HOME names another place" in help_text
-    assert "default package-licences" not in help_text
+    assert "default decision:10" not in help_text
     assert "a record: JSON with a field text" in help_text
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import random
 
 from labkit.data import byte_changes
-from labkit.data.byte_changes import Change, apply_changes, find_changes
+from labkit.data.byte_changes import Change, find_changes
+from tests.data.byte_changes import apply_changes
 
 
 def test_changes_of_two_lines_by_hand():

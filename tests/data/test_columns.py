@@ -4,10 +4,11 @@ import hashlib
 import random
 import unicodedata
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from labkit.data.columns import CLASSES, add_statistics, count_classes
+from labkit.data.columns import CLASSES, add_statistics, class_table, code_points
 from labkit.data.readers import SCHEMA
 
 
@@ -26,6 +27,11 @@ def test_by_hand():
     assert (found["num_digits"], found["num_punctuation"], found["num_space"]) == (1, 2, 5)
     assert found["mean_word_length"] == pytest.approx((19 - 5) / 6)
     assert found["script"] == "latin"
+
+
+def count_classes(text: str) -> np.ndarray:
+    """Characters per class, in the order of `CLASSES`."""
+    return np.bincount(class_table()[code_points(text)], minlength=len(CLASSES))
 
 
 def test_classes_partition_the_characters():

@@ -8,7 +8,6 @@ import pytest
 
 from labkit.core.config import validate
 from labkit.core.errors import LabError
-from labkit.data.byte_changes import apply_changes
 from labkit.data.duplicates.exact import ExactDuplicates
 from labkit.data.duplicates.lines import RepeatedLines
 from labkit.data.duplicates.near import NearDuplicates
@@ -22,6 +21,7 @@ from labkit.data.rules.c4 import C4
 from labkit.data.rules.presets import english
 from labkit.data.rules.rule import Rule, RuleSet
 from labkit.data.training_windows import TokenSpan
+from tests.data.byte_changes import apply_changes
 
 LONG = " ".join(f"word{n} and the rest of it" for n in range(40))
 MAIL = "Write to bob@web.de or to ann.lee@mail.example.org. " + LONG.replace("word", "page")

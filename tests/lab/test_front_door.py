@@ -10,7 +10,7 @@ import labkit.lab
 from labkit import lab
 
 ROOT = Path(__file__).parents[2]
-LENT = {"need_tokenizer"}
+LENT = {"choose_corpus", "need_tokenizer", "open_corpus"}
 """What one module lends another and no notebook calls."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.core.records.decision import current_decision
+from labkit.core.records.decision import current_decision, reference
 from labkit.data.readers import fingerprint
 from tests.comparison.small import SMALL_STUDY
 from tests.notebooks.command_line import papermill, result_of, write_corpus
@@ -20,17 +20,24 @@ def corpus(tmp_path: Path) -> str:
     return write_corpus(tmp_path, 200)
 
 
-@pytest.mark.parametrize(
-    ("notebook", "parameters"),
-    [
-        ("10_data_exploration", {"num_examples": 2}),
-        ("20_tokenizer_comparison", {"compare_on": "", "published": "", "vocab_size": 700}),
-    ],
-)
-def test_notebooks_on_an_own_corpus(notebook, parameters, corpus, lab_home):
-    papermill(notebook, lab_home, {"corpus": corpus, **parameters})
-    found = result_of(notebook, fingerprint(corpus))["config"]
+def test_an_own_corpus_is_explored_curated_and_split_by_the_decisions_on_it(corpus, lab_home):
+    explore, curate = "10_data_exploration", "11_data_curation"
+    papermill(explore, lab_home, {"corpus": corpus, "num_examples": 2})
+    assert result_of(explore, fingerprint(corpus))["config"]["num_examples"] == 2
+    steps = {"steps": "exact_duplicates, personal_data"}
+    papermill(curate, lab_home, {"corpus": "decision:10", **steps})
+    curated, folder = current_decision(curate, None)
+    assert curated.evidence["kept"]["documents"] == 200
+    parameters = {"compare_on": "", "published": "", "vocab_size": 700}
+    papermill("20_tokenizer_comparison", lab_home, {"corpus": "decision:11", **parameters})
+    text = str(lab_home / curated.artifact / "documents.parquet")
+    split = current_decision("20_tokenizer_comparison", fingerprint(text))[0]
+    assert split.reads == {"decision:11": reference(folder)}
+    found = result_of("20_tokenizer_comparison", fingerprint(text))["config"]
+    assert found["corpus"] == text
     assert {name: found[name] for name in parameters} == parameters
+    said = (lab_home.parent / "out.ipynb").read_text()
+    assert f"reads the curated folder {curated.artifact}: 200 of 200 documents, 100%" in said
 
 
 def test_the_cost_notebook(lab_home):

@@ -26,10 +26,11 @@ from labkit.comparison.study import TUNING
 from labkit.comparison.study_record import StudyRecord, finished_studies
 from labkit.core import artifacts
 from labkit.core.errors import LabError
-from labkit.core.records.decision import Decision, current_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, current_decision
 from labkit.core.records.run import RunRecord, runs_folder
 
-NOTEBOOKS = {"30": "30_architecture_ablation", "50": "50_fsdp_training"}
+WITH_RUNS = ("decision:30", "decision:50")
+"""The decisions that rest on runs."""
 
 
 def select_runs(listing: str, corpus_hash: str) -> list[RunView]:
@@ -72,10 +73,9 @@ def _named(name: str, corpus_hash: str) -> Sequence[RunView]:
 
 
 def _decided(name: str, corpus_hash: str) -> list[RunView]:
-    number = name.removeprefix("decision:")
-    if number not in NOTEBOOKS:
-        raise LabError(f"{name}: no runs stand behind it; known: decision:30, decision:50")
-    decision, _ = current_decision(NOTEBOOKS[number], corpus_hash)
+    if name not in WITH_RUNS:
+        raise LabError(f"{name}: no runs stand behind it; known: {', '.join(WITH_RUNS)}")
+    decision, _ = current_decision(NOTEBOOKS[name.removeprefix("decision:")], corpus_hash)
     return [read_local(record) for record in _runs_behind(decision)]
 
 

@@ -29,11 +29,6 @@ class Bands(NamedTuple):
         """
         return 1 - (1 - np.asarray(jaccard, dtype=float) ** self.num_rows) ** self.num_bands
 
-    def s_curve(self, num_points: int = 101) -> dict[str, np.ndarray]:
-        """Columns `jaccard` and `probability`, for a figure."""
-        jaccard = np.linspace(0, 1, num_points)
-        return {"jaccard": jaccard, "probability": self.probability(jaccard)}
-
 
 def choose_bands(threshold: float, num_permutations: int, min_recall: float) -> Bands:
     """The most rows whose expected recall of pairs at the threshold is at least `min_recall`.

@@ -2,9 +2,9 @@
 
 A span (a line, or some consecutive lines or sentences) in more than `max_documents` documents is
 removed from all of them, or from all but the first that has it. C4 kept one of every three-sentence
-span that occurs twice (Raffel et al. 2020, 2.2): `c4_spans()`, but for repeats inside one document,
-which stay here. Spans are compared by 64-bit hashes: among 10^9 different ones, some two are equal
-with probability 0.03.
+span that occurs twice (Raffel et al. 2020, 2.2): `split=sentences`, `span=3`, `max_documents=1`,
+`min_bytes=1`, `keep=first`, but for repeats inside one document, which stay here. Spans are
+compared by 64-bit hashes: among 10^9 different ones, some two are equal with probability 0.03.
 
 Memory: 24 bytes per distinct span, three times that while tables are merged. Left out: fuzzy lines.
 """
@@ -83,11 +83,6 @@ class RepeatedLines(Config):
         whole = merge([whole, *waiting])
         is_repeated = whole.num_documents > self.max_documents
         return RemoveLines(self, whole.hashes[is_repeated], whole.first_rows[is_repeated])
-
-
-def c4_spans() -> RepeatedLines:
-    """All but the first document that has a three-sentence span lose it."""
-    return RepeatedLines(split="sentences", span=3, max_documents=1, min_bytes=1, keep="first")
 
 
 def merge(tallies: Sequence[Tally]) -> Tally:

@@ -77,12 +77,3 @@ def replace_items(texts: pa.Array, items: Sequence[Item], placeholder: str) -> p
 
 def _documents(items: Sequence[Item]) -> np.ndarray:
     return np.array([item.document for item in items], dtype=np.int64)
-
-
-def count_items(items: Sequence[Item], num_texts: int) -> np.ndarray:
-    """Array (num_texts, len(KINDS)): items of each kind in each document."""
-    counts = np.zeros((num_texts, len(KINDS)), dtype=np.int64)
-    column = {kind: number for number, kind in enumerate(KINDS)}
-    for item in items:
-        counts[item.document, column[item.kind]] += 1
-    return counts

@@ -2,7 +2,7 @@
 
 Trained to tell texts the user calls good from raw ones, as GPT-3's filter was trained on WebText,
 books and Wikipedia against Common Crawl (Brown et al. 2020, appendix A). It learns whatever tells
-the two sides apart, source and topic as well as quality: look at what it removes (`removal.py`).
+the two sides apart, source and topic as well as quality: look at what is left of each source.
 
 The raw side is often the very corpus that is then judged, and a model thinks worse of texts that
 it was told were raw. So there are two models, each of one half of the texts, halved by content so

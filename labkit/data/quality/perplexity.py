@@ -136,19 +136,3 @@ def _cuts(ordered: np.ndarray, config: PerplexityConfig) -> Cuts:
     num_kept = size - math.floor(size * config.tail_ratio + rounding)
     head, middle = (ordered[max(number, 1) - 1] for number in (num_head, num_kept))
     return Cuts(size, float(head), float(middle))
-
-
-def cut_table(cut: PerplexityCut) -> pa.Table:
-    """Per language: documents and the highest perplexity of head and middle."""
-    rows = [
-        {
-            "language": language,
-            "documents": cuts.num_documents,
-            "head up to": cuts.head,
-            "middle up to": cuts.middle,
-        }
-        for language, cuts in cut.cuts.items()
-    ]
-    schema = [("language", pa.string()), ("documents", pa.int64())]
-    ends = [("head up to", pa.float64()), ("middle up to", pa.float64())]
-    return pa.Table.from_pylist(rows, schema=pa.schema([*schema, *ends]))

@@ -8,10 +8,8 @@ from pydantic import field_validator
 
 from labkit.comparison.tokenizers import names
 from labkit.core.config import Config, field
-from labkit.core.errors import LabError
-from labkit.core.records.decision import current_decision
-from labkit.data.readers import check_corpus, fingerprint
-from labkit.questions.tokenizers.decision import NOTEBOOK as TOKENIZER_NOTEBOOK
+from labkit.core.records.decision import references
+from labkit.data.decided_corpora import check_choice, corpus_inputs
 from labkit.statistics.verdict import MARGIN
 
 QUESTIONS = ("positions", "norms", "feed-forward", "attention")
@@ -57,7 +55,9 @@ class Effort(Config):
 
 
 class ArchitectureConfig(Config):
-    corpus: str = field("shakespeare", "registered corpus or path that notebook 20 has split")
+    corpus: str = field(
+        "decision:11", "decision:11, registered corpus or path: what notebook 20 has split"
+    )
     questions: str = field("all", f"all, or some of {', '.join(QUESTIONS)}, comma-separated")
     recipe: Literal["gpt2", "modern"] = field("modern", "the baseline whose parts are exchanged")
     tokenizer: Literal["bytes", "decision:20"] = field(
@@ -75,7 +75,7 @@ class ArchitectureConfig(Config):
     @field_validator("corpus")
     @classmethod
     def _is_readable(cls, corpus: str) -> str:
-        return check_corpus(corpus)
+        return check_choice(corpus)
 
     @field_validator("questions")
     @classmethod
@@ -86,12 +86,8 @@ class ArchitectureConfig(Config):
         return questions
 
     def inputs(self) -> dict[str, str]:
-        corpus = fingerprint(self.corpus)
-        try:
-            decided = {"decision:20": current_decision(TOKENIZER_NOTEBOOK, corpus)[1].name}
-        except LabError:
-            decided = {}
-        return {self.corpus: corpus} | decided
+        read = corpus_inputs(self.corpus)
+        return read | (references(["20"], read[self.corpus]) if read else {})
 
 
 def listed(questions: str) -> list[str]:

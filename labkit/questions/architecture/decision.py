@@ -11,10 +11,10 @@ from typing import Any
 from labkit.comparison.study_record import StudyRecord
 from labkit.comparison.study_tables import scope
 from labkit.core import artifacts
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.questions.architecture.question import Architectures
 
-NOTEBOOK = "30_architecture_ablation"
+NOTEBOOK = NOTEBOOKS["30"]
 
 
 def record_architecture(question: Architectures, record: StudyRecord) -> Path:
@@ -33,6 +33,7 @@ def record_architecture(question: Architectures, record: StudyRecord) -> Path:
         artifact=record.verdict.relative_to(artifacts.home()).as_posix(),
         artifact_hash=artifacts.read_manifest(record.verdict).content_hash,
         corpus_hash=question.decision.corpus_hash,
+        reads=question.reads,
         alternatives=[arm.name for arm in question.study.arms if not arm.is_control],
         evidence={
             "recipe": recipe,

@@ -14,13 +14,13 @@ from labkit.comparison.study import Arm, Study
 from labkit.comparison.tokenizers import TokenizerComparison, TokenizerComparisonConfig
 from labkit.core import artifacts
 from labkit.core.errors import LabError
-from labkit.core.records.decision import current_decision
-from labkit.data.readers import corpus_name
+from labkit.core.records.decision import NOTEBOOKS, current_decision, reference
+from labkit.data.decided_corpora import with_corpus
+from labkit.data.readers import corpus_name, fingerprint
 from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
 from labkit.questions.architecture.config import ArchitectureConfig, listed
-from labkit.questions.tokenizers.decision import NOTEBOOK as TOKENIZER_NOTEBOOK
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.settle import settle
 
@@ -34,8 +34,9 @@ class Architectures:
     """
 
     def __init__(self, config: ArchitectureConfig):
-        self.config = config
-        self.decision, folder = current_decision(TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
+        self.config = config = with_corpus(config)
+        self.decision, folder = current_decision(NOTEBOOKS["20"], fingerprint(config.corpus))
+        self.reads = {"decision:20": reference(folder)}
         if "validation" not in self.decision.evidence["shards"]:
             raise LabError(
                 "notebook 20 held no validation text out; give it more text and run it again"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import compare_gpus, estimate_cost
 
-NOTEBOOK = "40_cost_and_scaling"
+NOTEBOOK = NOTEBOOKS["40"]
 
 
 def record_cost(config: CostConfig) -> Path:

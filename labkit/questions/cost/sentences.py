@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from labkit.core.display import Html, paragraph
+from labkit.core.errors import LabError
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import compare_gpus, estimate_cost
 from labkit.cost.measured_steps import measured_steps
+from labkit.cost.money import break_even_hours
 from labkit.cost.published_runs import hours_band, num_families, published_runs
+
+HOURS_PER_DAY = 24
 
 
 def cost_sentences(config: CostConfig) -> dict[str, Html]:
@@ -53,3 +57,31 @@ def cost_sentences(config: CostConfig) -> dict[str, Html]:
         ),
     }
     return {section: paragraph(text) for section, text in texts.items()}
+
+
+def rent_or_buy(
+    config: CostConfig, usd_per_gpu: float, running_usd_per_gpu_hour: float = 0.0
+) -> str:
+    """After how many hours a bought GPU has cost less than the rent, and how many this run takes.
+
+    Args:
+        usd_per_gpu: price of one GPU with its share of the machine.
+        running_usd_per_gpu_hour: electricity, space and people.
+
+    Raises:
+        LabError: no price, or running an own GPU costs the rent or more.
+    """
+    if usd_per_gpu <= 0:
+        raise LabError(f"a GPU bought for {usd_per_gpu:g} USD: give a price above 0")
+    estimate = estimate_cost(config)
+    rent, own = estimate.price_usd_per_gpu_hour, running_usd_per_gpu_hour
+    try:
+        hours = break_even_hours(usd_per_gpu, rent, own)
+    except ValueError as error:
+        raise LabError(str(error)) from None
+    share = estimate.days * HOURS_PER_DAY / hours
+    return (
+        f"A GPU bought for {usd_per_gpu:,.0f} USD and run for {own:g} USD an hour has cost less "
+        f"than one rented for {rent:.2f} USD an hour after {hours:,.0f} hours at work; this run "
+        f"takes {estimate.days * HOURS_PER_DAY:,.0f} hours on each GPU, {share:.1%} of them."
+    )

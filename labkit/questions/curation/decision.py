@@ -6,12 +6,13 @@ from pathlib import Path
 
 from labkit.core import artifacts
 from labkit.core.counted import counted
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.data.curation import Curation
+from labkit.data.decided_corpora import decisions_behind
 from labkit.data.rules.presets import PRESETS
 from labkit.questions.curation.tables import funnel_rows, kept_rows, rule_rows
 
-NOTEBOOK = "11_data_curation"
+NOTEBOOK = NOTEBOOKS["11"]
 
 
 def record_curation(curation: Curation) -> Path:
@@ -27,6 +28,7 @@ def record_curation(curation: Curation) -> Path:
         artifact=curated.folder.relative_to(artifacts.home()).as_posix(),
         artifact_hash=content_hash,
         corpus_hash=config.inputs()["corpus"],
+        reads=decisions_behind(config.corpus),
         alternatives=[f"preset {name}" for name in PRESETS if name != config.preset],
         evidence={"read": read, "kept": kept, "rejected": curated.result["rejected"]},
         scope=f"steps {config.steps}; rules of {config.preset}; no model was trained on either "

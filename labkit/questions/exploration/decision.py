@@ -6,12 +6,12 @@ from pathlib import Path
 
 from labkit.core import artifacts
 from labkit.core.counted import counted
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.data.corpora import CORPORA
 from labkit.data.exploration import Exploration, duplicate_table, size_table
 from labkit.data.readers import corpus_name
 
-NOTEBOOK = "10_data_exploration"
+NOTEBOOK = NOTEBOOKS["10"]
 
 
 def record_corpus(exploration: Exploration) -> Path:

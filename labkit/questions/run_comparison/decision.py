@@ -16,10 +16,10 @@ import pandas as pd
 from labkit.comparison.run_comparison import RunComparison
 from labkit.core import artifacts
 from labkit.core.canonical_json import hash_json
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.questions.run_comparison.tables import run_rows, verdict_rows
 
-NOTEBOOK = "60_run_comparison"
+NOTEBOOK = NOTEBOOKS["60"]
 
 
 def record_comparison(comparison: RunComparison) -> Path:
@@ -38,6 +38,7 @@ def record_comparison(comparison: RunComparison) -> Path:
         artifact=folder.relative_to(artifacts.home()).as_posix(),
         artifact_hash=artifacts.read_manifest(folder).content_hash,
         corpus_hash=config.corpus_hash(),
+        reads=comparison.reads,
         alternatives=[group.name for group in comparison.groups],
         evidence={"verdicts": {name: one.word for name, one in verdicts.items()}},
         scope="these runs, with learning rates as they were found",

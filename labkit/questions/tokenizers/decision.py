@@ -6,10 +6,10 @@ from pathlib import Path
 
 from labkit.comparison.tokenizers import TokenizerComparison
 from labkit.core import artifacts
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.questions.tokenizers.tables import all_measures, split_table
 
-NOTEBOOK = "20_tokenizer_comparison"
+NOTEBOOK = NOTEBOOKS["20"]
 
 
 def record_tokenizer(comparison: TokenizerComparison) -> Path:
@@ -33,6 +33,7 @@ def record_tokenizer(comparison: TokenizerComparison) -> Path:
         artifact=folder.relative_to(home).as_posix(),
         artifact_hash=chosen.fingerprint,
         corpus_hash=config.inputs()[config.corpus],
+        reads=comparison.reads,
         alternatives=[name for name in comparison.tokenizers if name != config.choice],
         evidence={
             "shards": {side: path.relative_to(home).as_posix() for side, path in shards.items()},

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import field_validator
 
 from labkit.core.config import Config, field
-from labkit.core.errors import LabError
-from labkit.core.records.decision import Decision, current_decision
-from labkit.data.readers import check_corpus, fingerprint
+from labkit.core.records.decision import references
+from labkit.data.decided_corpora import check_choice, corpus_inputs
 from labkit.plan.parts import ComputePlan, EvaluationPlan
-
-TOKENIZER_NOTEBOOK = "20_tokenizer_comparison"
-ARCHITECTURE_NOTEBOOK = "30_architecture_ablation"
 
 
 class TwoRecipesConfig(Config):
     """The size that both recipes share, and what both are given."""
 
-    corpus: str = field("shakespeare", "registered corpus or path that notebook 20 has split")
+    corpus: str = field(
+        "decision:11", "decision:11, registered corpus or path: what notebook 20 has split"
+    )
     architecture: Literal["decision:30", "recipe"] = field(
         "decision:30", "decision:30: with the changes that notebook 30 found better, if any"
     )
@@ -50,19 +47,9 @@ class TwoRecipesConfig(Config):
     @field_validator("corpus")
     @classmethod
     def _is_readable(cls, corpus: str) -> str:
-        return check_corpus(corpus)
+        return check_choice(corpus)
 
     def inputs(self) -> dict[str, str]:
-        corpus = fingerprint(self.corpus)
-        notebooks = {"decision:20": TOKENIZER_NOTEBOOK}
-        if self.architecture == "decision:30":
-            notebooks["decision:30"] = ARCHITECTURE_NOTEBOOK
-        found = {name: decided(notebook, corpus) for name, notebook in notebooks.items()}
-        return {self.corpus: corpus} | {name: one[1].name for name, one in found.items() if one}
-
-
-def decided(notebook: str, corpus: str) -> tuple[Decision, Path] | None:
-    try:
-        return current_decision(notebook, corpus)
-    except LabError:
-        return None
+        read = corpus_inputs(self.corpus)
+        numbers = ["20", *(["30"] if self.architecture == "decision:30" else [])]
+        return read | (references(numbers, read[self.corpus]) if read else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labkit.core import artifacts
-from labkit.core.records.decision import Decision, record_decision
+from labkit.core.records.decision import NOTEBOOKS, Decision, record_decision
 from labkit.questions.training.question import TwoRecipes
 from labkit.questions.training.tables import finished
 from labkit.training.checkpoints.kept import all_checkpoints
@@ -13,7 +13,7 @@ from labkit.training.checkpoints.resume_proof import ResumeProof
 from labkit.training.export import export_model
 from labkit.training.launch import Run
 
-NOTEBOOK = "50_fsdp_training"
+NOTEBOOK = NOTEBOOKS["50"]
 
 
 def record_two_recipes(question: TwoRecipes, runs: dict[str, Run], proof: ResumeProof) -> Path:
@@ -32,6 +32,7 @@ def record_two_recipes(question: TwoRecipes, runs: dict[str, Run], proof: Resume
         artifact=model.relative_to(artifacts.home()).as_posix(),
         artifact_hash=artifacts.read_manifest(model).content_hash,
         corpus_hash=question.decision.corpus_hash,
+        reads=question.reads,
         alternatives=[recipe for recipe in runs if recipe != chosen],
         evidence={
             "runs": {recipe: run.run_id for recipe, run in runs.items()},

@@ -13,17 +13,20 @@ from typing import Any
 
 from labkit.core import artifacts
 from labkit.core.errors import LabError
-from labkit.core.records.decision import Decision, current_decision
+from labkit.core.records.decision import (
+    NOTEBOOKS,
+    Decision,
+    current_decision,
+    find_decision,
+    reference,
+)
+from labkit.data.decided_corpora import with_corpus
+from labkit.data.readers import fingerprint
 from labkit.model.config import ModelConfig
 from labkit.plan.parts import BudgetPlan
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_changes, with_recipe
-from labkit.questions.training.config import (
-    ARCHITECTURE_NOTEBOOK,
-    TOKENIZER_NOTEBOOK,
-    TwoRecipesConfig,
-    decided,
-)
+from labkit.questions.training.config import TwoRecipesConfig
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.training.settle import settle
 
@@ -39,8 +42,9 @@ class TwoRecipes:
     """
 
     def __init__(self, config: TwoRecipesConfig):
-        self.config = config
-        self.decision, _ = current_decision(TOKENIZER_NOTEBOOK, config.inputs()[config.corpus])
+        self.config = config = with_corpus(config)
+        self.decision, folder = current_decision(NOTEBOOKS["20"], fingerprint(config.corpus))
+        self.reads = {"decision:20": reference(folder)}
         base = _base_plan(config, self.decision)
         self.architecture = self._architecture()
         self.plans = {recipe: settle(self._plan(base, recipe)) for recipe in COMPARED}
@@ -48,8 +52,11 @@ class TwoRecipes:
     def _architecture(self) -> Decision | None:
         if self.config.architecture == "recipe":
             return None
-        found = decided(ARCHITECTURE_NOTEBOOK, self.decision.corpus_hash)
-        return found[0] if found else None
+        found = find_decision(NOTEBOOKS["30"], self.decision.corpus_hash)
+        if found is None:
+            return None
+        self.reads["decision:30"] = reference(found[1])
+        return found[0]
 
     def _plan(self, base: TrainingPlan, recipe: str) -> TrainingPlan:
         plan = with_recipe(base, recipe).with_overrides({"name": recipe})

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from labkit.data.duplicates.lines import RepeatedLines, c4_spans
+from labkit.data.duplicates.lines import RepeatedLines
 from labkit.data.duplicates.spans import cut
 from tests.data.duplicates.planted import batch_of, settle
 
@@ -45,7 +45,8 @@ def test_a_line_in_more_than_k_documents_leaves_all_of_them():
 def test_c4_keeps_a_span_of_three_sentences_in_the_first_document_only():
     span = "The cat sat. It was warm! Was it?"
     texts = [f"Start here. {span} End.", f"Other. {span}  More.", "The cat sat. It was cold."]
-    outcome = settle(c4_spans(), texts).apply(batch_of(texts))
+    c4 = RepeatedLines(split="sentences", span=3, max_documents=1, min_bytes=1, keep="first")
+    outcome = settle(c4, texts).apply(batch_of(texts))
     assert outcome.kept["text"].to_pylist() == [texts[0], "Other. More.", texts[2]]
 
 

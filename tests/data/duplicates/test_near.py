@@ -62,9 +62,9 @@ def test_bands_follow_from_threshold_and_recall():
         assert bands.probability(threshold) >= 0.995
         one_more = bands.num_rows + 1
         assert Bands(128 // one_more, one_more).probability(threshold) < 0.995
-    curve = Bands(25, 5).s_curve()
-    assert (np.diff(curve["probability"]) >= 0).all()
-    assert (curve["probability"][0], curve["probability"][-1]) == (0, 1)
+    curve = Bands(25, 5).probability(np.linspace(0, 1, 101))
+    assert (np.diff(curve) >= 0).all()
+    assert (curve[0], curve[-1]) == (0, 1)
     with pytest.raises(ConfigError, match="raise num_permutations or the threshold"):
         validate(NearDuplicates, {"threshold": 0.3, "num_permutations": 16})
 

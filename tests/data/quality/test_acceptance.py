@@ -14,7 +14,6 @@ from labkit.data.quality.acceptance import (
     thresholds,
 )
 from labkit.data.quality.classifier import ClassifierConfig, train_quality_classifier
-from labkit.data.quality.removal import expected_keep_rate, keep_rate_curve, removal_table
 from tests.data.quality.texts import batch_of, paragraphs, spam
 
 CONFIG = AcceptanceConfig(seed=3)
@@ -61,19 +60,3 @@ def test_a_step_says_score_and_drawn_threshold(classifier):
 
     hard = QualityFilter(classifier, AcceptanceConfig(rule="threshold", min_score=0.5))
     assert hard.apply(batch).kept["row"].to_pylist() == np.flatnonzero(scores >= 0.5).tolist()
-
-
-def test_what_is_removed_by_source_and_language():
-    batch = batch_of(["x"] * 8, language=["en"] * 4 + ["zh"] * 4)
-    scores = np.array([0.9, 0.8, 0.7, 0.1, 0.2, 0.2, 0.2, 0.2])
-    table = removal_table(batch, scores, scores >= 0.5, seed=0).to_pylist()
-    assert [(row["language"], row["removed share"]) for row in table] == [
-        ("en", 0.25),
-        ("zh", 1.0),
-        ("all", 5 / 8),
-    ]
-    assert table[0]["low"] <= 0.25 <= table[0]["high"]
-    assert table[1]["low"] == table[1]["high"] == 1.0
-    curve = keep_rate_curve(scores, [0.0, 0.2, 0.5, 1.0])["keep rate"].to_pylist()
-    assert curve == [1.0, 7 / 8, 3 / 8, 0.0]
-    assert expected_keep_rate(scores, CONFIG) == pytest.approx(np.mean((2 - scores) ** -9.0))

@@ -10,7 +10,7 @@ import pytest
 from labkit.core.config import ConfigError, validate
 from labkit.data.pipeline.step import Step, Survey
 from labkit.data.quality.ngram_model import NgramConfig, train_ngram_model
-from labkit.data.quality.perplexity import PerplexityConfig, PerplexitySurvey, cut_table
+from labkit.data.quality.perplexity import PerplexityConfig, PerplexitySurvey
 from tests.data.quality.texts import batch_of, paragraphs
 
 CHINESE = (
@@ -49,7 +49,7 @@ def settled(models, config: PerplexityConfig, size: int):
 
 def test_each_language_is_cut_at_its_own_thirds(models):
     cut, parts = settled(models, PerplexityConfig(), size=100)
-    assert cut_table(cut)["documents"].to_pylist() == [45, 12]
+    assert [one.num_documents for one in cut.cuts.values()] == [45, 12]
     dropped = cut.apply(parts[0]).dropped.to_pylist()
     by_language = {"en": 0, "zh": 0, "fr": 0}
     for row in dropped:
