@@ -73,13 +73,6 @@ def kept_tensors(
     return kept
 
 
-def block_activation_bytes(
-    model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
-) -> int:
-    """What one block would keep without recomputation, for sequences of one length."""
-    return round(num_tokens * sum(block_tensors(model, memory, sequence_length).values()))
-
-
 def kept_activation_bytes(
     model: ModelConfig, memory: MemoryConfig, num_tokens: int, sequence_length: int
 ) -> int:

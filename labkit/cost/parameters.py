@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import get_args
 
 from labkit.model.config import ModelConfig
-from labkit.model.weights import Component, block_weights, matmul_weights, root_weights
+from labkit.model.weights import Component, block_weights, root_weights
 
 
 def count_by_component(model: ModelConfig) -> dict[str, int]:
@@ -26,8 +26,3 @@ def count_by_component(model: ModelConfig) -> dict[str, int]:
 def count_parameters(model: ModelConfig) -> int:
     """All parameters, a tied matrix once."""
     return sum(count_by_component(model).values())
-
-
-def count_matmul_parameters(model: ModelConfig) -> int:
-    """Weights that multiply activations: no lookups, biases or norms; the head even when tied."""
-    return sum(weight.size for weight in matmul_weights(model))

@@ -39,11 +39,6 @@ def unit_hashes(text: str) -> np.ndarray:
     return batch_units(_array_of(text))[0]
 
 
-def ngram_hashes(text: str, n: int) -> np.ndarray:
-    """uint64 array of the text's n-grams in order; a shorter text is one gram of all its units."""
-    return batch_ngrams(_array_of(text), n)[0]
-
-
 def batch_units(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of the units of all texts (uint64) and where each text's end (int64)."""
     data, offsets = utf8_bytes(texts)

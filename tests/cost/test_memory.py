@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.core.config import ConfigError, validate
-from labkit.cost.activations import block_activation_bytes, block_tensors, kept_tensors
+from labkit.cost.activations import block_tensors, kept_tensors
 from labkit.cost.config import CostConfig
 from labkit.cost.memory import PARTS, training_memory
 from labkit.cost.memory_config import MemoryConfig
@@ -20,6 +20,13 @@ LLAMA = ModelConfig.from_preset("llama-3-8b")
 
 def memory(**changes) -> MemoryConfig:
     return MemoryConfig.model_validate(changes)
+
+
+def block_activation_bytes(
+    model: ModelConfig, config: MemoryConfig, num_tokens: int, sequence_length: int
+) -> int:
+    """What one block keeps without recomputation."""
+    return round(num_tokens * sum(block_tensors(model, config, sequence_length).values()))
 
 
 def parts_of(model: ModelConfig, num_gpus: int, length: int = 4096, **changes) -> dict[str, int]:

@@ -6,7 +6,11 @@ import sys
 import numpy as np
 import pyarrow as pa
 
-from labkit.data.ngrams import UNITS, batch_ngrams, batch_units, ngram_hashes, unit_hashes
+from labkit.data.ngrams import UNITS, batch_ngrams, batch_units, unit_hashes
+
+
+def ngram_hashes(text: str, n: int) -> np.ndarray:
+    return batch_ngrams(pa.array([text], pa.large_string()), n)[0]
 
 
 def test_units_of_any_text_are_those_of_the_regular_expression():

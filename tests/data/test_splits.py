@@ -5,15 +5,20 @@ import json
 import random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from labkit.core.errors import LabError
 from labkit.data.duplicates.near import near_duplicate_clusters
 from labkit.data.duplicates.verify import jaccard, shingles
 from labkit.data.leaks import certify
-from labkit.data.ngrams import UNITS, ngram_hashes, unit_hashes
+from labkit.data.ngrams import UNITS, batch_ngrams, unit_hashes
 from labkit.data.splits import SplitConfig, SplitDocument, split_documents, unit_numbers
 from tests.corpora import fetched
+
+
+def ngram_hashes(text: str, n: int) -> np.ndarray:
+    return batch_ngrams(pa.array([text], pa.large_string()), n)[0]
 
 
 def document(text: str, group: str | None = None) -> SplitDocument:

@@ -107,17 +107,6 @@ def _named(batch: pa.RecordBatch, declared: list[str], predicted: list[str]) -> 
     return batch.set_column(place, batch.schema.field(place), pa.array(names, pa.string()))
 
 
-def add_language(batch: pa.RecordBatch, config: LanguageList) -> pa.RecordBatch:
-    """The batch with `language_predicted` and `language_score`, which `LanguageList` then takes."""
-    found = predict_languages(batch, config, [True] * batch.num_rows)
-    for column, values in (
-        (PREDICTED, [code for code, _ in found]),
-        (SCORE, [s for _, s in found]),
-    ):
-        batch = batch.append_column(column, pa.array(values, type=column.type))
-    return batch
-
-
 def predict_languages(
     batch: pa.RecordBatch, config: LanguageList, is_asked: list[bool]
 ) -> list[tuple[str, float]]:
