@@ -14,7 +14,7 @@ from labkit.core import artifacts
 from labkit.core.artifacts import Manifest
 from labkit.core.config import differences, validate
 from labkit.core.errors import LabError
-from labkit.core.records.run import RunRecord, open_run, runs_folder
+from labkit.core.records.run import RunRecord, open_run
 from labkit.cost.parameters import count_parameters
 from labkit.exchange.card import Origin, model_card, sources_of
 from labkit.exchange.folder import models_folder, outgoing_model, put_card, write_model
@@ -44,13 +44,11 @@ def export_model(source: str | Path, target: str | Path | None = None) -> Path:
 
 
 def write_model_folder(record: RunRecord) -> Path | None:
-    """What a finished run leaves in `models/`.
-
-    None of a run that is kept elsewhere, such as a trial of layouts, or that took its last step
-    in another run, whose checkpoint it went on from.
+    """What a finished run leaves in `models/`; None of one that took its last step in another run,
+    whose checkpoint it went on from.
     """
     checkpoints = all_checkpoints(record.checkpoints)
-    if record.folder.parent != runs_folder() or not checkpoints:
+    if not checkpoints:
         return None
     return write_checkpoint(checkpoints[0], verify=False)
 

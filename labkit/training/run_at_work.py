@@ -18,7 +18,7 @@ from labkit.core import artifacts
 from labkit.core.canonical_json import hash_json
 from labkit.core.config import differences
 from labkit.core.errors import LabError
-from labkit.core.records.run import RunRecord, RunStatus, State
+from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.training.checkpoints.files import Checkpoint
 from labkit.training.checkpoints.folder import load_checkpoint
@@ -194,10 +194,13 @@ class RunAtWork:
 
 
 def _write_model_folder(record: RunRecord) -> None:
-    """Imported at the end: cards and corpora would lengthen every start."""
-    from labkit.training.export import write_model_folder
+    """Not of a run that is kept elsewhere, such as a trial of layouts. Imported at the end: cards
+    and corpora would lengthen every start.
+    """
+    if record.folder.parent == runs_folder():
+        from labkit.training.export import write_model_folder
 
-    write_model_folder(record)
+        write_model_folder(record)
 
 
 def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:

@@ -15,6 +15,7 @@ from labkit.plan.recipes import with_recipe
 from tests.training.tiny import tiny_plan
 
 WORKER = Path(__file__).with_name("sharded_worker.py")
+PROJECT = Path(__file__).parents[3]
 WORKER_NAME = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 STEPS = 20
 RECIPES = {"adamw": "gpt2", "muon": "modern"}
@@ -156,7 +157,8 @@ class Cases:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         done = subprocess.run(
             [*torchrun, "--nproc-per-node", str(self.num_processes), str(WORKER), str(path)],
-            env=os.environ | {"LABKIT_HOME": str(self.home), "OMP_NUM_THREADS": "1"},
+            env=os.environ
+            | {"LABKIT_HOME": str(self.home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
             capture_output=True,
             text=True,
             timeout=600,
