@@ -146,19 +146,26 @@ def group_runs(views: Sequence[RunView]) -> list[Group]:
 
 
 def scores(group: Group) -> Scores:
-    """A run that has failed, or ended without a finite score, has diverged; one that goes on, or
-    was ended before its budget was spent, has no score.
+    """A run that has failed, or ended diverged or without a finite score, has diverged; one that
+    goes on, or was ended before its budget was spent, has no score.
     """
     runs = [run for run in group.runs if run.state not in GOES_ON]
     runs = [run for run in runs if run.state == "failed" or not is_cut_short(run)]
     values = [
-        math.nan if run.bits_per_byte is None or is_cut_short(run) else run.bits_per_byte
+        math.nan
+        if run.bits_per_byte is None or has_diverged(run) or is_cut_short(run)
+        else run.bits_per_byte
         for run in runs
     ]
     windows = [_by_window(run) for run in runs]
     known = [one for one in windows if one is not None]
     is_whole = known and len({len(one) for one in known}) == 1 and len(known) == len(windows)
     return Scores(values, np.stack(known) if is_whole else None)
+
+
+def has_diverged(run: RunView) -> bool:
+    """Whether its result says that its loss was above a guess or far above its best at the end."""
+    return run.summary.get("diverged_at") is not None
 
 
 def is_cut_short(run: RunView) -> bool:
@@ -185,6 +192,8 @@ def incomparable(group: Group, baseline: Group) -> str:
     assert theirs is not None
     if ours.sequence_length != theirs.sequence_length:
         return "evaluated on other windows (model.context_length)"
+    if ours.data.mask_document_starts != theirs.data.mask_document_starts:
+        return "evaluated on other tokens (data.mask_document_starts)"
     if not equal_axes(spending(ours), spending(theirs)):
         return "equal in neither FLOPs nor tokens"
     return ""

@@ -245,7 +245,10 @@ def _train(task: tuple[dict[str, Any], list[float]]) -> Outcome:
             time.sleep(1)
     if status.state not in ("finished", "failed"):  # returned as failed: diverged
         raise LabError(f"run {record.run_id} {status.state}: {status.reason}")
-    found = (record.read("result") or {}).get("validation", {})
+    result = record.read("result") or {}
+    found = result.get("validation", {})
+    if result.get("diverged_at") is not None:
+        return record.run_id, math.nan
     if found.get("loss") is not None and found["bits_per_byte"] is None:
         raise LabError("its tokenizer has an UNK, which hides the bytes to compare by; take bytes")
     return record.run_id, found.get("bits_per_byte") or math.nan

@@ -116,7 +116,7 @@ class Study(BaseModel):
         if _windows(plan) != _windows(named):
             raise LabError(
                 f"{arm.name} would be evaluated on other windows than the baseline "
-                f"({_windows(plan)}, {_windows(named)}); change neither text nor context"
+                f"({_windows(plan)}, {_windows(named)}); change neither text nor context nor mask"
             )
         return plan
 
@@ -190,9 +190,10 @@ def read_study(data: Mapping[str, Any]) -> Study:
 
 
 def _windows(plan: TrainingPlan) -> tuple[Any, ...]:
-    """What says on which windows of which text a plan is evaluated."""
+    """What says on which targets in which windows of which text a plan is evaluated."""
     data = plan.data
-    return data.validation, data.tokenizer, plan.evaluation.num_windows, plan.sequence_length
+    text = data.validation, data.tokenizer, data.mask_document_starts
+    return *text, plan.evaluation.num_windows, plan.sequence_length
 
 
 def _field(plan: TrainingPlan, dotted: str) -> Any:

@@ -79,8 +79,10 @@ def _scores(runs: ArmRuns) -> Scores:
     values, windows = [], []
     for run_id in runs.run_ids:
         record = RunRecord(runs_folder() / run_id)
-        found = (record.read("result") or {}).get("validation", {})
-        values.append(found.get("bits_per_byte") or math.nan)
+        result = record.read("result") or {}
+        found = result.get("validation", {})
+        has_diverged = result.get("diverged_at") is not None
+        values.append(math.nan if has_diverged else found.get("bits_per_byte") or math.nan)
         if found.get("loss"):
             read = record.read("windows")
             if read is not None:  # else an older version recorded it

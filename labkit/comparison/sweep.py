@@ -35,6 +35,7 @@ NOT_SWEPT = {
     "data.sequence_length": WINDOWS,
     "data.validation": WINDOWS,
     "data.tokenizer": WINDOWS,
+    "data.mask_document_starts": "arms would be evaluated on other tokens",
     "evaluation.num_windows": WINDOWS,
 }
 

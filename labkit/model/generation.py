@@ -22,6 +22,10 @@ from labkit.model.cache import Cache
 from labkit.model.transformer import Transformer
 
 
+class NotFinite(LabError):
+    """The logits are NaN or infinite: there is nothing to draw from."""
+
+
 @dataclass
 class _Row:
     """One text on its way: `window` is what the model has read of it and is about to read."""
@@ -90,7 +94,8 @@ def generate_batch(
 
     Raises:
         LabError: an empty prompt, ids outside the vocabulary, settings that mean nothing, lengths,
-            seeds or stop ids that are not as many as the prompts, or a model that gives NaN.
+            seeds or stop ids that are not as many as the prompts.
+        NotFinite: the model gives NaN or infinity.
     """
     stops = stop_ids if stop_ids is not None else [()] * len(prompts)
     _check_counts(prompts, num_tokens=num_tokens, seeds=seeds, stop_ids=stops)
@@ -150,8 +155,10 @@ def _last_logits(model: Transformer, rows: list[_Row], cache: Cache) -> torch.Te
         segments_BT = None if segments_BT is None else segments_BT.to(device)
     logits_B1V = model(ids_BT.to(device), cache, segments_BT=segments_BT, last_only=True)
     logits_BV = logits_B1V[:, -1].float().cpu()
-    if logits_BV.isnan().any():
-        raise LabError("the model gives NaN: its weights have diverged; take an earlier checkpoint")
+    if not logits_BV.isfinite().all():
+        raise NotFinite(
+            "the model gives NaN: its weights have diverged; take an earlier checkpoint"
+        )
     return logits_BV
 
 

@@ -14,6 +14,7 @@ from labkit.core.config import Config, field
 from labkit.core.disk import slug
 from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig
+from labkit.plan.guards import GuardPlan
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.optimizer import OptimizerPlan
 from labkit.plan.parts import BudgetPlan, CheckpointPlan, ComputePlan, DataPlan, EvaluationPlan
@@ -29,6 +30,7 @@ class TrainingPlan(Config):
     budget: BudgetPlan = field(BudgetPlan(), "what ends the run")
     evaluation: EvaluationPlan = field(EvaluationPlan(), "what is measured on the way")
     checkpoints: CheckpointPlan = field(CheckpointPlan(), "what a later start can go on from")
+    guards: GuardPlan = field(GuardPlan(), "what is done where the loss goes wrong")
     compute: ComputePlan = field(ComputePlan(), "on what, and how exactly")
     layout: LayoutPlan = field(LayoutPlan(), "on how many processes, and what each of them holds")
     start_from: str = field(

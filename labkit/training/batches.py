@@ -8,6 +8,7 @@ a step are dealt to the data ranks in turn, so that every layout sees the same o
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 from typing import NamedTuple
 
@@ -46,11 +47,11 @@ class TrainingData:
     def __init__(self, plan: TrainingPlan):
         self.length = plan.sequence_length
         self.micro_batch = plan.micro_batch
-        self.masks_document_starts = plan.data.mask_document_starts
+        self.names = list(plan.data.train)
         self.sources = [Shards(artifacts.home() / name) for name in plan.data.train]
         self.validation = Shards(artifacts.home() / plan.data.validation)
         _check(plan, [*self.sources, self.validation])
-        self.end_of_text = self.validation.facts.end_of_text
+        self.hidden_after = hidden_after(plan, self.validation)
         num_windows = [source.num_windows(self.length) for source in self.sources]
         self.order = DataOrder(num_windows, list(plan.data.train.values()), plan.seed)
         self.ramp = BatchRamp(plan.data.batch_size, plan.data.batch_size)
@@ -65,23 +66,45 @@ class TrainingData:
         starts = range(0, len(samples), self.micro_batch)
         own = starts[processes.data_rank :: processes.layout.data_parallel]
         windows = [self._stack(samples[start : start + self.micro_batch]) for start in own]
-        if not self.masks_document_starts:
-            batches = [TokenBatch(ids[:, :-1], ids[:, 1:]) for ids in windows]
+        batches = [token_batch(ids, self.hidden_after) for ids in windows]
+        if self.hidden_after is None:
             return StepBatch(batches, float(len(samples) * self.length), samples)
-        batches = [TokenBatch(ids[:, :-1], self._masked(ids)) for ids in windows]
         counted = sum(int((batch.targets_BT != IGNORED).sum()) for batch in batches)
         return StepBatch(batches, float(max(processes.sum_of_samples(counted), 1)), samples)
 
-    def _masked(self, ids_BS: torch.Tensor) -> torch.Tensor:
-        targets_BT = ids_BS[:, 1:].clone()
-        targets_BT[ids_BS[:, :-1] == self.end_of_text] = IGNORED
-        return targets_BT
+    def documents(self, step: int) -> dict[str, list[int]]:
+        """Folder of a source -> numbers of the documents that the step has tokens of."""
+        found: dict[str, set[int]] = {}
+        for source, _, window in self.samples(step).tolist():
+            shards, start = self.sources[source], window * self.length
+            first, last = (_document_at(shards, at) for at in (start, start + self.length))
+            found.setdefault(self.names[source], set()).update(range(first, last + 1))
+        return {name: sorted(numbers) for name, numbers in sorted(found.items())}
 
     def _stack(self, samples: np.ndarray) -> torch.Tensor:
         ids = np.empty((len(samples), self.length + 1), dtype=np.int64)
         for row, (source, _, window) in enumerate(samples.tolist()):
             ids[row] = self.sources[source].window(window, self.length)
         return torch.from_numpy(ids)
+
+
+def _document_at(shards: Shards, position: int) -> int:
+    """The number of the document that the token at `position` is of."""
+    numbers = range(shards.facts.num_documents)
+    return bisect.bisect_right(numbers, position, key=lambda number: shards.span(number)[1])
+
+
+def hidden_after(plan: TrainingPlan, shards: Shards) -> int | None:
+    """The id after which a target does not count, in training as in validation."""
+    return shards.facts.end_of_text if plan.data.mask_document_starts else None
+
+
+def token_batch(ids_BS: torch.Tensor, hidden_after: int | None = None) -> TokenBatch:
+    """Windows of S = T + 1 ids as inputs and targets, those after `hidden_after` IGNORED."""
+    inputs_BT, targets_BT = ids_BS[:, :-1], ids_BS[:, 1:]
+    if hidden_after is not None:
+        targets_BT = targets_BT.masked_fill(inputs_BT == hidden_after, IGNORED)
+    return TokenBatch(inputs_BT, targets_BT)
 
 
 def chain_hash(previous: str, samples: np.ndarray) -> str:

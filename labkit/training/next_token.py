@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,12 +28,14 @@ class NextToken:
 
     def __init__(self, plan: TrainingPlan, _processes: Processes = ALONE):
         self.data = TrainingData(plan)
+        self.loss_of_guessing = math.log(plan.model.vocab_size)
         self.validator = Validator(
             self.data.validation,
             Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json"),
             plan.evaluation,
             plan.sequence_length,
             plan.micro_batch,
+            self.data.hidden_after,
         )
 
     def step_batch(self, step: int, state: TrainingState) -> StepBatch:
@@ -46,6 +50,9 @@ class NextToken:
         texts = self.validator.sample_texts(state.model, seed, state.autocast)
         figures = found._asdict()
         return Validation(figures, {"nats_per_token": figures.pop("window_nats")}, texts)
+
+    def documents(self, step: int) -> Mapping[str, Sequence[int]]:
+        return self.data.documents(step)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the data order is a closed form of the step."""

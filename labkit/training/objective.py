@@ -21,6 +21,9 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.sharding.processes import Processes
 from labkit.training.state import TrainingState
 
+BatchRange = tuple[int, int]
+"""First and last number of batches that a run leaves out, counted from 0."""
+
 
 class MicroBatch(Protocol):
     """What one forward pass reads; only its objective looks inside."""
@@ -70,10 +73,13 @@ class Objective(Protocol):
 
     A second model that stands beside (a reference, a reward) belongs to the objective: made by
     `state.make_frozen_model` it is laid out like the first, and no optimizer or checkpoint has it.
-    `name` stands in checkpoints, which another objective refuses.
+    `name` stands in checkpoints, which another objective refuses. `loss_of_guessing` is the loss
+    per unit of a model that knows nothing, above which a run has diverged; infinite where there is
+    no such figure.
     """
 
     name: str
+    loss_of_guessing: float
 
     def step_batch(self, step: int, state: TrainingState) -> StepBatch:
         """Return what this process reads in step number `step`, counted from 0.
@@ -91,6 +97,13 @@ class Objective(Protocol):
         """Measure held-out data; weights, mode and random generators are left as they were."""
         ...
 
+    def documents(self, step: int) -> Mapping[str, Sequence[int]]:
+        """Return the documents that batch number `step` reads, by source; empty where it has none.
+
+        Asked for batches that a run leaves out.
+        """
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """Return what later steps depend on beside the weights, alike on every process."""
         ...
@@ -106,11 +119,18 @@ MakeObjective = Callable[[TrainingPlan, Processes], Objective]
 class StepBatches:
     """The batches of the steps from the state's to `last` - 1, each made when it is asked for.
 
-    It knows its length, so that Lightning does not ask for a step before the one before is taken.
+    Batches in `skipped` are read by no step; those after them move up. It knows its length, so that
+    Lightning does not ask for a step before the one before is taken.
     """
 
-    def __init__(self, objective: Objective, state: TrainingState, last: int):
-        self.objective, self.state = objective, state
+    def __init__(
+        self,
+        objective: Objective,
+        state: TrainingState,
+        last: int,
+        skipped: Sequence[BatchRange] = (),
+    ):
+        self.objective, self.state, self.skipped = objective, state, skipped
         self.steps = range(state.step, last)
 
     def __len__(self) -> int:
@@ -119,4 +139,31 @@ class StepBatches:
     def __iter__(self) -> Iterator[StepBatch]:
         for step in self.steps:
             assert step == self.state.step, f"step {step} asked for at step {self.state.step}"
-            yield self.objective.step_batch(step, self.state)
+            yield self.objective.step_batch(batch_of(step, self.skipped), self.state)
+
+
+def batch_of(step: int, skipped: Sequence[BatchRange]) -> int:
+    """The number of the batch that a step reads, both counted from 0.
+
+    >>> [batch_of(step, [(2, 3), (5, 5)]) for step in range(4)]
+    [0, 1, 4, 6]
+    """
+    for first, last in skipped:
+        if step >= first:
+            step += last - first + 1
+    return step
+
+
+def skipping(skipped: Sequence[BatchRange], first: int, last: int) -> list[BatchRange]:
+    """The ranges with one more, ascending; those that meet are one.
+
+    >>> skipping([(2, 3), (9, 9)], 4, 6)
+    [(2, 6), (9, 9)]
+    """
+    found: list[BatchRange] = []
+    for start, stop in sorted([*skipped, (first, last)]):
+        if found and start <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], stop))
+        else:
+            found.append((start, stop))
+    return found

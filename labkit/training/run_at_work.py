@@ -7,6 +7,7 @@ written down.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,12 +31,14 @@ from labkit.training.checkpoints.state import (
     restore_state,
     state_hashes,
 )
+from labkit.training.guards import LossWatch
 from labkit.training.module import TrainingModule
 from labkit.training.objective import MakeObjective, StepBatches
 from labkit.training.optimizers.groups import group_rows
 from labkit.training.recording import predictions, summary
-from labkit.training.recording.recorder import Clock, Milestones, Recorder
+from labkit.training.recording.recorder import Clock, Milestones, Recorder, Rewind
 from labkit.training.recording.tracking import Tracker
+from labkit.training.rewind import rewind
 from labkit.training.sharding.processes import Processes
 from labkit.training.state import TrainingState, make_state
 from labkit.training.trainer import make_trainer, probe_step_seconds
@@ -75,7 +78,9 @@ class RunAtWork:
         if processes.first(lambda: record.read("predictions") is None):
             probed = step_seconds or probe_step_seconds(plan, self.objective, processes)
             record.write("predictions", predictions.predict(plan, probed, self.gpu_name))
-        state, run = make_state(plan, processes), RunState()
+        num_warmup = math.ceil(plan.schedule.warmup_share * plan.num_steps)
+        watch = LossWatch(self.objective.loss_of_guessing, num_warmup)
+        state, run = make_state(plan, processes), RunState(watch)
         if checkpoint is not None:
             restore_state(checkpoint, state, run, self.objective)
             del checkpoint
@@ -99,9 +104,16 @@ class RunAtWork:
     def _fit(self, state: TrainingState, recorder: Recorder) -> None:
         if state.step == self.plan.num_steps:
             return  # a process before this one ended between its last step and its result
-        trainer = make_trainer(self.plan, recorder, self.processes)
-        batches = StepBatches(self.objective, state, self.plan.num_steps)
-        trainer.fit(TrainingModule(state, self.objective), batches)
+        while True:
+            skipped, recorder.outcome = recorder.run.skipped, None
+            batches = StepBatches(self.objective, state, self.plan.num_steps, skipped)
+            trainer = make_trainer(self.plan, recorder, self.processes)
+            trainer.fit(TrainingModule(state, self.objective), batches)
+            if not isinstance(recorder.outcome, Rewind):
+                return
+            recorder.outcome = rewind(recorder.outcome, state, recorder, self.objective)
+            if recorder.outcome is not None:
+                return
 
     def _find_state(self, resume_from: Path | None) -> tuple[Checkpoint | None, str]:
         """Verified by the first process, read by all."""
@@ -121,8 +133,8 @@ class RunAtWork:
     def _newest_good(self) -> Path | None:
         folder, _, passed_over = newest_good(self.record.checkpoints, self.plan)
         for reason in passed_over:
-            self.say(f"passed over a damaged checkpoint: {reason}")
-            self.record.log(f"passed over a damaged checkpoint: {reason}")
+            self.say(f"passed over a checkpoint: {reason}")
+            self.record.log(f"passed over a checkpoint: {reason}")
         set_newer_aside(self.record.checkpoints, folder)
         return folder
 
@@ -159,6 +171,9 @@ class RunAtWork:
     def _finish(self, at_work: TrainingState, run: RunState, recorder: Recorder) -> RunStatus:
         """The last words of a process; of a finished run also its result."""
         plan, record, step = self.plan, self.record, at_work.step
+        assert not isinstance(recorder.outcome, Rewind)  # taken or refused in _fit
+        if recorder.outcome is None:
+            recorder.close(step)
         state, reason = recorder.outcome or _natural_end(plan, step)
         ending = f"{state}: {reason}" if reason else state
         found: dict[str, Any] = {}
@@ -169,7 +184,7 @@ class RunAtWork:
             recorder.flush()
             record.write("processes", held)
             if state == "finished":
-                found.update(summary.result(plan, record, at_work, hashes))
+                found.update(summary.result(plan, record, at_work, run, hashes))
                 record.write("result", found)
                 clock, before = recorder.clock, self.memory_before
                 record.write("timing", summary.timing(plan, record, clock, before, self.gpu_name))

@@ -12,24 +12,25 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from labkit.core.errors import LabError
-from labkit.model.generation import generate
+from labkit.model.generation import NotFinite, generate
 from labkit.model.transformer import Transformer
 from labkit.plan.parts import EvaluationPlan
 from labkit.statistics.bootstrap import bootstrap_interval
 from labkit.tokens.bits_per_byte import bits_per_byte
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
-from labkit.training.batches import TokenBatch
+from labkit.training.batches import IGNORED, token_batch
 from labkit.training.objective import LossFunction
 from labkit.training.sharding.processes import ALONE, Processes
 
+NO_TEXT = "(no text: the model gives NaN)"
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
 
@@ -51,7 +52,7 @@ class ValidationLoss(NamedTuple):
 
 
 class Validator:
-    """The validation windows of a plan, read once.
+    """The validation windows of a plan, read once; what training hides does not count here either.
 
     Raises:
         LabError: fewer than two windows, or shards that another tokenizer wrote.
@@ -64,6 +65,7 @@ class Validator:
         plan: EvaluationPlan,
         sequence_length: int,
         batch_size: int,
+        hidden_after: int | None = None,
     ):
         if shards.facts.tokenizer != tokenizer.fingerprint:
             raise LabError(
@@ -80,10 +82,15 @@ class Validator:
         numbers = np.arange(count) * available // count
         windows = [shards.window(int(n), sequence_length).astype(np.int64) for n in numbers]
         self.windows_BT = torch.from_numpy(np.stack(windows))
+        self.hidden_after = hidden_after
+        targets_BT = token_batch(self.windows_BT, hidden_after).targets_BT
+        self.num_counted = (targets_BT != IGNORED).sum(dim=1).numpy()
         self.batch_size = batch_size
         self.tokenizer = tokenizer
         self.plan = plan
-        self.num_bytes, self.num_characters = _spelled(tokenizer, self.windows_BT[:, 1:].numpy())
+        self.num_bytes, self.num_characters = _spelled(
+            tokenizer, targets_BT[targets_BT != IGNORED].numpy()
+        )
 
     @torch.no_grad()
     def measure(
@@ -93,26 +100,25 @@ class Validator:
         context: Context = contextlib.nullcontext,
         processes: Processes = ALONE,
     ) -> ValidationLoss:
-        """Mean loss of each window, by `loss_of` on its ids and the ids after them.
+        """Mean loss of each window over its targets, by `loss_of` on its ids and those after them.
 
         The model is left in the mode it was in. Data ranks take turns at the batches; the last
         one is repeated where they don't divide evenly, since sharded models compute together.
         """
-        was_training = model.training
-        model.eval()
         batches = self.windows_BT.split(self.batch_size)
         device = model.embedding.weight.device
         own = []
-        for turn in range(0, len(batches), processes.layout.data_parallel):
-            number = min(turn + processes.data_rank, len(batches) - 1)
-            ids_BT = batches[number].to(device)
-            with context():
-                units_BT, _ = loss_of(model, TokenBatch(ids_BT[:, :-1], ids_BT[:, 1:]))
-            nats_B = units_BT.mean(dim=1)
-            own.append((number, nats_B.double().cpu().numpy()))
-        model.train(was_training)
+        with _evaluating(model):
+            for turn in range(0, len(batches), processes.layout.data_parallel):
+                number = min(turn + processes.data_rank, len(batches) - 1)
+                batch = token_batch(batches[number].to(device), self.hidden_after)
+                with context():
+                    units_BT, _ = loss_of(model, batch)
+                nats_B = units_BT.mean(dim=1)  # hidden ones are 0
+                own.append((number, nats_B.double().cpu().numpy()))
         parts = {number: nats for found in processes.from_all(own) for number, nats in found}
-        losses = np.concatenate([parts[number] for number in range(len(batches))])
+        means = np.concatenate([parts[number] for number in range(len(batches))])
+        losses = means * ((self.windows_BT.shape[1] - 1) / np.maximum(self.num_counted, 1))
         return self._summarise(losses, len(batches))
 
     def sample_texts(
@@ -121,7 +127,8 @@ class Validator:
         """Texts drawn after an end of text, the same for the same weights and seed.
 
         All of one length and cut afterwards: processes that share a model must pass through it
-        equally often, whatever each of them draws.
+        equally often, whatever each of them draws. From a model that gives NaN no text is drawn:
+        that is said in its place.
         """
         start = self.tokenizer.end_of_text
         assert start is not None  # shards can't be written without one
@@ -129,14 +136,17 @@ class Validator:
         num_ids = self.tokenizer.vocab_size  # a model may have more, for round numbers
         texts = []
         for number in range(self.plan.num_samples):
-            with context():
-                ids = generate(
-                    model,
-                    [start],
-                    length,
-                    seed=seed + number,
-                    temperature=self.plan.temperature,
-                )
+            try:
+                with context():
+                    ids = generate(
+                        model,
+                        [start],
+                        length,
+                        seed=seed + number,
+                        temperature=self.plan.temperature,
+                    )
+            except NotFinite:  # on every process: all of them have the same logits
+                return [NO_TEXT] * self.plan.num_samples
             written = itertools.takewhile(lambda token: token != start, ids)
             texts.append(self.tokenizer.decode([token for token in written if token < num_ids]))
         return texts
@@ -146,7 +156,7 @@ class Validator:
             nan = math.nan
             return ValidationLoss(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
         interval = bootstrap_interval(losses, lambda one: float(one.mean()), seed=0)
-        nats = float(losses.sum()) * (self.windows_BT.shape[1] - 1)
+        nats = float((losses * self.num_counted).sum())
         bits = nats / math.log(2)
         return ValidationLoss(
             loss=interval.estimate,
@@ -159,6 +169,16 @@ class Validator:
             bits_per_character=bits / self.num_characters if self.num_characters else None,
             window_nats=losses.tolist(),
         )
+
+
+@contextlib.contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def _spelled(tokenizer: Tokenizer, ids: np.ndarray) -> tuple[int, int]:

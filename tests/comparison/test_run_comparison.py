@@ -225,6 +225,7 @@ def test_what_would_be_a_false_verdict_is_refused_by_name(comparison):
         (with_config(rope, seed=1), "seed 1 more than once"),
         (rope._replace(runs=unseeded), "no seed in its config"),
         (with_config(rope, **{"model.context_length": 8}), r"other windows \(model.context_length"),
+        (with_config(rope, **{"data.mask_document_starts": True}), "evaluated on other tokens"),
         (with_config(rope, **{"data.validation": None}), "is no labkit plan"),
         (with_config(rope, model=5), "is no labkit plan"),
         (
@@ -244,6 +245,8 @@ def test_a_failed_run_has_diverged_whatever_it_scored_before(comparison):
     history = [row for row in group.runs[0].history if row["step"] < 6]
     failed = dataclasses.replace(group.runs[0], state="failed", history=history)
     assert scores(group._replace(runs=[failed, group.runs[1]])).num_diverged == 1
+    noted = dataclasses.replace(group.runs[0], summary=group.runs[0].summary | {"diverged_at": 4})
+    assert scores(group._replace(runs=[noted, group.runs[1]])).num_diverged == 1
 
 
 def test_the_axis_on_which_groups_are_equal_is_said(comparison):

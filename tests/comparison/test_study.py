@@ -242,6 +242,31 @@ def test_a_run_that_diverged_is_counted_and_not_judged(plan):
     assert "1 of 3 runs of it diverged" in found["verdict"]["reason"]
 
 
+WILD = {
+    "optimizer.learning_rate": 1.0,
+    "optimizer.beta2": 0.0,
+    "optimizer.epsilon": 1e-30,
+    "optimizer.clip_norm": None,
+}
+"""AdamW that divides by nearly nothing: after three steps the model gives NaN."""
+
+
+def test_a_study_whose_arm_really_diverges_ends_with_a_verdict_on_the_others(plan):
+    """It is evaluated, with texts, while it gives NaN."""
+    plan = plan.with_overrides({"evaluation.num_evaluations": 12, "optimizer.learning_rate": 0.01})
+    arms = [{"name": "wild", "changes": WILD}, ROPE]
+    record = declare(
+        tiny_study(plan, arms=arms, rate_factors=(1.0,), tuning_seeds=(), seeds=(1, 2))
+    )
+    run_study(record, 2, lambda _: None)
+    _, wild, rope = record.result()["arms"]
+    assert (wild["num_diverged"], wild["verdict"]["word"]) == (2, "not comparable")
+    assert rope["verdict"]["word"] in ("better", "worse", "equivalent", "inconclusive")
+    diverged = RunRecord(runs_folder() / wild["runs"][0])
+    assert diverged.status().state == "failed"
+    assert diverged.rows("evaluation")[-1]["samples"] == ["(no text: the model gives NaN)"]
+
+
 def test_what_cannot_run_ends_the_study_by_name(plan):
     long = plan.with_overrides({"model.context_length": 4096, "budget.num_tokens": 16384})
     with pytest.raises(LabError, match="rope.*not two windows of 4096"):
@@ -253,6 +278,7 @@ def test_what_cannot_run_ends_the_study_by_name(plan):
     [
         ({"model.context_length": 8}, "on other windows than the baseline"),
         ({"evaluation.num_windows": 5}, "on other windows than the baseline"),
+        ({"data.mask_document_starts": True}, "on other windows than the baseline"),
         ({"seed": 7}, "the study sets the seed"),
         ({"optimizer.learning_rate": 0.9}, "a rate times 2 exceeds 1"),
     ],

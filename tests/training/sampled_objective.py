@@ -10,6 +10,7 @@ must find it in its checkpoint.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +73,7 @@ def blank_rows(plan: TrainingPlan, num_micro_batches: int) -> StepBatch:
 
 class Sampled:
     name = "sampled"
+    loss_of_guessing = math.inf
 
     def __init__(self, plan: TrainingPlan, processes: Processes = ALONE):
         self.reference = make_frozen_model(plan.with_overrides({"seed": 77}), processes)
@@ -99,6 +101,9 @@ class Sampled:
         mean, error = float(scores.mean()), float(scores.std()) / len(scores) ** 0.5
         figures = {"loss": -mean, "low": -mean - 2 * error, "high": -mean + 2 * error}
         return Validation(figures, {"score": scores.tolist()})
+
+    def documents(self, step: int) -> dict[str, list[int]]:
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self.rollout)

@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 
 import lightning
 import numpy as np
 import pytest
 import torch
 
-from labkit.core.records.run import RunRecord
+from labkit.core.records.run import RunRecord, RunStatus
+from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import RECIPES, with_recipe
 from labkit.training import run_at_work
+from labkit.training.batches import TrainingData
 from labkit.training.checkpoints.difference import first_difference
 from labkit.training.checkpoints.folder import load_checkpoint
-from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder
-from labkit.training.guards import BadStepGuard, SpikeDetector
+from labkit.training.checkpoints.kept import all_checkpoints, checkpoint_folder, health
+from labkit.training.guards import BadStepGuard, LossWatch
 from labkit.training.module import TrainingModule
 from labkit.training.next_token import NextToken
 from labkit.training.objective import StepBatches
@@ -30,16 +33,57 @@ def clean_losses(seed: int, size: int = 2000) -> np.ndarray:
     return 2 + 4 * np.exp(-np.arange(size) / 300) + rng.normal(0, 0.05, size)
 
 
+GUESS = math.log(257)
+
+
+def alarms(losses: Iterable[float]) -> list[tuple[str, int]]:
+    """(kind, step) of each."""
+    watch = LossWatch(GUESS, num_warmup_steps=50)
+    return [(one.kind, step) for step, x in enumerate(losses, 1) for one in watch.see(step, x)]
+
+
 def test_a_tenfold_spike_is_found_and_clean_steps_raise_no_alarm():
     rng = np.random.default_rng(7)
     for seed in range(20):
         losses = clean_losses(seed)
-        detector = SpikeDetector()
-        assert not any(detector.is_spike(loss) for loss in losses)
+        assert not alarms(losses)
         position = int(rng.integers(50, 2000))
         losses[position] *= 10
-        detector = SpikeDetector()
-        assert [n for n, loss in enumerate(losses) if detector.is_spike(loss)] == [position]
+        assert alarms(losses) == [("spike", position + 1)]
+
+
+def test_what_lasts_becomes_the_level_and_a_slow_rise_is_seen():
+    losses = clean_losses(0)
+    step_up = losses + 1.0 * (np.arange(2000) >= 1000)
+    assert alarms(step_up) == [("spike", 1001), ("level", 1032)]
+    rising = losses + 0.001 * np.maximum(np.arange(2000) - 1000, 0)
+    [(kind, step)] = alarms(rising)
+    assert kind == "rise"
+    assert 1000 < step < 1400
+
+
+def test_a_loss_above_a_guess_or_far_above_its_best_has_diverged():
+    steps = np.arange(2000)
+    above = clean_losses(0) + 100 * (steps >= 1000)
+    assert alarms(above)[:2] == [("spike", 1001), ("divergence", 1016)]
+    slow = clean_losses(0) + 0.01 * np.maximum(steps - 1000, 0)
+    kinds = dict(alarms(slow))
+    assert 1000 < kinds["rise"] < 1100
+    assert 1150 < kinds["divergence"] < 1250
+    never_learned = np.full(2000, GUESS) + np.random.default_rng(0).normal(0, 0.05, 2000)
+    assert not alarms(never_learned)
+
+
+def test_a_watch_goes_on_from_its_state_as_if_it_had_not_been_cut():
+    stepped = clean_losses(1)[:700] + 3.0 * (np.arange(700) >= 650)
+    losses = [*stepped.tolist(), *[math.nan] * 9]
+    whole, first, second = (LossWatch(GUESS, 50) for _ in range(3))
+    found = [whole.see(step, loss) for step, loss in enumerate(losses, 1)]
+    cut = [first.see(step, loss) for step, loss in enumerate(losses[:660], 1)]
+    second.load_state_dict(json.loads(json.dumps(first.state_dict(), allow_nan=False)))
+    cut += [second.see(step, loss) for step, loss in enumerate(losses[660:], 661)]
+    assert cut == found
+    assert second.state_dict() == whole.state_dict()
 
 
 def test_bad_steps_are_counted_and_three_in_a_row_are_enough():
@@ -194,3 +238,96 @@ def test_fp16_halves_its_scale_until_a_step_fits(recipe, lab_home):
         before = rows[number - 1][2] if number else start
         assert torch.equal(weights, before) == overflowed[number]
         assert scale == 2.0 ** (21 - sum(overflowed[: number + 1]))
+
+
+def disturb(monkeypatch, batches, factor):
+    """Multiply loss and gradients of these batches, counted from 0; NaN poisons them."""
+    healthy = NextToken.step_batch
+
+    def step_batch(self, step, state):
+        batch = healthy(self, step, state)
+        return batch._replace(num_units=batch.num_units / factor) if step in batches else batch
+
+    monkeypatch.setattr(NextToken, "step_batch", step_batch)
+
+
+def guarded_plan(home, **guards: str) -> TrainingPlan:
+    plan = tiny_plan(write_tiny_corpus(home), 60, guards=guards)
+    return plan.with_overrides({"checkpoints.num_checkpoints": 6, "evaluation.num_evaluations": 1})
+
+
+def trained(plan: TrainingPlan, record: RunRecord) -> RunStatus:
+    torch.set_num_threads(1)
+    return run(plan, record.folder, step_seconds=[0.01], say=lambda _: None)
+
+
+def test_a_run_rewinds_from_a_spike_and_reads_other_batches(lab_home, monkeypatch):
+    """The spike of batch 45 is at step 46: back to step 30, batches 37 to 45 are left out."""
+    plan, record = guarded_plan(lab_home, on_spike="rewind"), RunRecord(lab_home / "run")
+    plan = plan.with_overrides({"checkpoints.num_checkpoints": 2})
+    disturb(monkeypatch, {45}, 10.0)
+    read: list[int] = []
+    of_data = TrainingData.step_batch
+    monkeypatch.setattr(
+        TrainingData, "step_batch", lambda self, n, p: (read.append(n), of_data(self, n, p))[1]
+    )
+    assert trained(plan, record).state == "finished"
+    assert read == [*range(46), *range(30, 37), *range(46, 69)]
+    result = record.read("result")
+    assert result["skipped_batches"] == [[37, 45]]
+    assert [row["step"] for row in record.rows("step")] == list(range(1, 61))
+    assert max(row["loss"] for row in record.rows("step")) < 7
+    [entry] = record.read("skipped")
+    assert entry["checkpoint"] == "step-00000030"
+    data = TrainingData(plan)
+    [(source, documents)] = entry["documents"].items()
+    read_ids = {tuple(ids) for n in range(37, 46) for ids in windows_of(data, n)}
+    whole = np.concatenate([data.sources[0].document(n) for n in documents])
+    for ids in read_ids:
+        assert bytes(whole.astype("<u2")).find(bytes(np.array(ids, "<u2"))) >= 0
+    assert source == "shards/tiny/train"
+
+
+def windows_of(data: TrainingData, step: int) -> list[list[int]]:
+    return [data.sources[0].window(w, data.length).tolist() for _, _, w in data.samples(step)]
+
+
+def test_nan_in_a_row_rewinds_and_where_all_batches_are_bad_it_gives_up(lab_home, monkeypatch):
+    record = RunRecord(lab_home / "run")
+    disturb(monkeypatch, {24, 25, 26}, math.nan)
+    assert trained(guarded_plan(lab_home, on_divergence="rewind"), record).state == "finished"
+    assert record.read("result")["skipped_batches"] == [[20, 26]]
+    assert record.read("result")["dropped_steps"] == 0
+    other = RunRecord(lab_home / "other")
+    disturb(monkeypatch, range(24, 10**6), math.nan)
+    status = trained(guarded_plan(lab_home, on_divergence="rewind"), other)
+    assert status.state == "failed"
+    assert "gone back to 3 times" in status.reason
+
+
+def test_starting_a_diverged_run_again_never_evicts_the_last_good_checkpoint(lab_home, monkeypatch):
+    plan, record = guarded_plan(lab_home), RunRecord(lab_home / "run")
+    disturb(monkeypatch, range(24, 10**6), math.nan)
+    for _ in range(4):
+        status = trained(plan, record)
+        assert (status.state, status.step) == ("failed", 27)
+    found = [path.name for path in all_checkpoints(record.checkpoints)]
+    assert found == ["step-00000027", "step-00000020", "step-00000010"]
+    assert [health(path) for path in all_checkpoints(record.checkpoints)] == [
+        "diverged",
+        "good",
+        "good",
+    ]
+
+
+def test_a_divergence_stands_in_the_result_where_it_is_only_noted(lab_home):
+    """A rate a thousand times too high, on a schedule that never falls."""
+    wild = {"optimizer.learning_rate": 1.0, "schedule.shape": "constant"}
+    said: list[str] = []
+    for action, state in (("note", "finished"), ("stop", "failed")):
+        plan = guarded_plan(lab_home, on_divergence=action).with_overrides(wild)
+        record = RunRecord(lab_home / action)
+        assert run(plan, record.folder, step_seconds=[0.01], say=said.append).state == state
+        assert any("diverged: loss" in row["text"] for row in record.rows("event"))
+        assert any("diverged: loss" in line for line in said)
+    assert RunRecord(lab_home / "note").read("result")["diverged_at"] is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from labkit.plan.schedule import learning_rate_ratio
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shard_writing import write_shards
 from labkit.training.checkpoints.kept import all_checkpoints
+from labkit.training.next_token import NextToken
 from labkit.training.objective import StepBatches
 from labkit.training.run import run
 from tests.training.fresh_process import finished
@@ -48,14 +50,36 @@ def test_accumulated_micro_batches_are_the_whole_batch(data, lab_home):
 def test_an_end_that_nobody_can_explain_is_raised(data, lab_home, monkeypatch):
     """Returned as failed it would count as diverged."""
 
-    def one_step_short(objective, state, last):
-        return StepBatches(objective, state, last - 1)
+    def one_step_short(objective, state, last, skipped):
+        return StepBatches(objective, state, last - 1, skipped)
 
     monkeypatch.setattr("labkit.training.run_at_work.StepBatches", one_step_short)
     record = RunRecord(lab_home / "run")
     with pytest.raises(RuntimeError, match="ended at step 2 of 3 for no known reason"):
         run(tiny_plan(data, 3), record.folder, step_seconds=[1.0], say=lambda _: None)
     assert record.status().state == "failed"
+
+
+def test_an_error_while_observing_is_an_observation(data, lab_home, monkeypatch):
+    healthy, said = NextToken.validate, []
+
+    def validate(self, state):
+        if state.step < 4:
+            state.model.eval()
+            raise RuntimeError("the sampler is broken")
+        found = healthy(self, state)
+        return found._replace(examples={"nats_per_token": [math.nan, 1.0]})
+
+    monkeypatch.setattr(NextToken, "validate", validate)
+    plan, record = tiny_plan(data, 4), RunRecord(lab_home / "run")
+    plan = plan.with_overrides({"evaluation.num_evaluations": 2, "model.dropout": 0.1})
+    status = run(plan, record.folder, step_seconds=[1.0], say=said.append)
+    assert status.state == "finished"
+    first, last = record.rows("evaluation")
+    assert (first["loss"], first["error"]) == (None, "the sampler is broken")
+    assert last["loss"] > 0
+    assert any("evaluation failed: the sampler is broken" in line for line in said)
+    assert record.read("windows")["nats_per_token"] == [None, 1.0]
 
 
 def test_too_little_memory_is_told_in_fields_of_the_plan(data, lab_home, monkeypatch):

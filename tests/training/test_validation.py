@@ -15,6 +15,7 @@ from labkit.plan.parts import EvaluationPlan
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.shard_writing import write_shards
 from labkit.tokens.shards import Shards
+from labkit.training.batches import token_batch
 from labkit.training.next_token import next_token_loss
 from labkit.training.validation import Validator
 from tests.training.tiny import tiny_plan, tiny_texts, write_tiny_corpus
@@ -125,3 +126,24 @@ def test_windows_are_spread_over_the_whole_text(tmp_path, lab_home):
     available = shards.num_windows(16)
     expected = [shards.window(n * available // 5, 16).tolist() for n in range(5)]
     assert few.tolist() == expected
+
+
+def test_what_training_hides_does_not_count_in_validation(tmp_path):
+    """Each document is "ab" and its end: of each window's targets those after an end are left."""
+    tokenizer = KINDS["bytes"](tiny_texts(3, 0), 300)
+    shards = Shards(write_shards(["ab"] * 90, tokenizer, tmp_path / "shards"))
+    arguments = (shards, tokenizer, EvaluationPlan(num_windows=9), 16, 3)
+    plain, masked = Validator(*arguments), Validator(*arguments, tokenizer.end_of_text)
+    counts = (plain.windows_BT[:, :-1] != tokenizer.end_of_text).sum(dim=1)
+    assert masked.num_counted.tolist() == counts.tolist()
+    model = model_for(plain)
+    found = masked.measure(model, next_token_loss)
+    with torch.no_grad():
+        windows = plain.windows_BT
+        nats_BT = next_token_loss(model, token_batch(windows)).units_BU
+        nats_BT[windows[:, :-1] == tokenizer.end_of_text] = 0
+    assert found.window_nats == pytest.approx((nats_BT.sum(1) / counts).tolist(), rel=1e-5)
+    num_bytes = int((windows[:, 1:] == ord("b")).sum())  # an "a" is always the hidden one
+    assert masked.num_bytes == num_bytes
+    bits = float(nats_BT.sum()) / math.log(2)
+    assert found.bits_per_byte == pytest.approx(bits / num_bytes, rel=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from labkit.core.artifacts import DamagedArtifact
 from labkit.plan.plan import TrainingPlan
 from labkit.training.checkpoints.files import Checkpoint
 from labkit.training.checkpoints.folder import load_checkpoint
+from labkit.training.guards import Health
 
 
 def checkpoint_folder(checkpoints: Path, step: int) -> Path:
@@ -25,9 +28,18 @@ def all_checkpoints(checkpoints: Path) -> list[Path]:
 def newest_good(
     checkpoints: Path, plan: TrainingPlan
 ) -> tuple[Path | None, Checkpoint | None, list[str]]:
-    """(folder, its state, why newer ones were passed over); (None, None, ...) to start afresh."""
+    """(folder, its state, why newer ones were passed over); (None, None, ...) to start afresh.
+
+    One of a run that had diverged would end there again: the last before it is taken, if there is
+    one and the plan doesn't go on regardless.
+    """
+    found = all_checkpoints(checkpoints)
+    diverged = [folder for folder in found if health(folder) == "diverged"]
     passed_over = []
-    for folder in all_checkpoints(checkpoints):
+    if plan.guards.on_divergence != "note" and len(diverged) < len(found):
+        passed_over = [f"{folder}: the run had diverged" for folder in diverged]
+        found = [folder for folder in found if folder not in diverged]
+    for folder in found:
         try:
             return folder, load_checkpoint(folder, plan), passed_over
         except DamagedArtifact as error:
@@ -39,14 +51,37 @@ def set_newer_aside(checkpoints: Path, folder: Path | None) -> None:
     """Rename what was passed over: its step will be taken and saved again, and it counts as none
     of those that are kept.
     """
-    for damaged in all_checkpoints(checkpoints):
-        if damaged == folder:
+    for newer in all_checkpoints(checkpoints):
+        if newer == folder:
             return
-        aside = damaged.with_name(f"damaged-{damaged.name}")
+        aside = newer.with_name(f"passed-over-{newer.name}")
         shutil.rmtree(aside, ignore_errors=True)
-        damaged.rename(aside)
+        newer.rename(aside)
 
 
 def remove_old(checkpoints: Path, keep: int) -> None:
-    for folder in all_checkpoints(checkpoints)[keep:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Beyond the newest `keep` good ones; others stay where these are fewer; the newest stays."""
+    found = all_checkpoints(checkpoints)
+    good = [folder for folder in found if health(folder) == "good"][:keep]
+    others = [folder for folder in found if folder not in good][: keep - len(good)]
+    for folder in found[1:]:
+        if folder not in (*good, *others):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def newest_before(checkpoints: Path, step: int) -> Path | None:
+    """The newest good and undamaged one that has at most so many steps."""
+    for folder in all_checkpoints(checkpoints):
+        if folder <= checkpoint_folder(checkpoints, step) and health(folder) == "good":
+            with contextlib.suppress(DamagedArtifact):
+                artifacts.read_manifest(folder)
+                return folder
+    return None
+
+
+def health(folder: Path) -> Health:
+    """What the run thought of its weights when it saved them."""
+    try:
+        return json.loads((folder / "progress.json").read_bytes()).get("health", "good")
+    except (OSError, ValueError, AttributeError):
+        return "unsettled"

@@ -11,8 +11,8 @@ from labkit.core.canonical_json import canonical_json
 from labkit.core.errors import LabError
 from labkit.training.checkpoints.difference import tensor_bytes
 from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
-from labkit.training.guards import SpikeDetector
-from labkit.training.objective import Objective
+from labkit.training.guards import Health, LossWatch
+from labkit.training.objective import BatchRange, Objective
 from labkit.training.sharding.pieces import fill, local
 from labkit.training.state import TrainingState
 
@@ -22,9 +22,10 @@ NO_SAMPLES = "0" * 16
 class RunState:
     """What a run carries from step to step beside its training state."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: LossWatch | None = None) -> None:
         self.samples_hash = NO_SAMPLES
-        self.spikes = SpikeDetector()
+        self.watch = watch or LossWatch()
+        self.skipped: list[BatchRange] = []
 
 
 def gather_state(state: TrainingState, run: RunState, objective: Objective) -> Checkpoint:
@@ -40,7 +41,9 @@ def gather_state(state: TrainingState, run: RunState, objective: Objective) -> C
             "samples": run.samples_hash,
             "dropped_steps": state.guard.num_dropped,
             "dropped_in_a_row": state.guard.in_a_row,
-            "recent_losses": list(run.spikes.recent),
+            "health": _health(state, run),
+            "losses": run.watch.state_dict(),
+            "skipped_batches": [list(one) for one in run.skipped],
             "loss_scale": state.scaler.state_dict(),
             "objective": objective.name,
         },
@@ -74,7 +77,8 @@ def restore_state(
     if progress["loss_scale"]:
         state.scaler.load_state_dict(progress["loss_scale"])
     run.samples_hash = progress["samples"]
-    run.spikes = SpikeDetector(progress["recent_losses"])
+    run.watch.load_state_dict(progress.get("losses") or {"recent": progress["recent_losses"]})
+    run.skipped = [(first, last) for first, last in progress.get("skipped_batches", ())]
     _restore_randomness(checkpoint["random"], state)
 
 
@@ -88,6 +92,14 @@ def state_hashes(checkpoint: Checkpoint) -> dict[str, str]:
     }
     kept = checkpoint["objective"]
     return found | {"objective": _hash(kept)} if kept else found
+
+
+def _health(state: TrainingState, run: RunState) -> Health:
+    """The same on every process. A checkpoint that is not good never evicts one that is."""
+    is_finite = all(bool(local(weight).isfinite().all()) for weight in state.weights)
+    if state.processes.largest(int(not is_finite)) or state.guard.gives_up:
+        return "diverged"
+    return "unsettled" if state.guard.in_a_row else run.watch.health
 
 
 def held_bytes(state: TrainingState) -> dict[str, int]:

@@ -11,30 +11,45 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 
 from labkit.core.records.run import RunRecord, State
+from labkit.model.generation import NotFinite
+from labkit.plan.guards import Action
 from labkit.plan.plan import TrainingPlan
 from labkit.training.batches import chain_hash
 from labkit.training.checkpoints.folder import save_checkpoint
 from labkit.training.checkpoints.kept import checkpoint_folder, remove_old
 from labkit.training.checkpoints.state import RunState, gather_state
 from labkit.training.module import TrainingModule
-from labkit.training.objective import StepBatch
+from labkit.training.objective import Objective, StepBatch, Validation
 from labkit.training.recording.tracking import Tracker
 from labkit.training.sharding.apply_layout import release_gathered
 from labkit.training.sharding.processes import ALONE
 from labkit.training.state import TrainingState
+from labkit.training.step import StepFacts
 
 FLUSH_SECONDS = 0.5
 POLL_SECONDS = 0.2
 SECONDS_BETWEEN_LINES = 15.0
 End = tuple[State, str]
 GO_ON, EVALUATE, END = range(3)
+
+
+class Rewind(NamedTuple):
+    """Back to before `first_step`, of the steps counted from 1, where something went wrong."""
+
+    first_step: int
+    reason: str
+    else_state: State
+    """How the run ends where there is nothing to go back to."""
+
+
 ASKED: dict[str, State] = {"pause": "paused", "stop": "stopped"}
 
 
@@ -97,7 +112,9 @@ class Recorder(lightning.Callback):
         self.plan, self.record, self.run = plan, record, run
         self.tracker, self.milestones, self.clock = tracker, milestones, clock
         self.processes = ALONE
-        self.outcome: End | None = None
+        self.outcome: End | Rewind | None = None
+        self.num_rewinds: Counter[str] = Counter()
+        """To each checkpoint, by name."""
         self.rows: list[dict[str, Any]] = []
         self.say: Callable[[str], None] = lambda _: None
         self._flushed = self._polled = self._said = time.perf_counter()
@@ -114,14 +131,17 @@ class Recorder(lightning.Callback):
         module, state = pl_module, pl_module.state
         self.clock.num_steps += 1
         elapsed = self._add_step(module, batch)
+        alarmed = self._watch(state, module.facts)
         self.run.samples_hash = chain_hash(self.run.samples_hash, batch.samples)
         if state.step in self.milestones.evaluations:
             self.evaluate(module)
-        agreed, end = self._agree(self._end(state, elapsed))
+        agreed, end = self._agree(alarmed or self._end(state, elapsed))
         if agreed == EVALUATE:
             self.evaluate(module)
-        if end or state.step in self.milestones.checkpoints:
-            self.save(module)
+        if isinstance(end, Rewind):
+            self.flush()
+        elif end or state.step in self.milestones.checkpoints:
+            self.save(state, module.objective)
         if end:
             self.outcome = end
             trainer.should_stop = True
@@ -134,7 +154,7 @@ class Recorder(lightning.Callback):
             total, loss = f"{self.plan.num_steps:,}", module.facts.loss
             self.say(f"step {state.step:,} of {total}, loss {loss:.4f}, about {left:.0f} s left")
 
-    def _agree(self, end: End | None) -> tuple[int, End | None]:
+    def _agree(self, end: End | Rewind | None) -> tuple[int, End | Rewind | None]:
         """What all processes do next, whichever of them has a reason to."""
         wish = END if end else GO_ON
         if time.perf_counter() - self._polled > POLL_SECONDS:
@@ -153,17 +173,17 @@ class Recorder(lightning.Callback):
     def evaluate(self, module: TrainingModule) -> None:
         start = time.perf_counter()
         state, step = module.state, module.state.step
-        found = module.objective.validate(state)
+        found = self._validated(module)
         release_gathered(state.model)
         took = time.perf_counter() - start
         self.clock.evaluating += took
-        self.record.write("windows", {"step": step, **found.examples})
+        self.record.write("windows", finite({"step": step, **found.examples}))
         row = {
             "kind": "evaluation",
             "step": step,
             "tokens": step * self.plan.tokens_per_step,
             "seconds": round(self.clock.of_steps, 4),
-            **{key: finite(value) for key, value in found.figures.items()},
+            **finite(dict(found.figures)),
             "took": round(took, 4),
             "samples": list(found.texts),
         }
@@ -173,13 +193,30 @@ class Recorder(lightning.Callback):
         loss, low, high = (found.figures[name] for name in ("loss", "low", "high"))
         self.record.log(f"step {step}: validation loss {loss:.4f} ({low:.4f} to {high:.4f})")
 
-    def save(self, module: TrainingModule) -> None:
+    def _validated(self, module: TrainingModule) -> Validation:
+        """An error while observing is an observation: the run goes on without that figure.
+
+        Except in the last evaluation, which is the run's result. And of several processes others
+        may wait for the one that failed, but where the model gives NaN, which all of them see.
+        """
+        state = module.state
+        try:
+            return module.objective.validate(state)
+        except Exception as error:
+            is_last = state.step == self.plan.num_steps
+            if not isinstance(error, NotFinite) and (is_last or self.processes.num > 1):
+                raise
+            state.model.train()  # it may have failed in the middle
+            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+            self.event(state.step, f"evaluation failed: {reason}", aloud=True)
+            return Validation({**dict.fromkeys(("loss", "low", "high"), math.nan), "error": reason})
+
+    def save(self, state: TrainingState, objective: Objective) -> None:
         """Write a checkpoint and drop the oldest beyond those that are kept."""
         start = time.perf_counter()
         self.flush()
-        state = module.state
         folder = checkpoint_folder(self.record.checkpoints, state.step)
-        found = gather_state(state, self.run, module.objective)
+        found = gather_state(state, self.run, objective)
         save_checkpoint(folder, found, self.plan, state.processes)
         if state.processes.is_first:
             remove_old(self.record.checkpoints, self.plan.checkpoints.keep)
@@ -193,9 +230,16 @@ class Recorder(lightning.Callback):
         self.record.append(self.rows)
         self.rows.clear()
 
-    def event(self, step: int, text: str) -> None:
+    def event(self, step: int, text: str, *, aloud: bool = False) -> None:
         self.rows.append({"kind": "event", "step": step, "text": text})
         self.record.log(f"step {step}: {text}")
+        if aloud:
+            self.say(f"step {step:,}: {text}")
+
+    def close(self, step: int) -> None:
+        """Say what only the end of a short run shows."""
+        if alarm := self.run.watch.close(step):
+            self.event(step, alarm.text, aloud=True)
 
     def _add_step(self, module: TrainingModule, batch: StepBatch) -> float:
         """The elapsed seconds that the row states: the budget is judged by them too."""
@@ -217,15 +261,27 @@ class Recorder(lightning.Callback):
         if facts.is_dropped:
             found = f"loss {facts.loss:g}, gradient norm {facts.gradient_norm:g}"
             self.event(step, f"dropped, its samples {_first_of(batch)}: {found}")
-        elif self.run.spikes.is_spike(facts.loss):
-            self.event(step, f"loss spike to {facts.loss:.4f}")
         return row["elapsed"]
+
+    def _watch(self, state: TrainingState, facts: StepFacts) -> End | Rewind | None:
+        """Say what the guards see, and what the plan does about it."""
+        guards, found = self.plan.guards, None
+        for alarm in self.run.watch.see(state.step, facts.loss):
+            self.event(state.step, alarm.text, aloud=True)
+            if alarm.kind == "spike":
+                found = _action(guards.on_spike, "stopped", alarm.first_step, alarm.text)
+            elif alarm.kind == "divergence":
+                found = _action(guards.on_divergence, "failed", alarm.first_step, alarm.text)
+        if state.guard.gives_up:
+            in_a_row = state.guard.in_a_row
+            action = "stop" if guards.on_divergence == "note" else guards.on_divergence
+            reason = f"{in_a_row} steps in a row with NaN or infinite values"
+            found = _action(action, "failed", state.step - in_a_row + 1, reason)
+        return found
 
     def _end(self, state: TrainingState, elapsed: float) -> End | None:
         """Why the run ends here of itself."""
         step, budget = state.step, self.plan.budget
-        if state.guard.gives_up:
-            return "failed", f"{state.guard.in_a_row} steps in a row with NaN or infinite values"
         if self._signal:
             return "interrupted", f"signal {signal.Signals(self._signal).name}"
         minutes = elapsed / 60
@@ -246,8 +302,18 @@ def _first_of(batch: StepBatch) -> str:
     return ", ".join("/".join(map(str, row)) for row in batch.samples[:8].tolist())
 
 
+def _action(action: Action, state: State, first_step: int, reason: str) -> End | Rewind | None:
+    if action == "rewind":
+        return Rewind(first_step, reason, state)
+    return (state, reason) if action == "stop" else None
+
+
 def finite(value: Any) -> Any:
-    """JSON has no NaN: None instead."""
+    """JSON has no NaN: None instead, in lists and mappings too."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -7,15 +7,23 @@ from typing import Any
 from labkit.core import provenance
 from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
+from labkit.training.checkpoints.state import RunState
 from labkit.training.recording import predictions
 from labkit.training.recording.recorder import Clock
 from labkit.training.state import TrainingState
 
 
 def result(
-    plan: TrainingPlan, record: RunRecord, state: TrainingState, hashes: dict[str, str]
+    plan: TrainingPlan,
+    record: RunRecord,
+    state: TrainingState,
+    run: RunState,
+    hashes: dict[str, str],
 ) -> dict[str, Any]:
-    """No times and no machine: the same bytes wherever the plan runs. `hashes`: of its state."""
+    """No times and no machine: the same bytes wherever the plan runs. `hashes`: of its state.
+
+    `diverged_at` is the step at which the loss went where it still was at the end, or None.
+    """
     last = record.rows("evaluation")[-1]
     return {
         "plan_hash": plan.hash,
@@ -24,6 +32,8 @@ def result(
         "steps": state.step,
         "tokens": state.step * plan.tokens_per_step,
         "dropped_steps": state.guard.num_dropped,
+        "diverged_at": run.watch.diverged_at,
+        "skipped_batches": run.skipped,
         "final_training_loss": record.rows("step")[-1]["loss"],
         "validation": {k: v for k, v in last.items() if k not in ("kind", "seconds", "took")},
         "state": hashes,
