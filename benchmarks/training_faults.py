@@ -134,7 +134,7 @@ def damages(plan: dict[str, Any], root: Path, count: int, rng: Any) -> Any:
     assert finish(plan, whole) == 0
     settled = TrainingPlan.model_validate(plan)
     newest, before, *_ = all_checkpoints(whole / "checkpoints")
-    files = sorted(path for path in newest.iterdir() if path.name != "manifest.json")
+    files = sorted(newest.iterdir())
     for kind, trial in itertools.product(("flip", "cut", "zero"), range(count)):
         path = rng.choice(files)
         content = path.read_bytes()

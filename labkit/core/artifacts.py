@@ -2,9 +2,9 @@
 
 An artefact is a folder. It is written under a temporary name in the same file system, fsynced,
 and renamed; `manifest.json` is the last file written in it and holds SHA-256 and size of every
-other file, the config and its hash, the hashes of the inputs, seed, versions and commit. A folder
-without a manifest does not exist for the lab; one whose files differ from it is damaged, and
-nothing is read from it. A card (`CARD`) may be put into it later, and edited there.
+other file, the config and its hash, the hashes of the inputs, seed, versions and commit, and a hash
+of all this. A folder without a manifest does not exist for the lab; one whose files differ from it
+is damaged, and nothing is read from it. A card (`CARD`) may be put into it later, and edited there.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from labkit.core import disk, provenance
+from labkit.core.canonical_json import hash_json
 from labkit.core.config import Config
 from labkit.core.errors import LabError
 
@@ -52,6 +53,19 @@ class Manifest(BaseModel):
     source_hash: str
     commit: str | None = None
     created: str
+    manifest_hash: str | None = None
+    """Over all the others; older manifests have none."""
+
+    def with_own_hash(self) -> Manifest:
+        return self.model_copy(update={"manifest_hash": self._own_hash})
+
+    @property
+    def is_as_written(self) -> bool:
+        return self.manifest_hash in (None, self._own_hash)
+
+    @property
+    def _own_hash(self) -> str:
+        return hash_json(self.model_dump(mode="json", exclude={"manifest_hash"}))
 
     @property
     def content_hash(self) -> str:
@@ -115,7 +129,7 @@ def write_artifact(
                 source_hash=provenance.source_hash(),
                 commit=provenance.commit(),
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            )
+            ).with_own_hash()
             disk.write_file(temporary / MANIFEST, manifest.model_dump_json(indent=1).encode())
             _publish(temporary, folder)
     finally:
@@ -128,7 +142,7 @@ def exists(folder: Path) -> bool:
 
 
 def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
-    """The manifest, after checking every file's size and SHA-256 against it.
+    """The manifest, after checking its own hash, and every file's size and SHA-256 against it.
 
     Raises:
         DamagedArtifact: naming the file and what differs.
@@ -141,6 +155,8 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
         raise DamagedArtifact(f"{folder}: no {MANIFEST}; {advice}") from None
     except (OSError, ValidationError) as error:
         raise DamagedArtifact(f"{folder / MANIFEST}: unreadable; {advice}") from error
+    if not manifest.is_as_written:
+        raise DamagedArtifact(f"{folder / MANIFEST}: differs from its own hash; {advice}")
     if verify:
         for name, expected in manifest.files.items():
             _check(folder / name, expected, advice)

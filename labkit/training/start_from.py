@@ -6,7 +6,7 @@ each field that shapes it or changes what it computes is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
+from labkit.training.checkpoints.check import refuse_other_weights
 from labkit.training.checkpoints.files import whole
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.sharding.processes import Processes
@@ -28,10 +29,10 @@ MAY_DIFFER = ("preset", "dropout", "initialization")
 
 
 class Source(NamedTuple):
-    """`weight` gives a parameter by its name, whole."""
+    """`weights` has each tensor of the model by its name, whole or in pieces."""
 
     config: ModelConfig
-    weight: Callable[[str], torch.Tensor]
+    weights: Mapping[str, Any]
     has_same_tokenizer: bool
 
 
@@ -45,9 +46,14 @@ def weights_to_start_from(
         LabError: the folder holds another model or tokenizer than the plan's; naming the fields.
     """
     found: list[Source] = []
-    processes.each(lambda: found.append(_source_for(plan, verify=processes.is_first)))
+
+    def open_source() -> None:
+        found.append(_source_for(plan, verify=processes.is_first))
+        refuse_other_weights(found[0].weights, model)
+
+    processes.each(open_source)
     for name, parameter in model.named_parameters():
-        yield parameter, found[0].weight(name)
+        yield parameter, whole(found[0].weights[name])
 
 
 def _source_for(plan: TrainingPlan, *, verify: bool) -> Source:
@@ -72,10 +78,10 @@ def _model_folder(folder: Path, plan: TrainingPlan) -> Source:
     from labkit.tokens.tokenizer import Tokenizer
 
     found = read_model(folder)
-    weights = dict(found.model.named_parameters())
+    weights = found.model.state_dict()
     tokenizer = Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json")
     is_same = tokenizer.fingerprint == found.tokenizer.fingerprint
-    return Source(found.config, lambda name: weights[name].detach(), is_same)
+    return Source(found.config, weights, is_same)
 
 
 def _checkpoint(folder: Path, tokenizer_hash: str, *, verify: bool) -> Source:
@@ -85,7 +91,7 @@ def _checkpoint(folder: Path, tokenizer_hash: str, *, verify: bool) -> Source:
         raise LabError(f"start_from={folder}: not a checkpoint of a training plan")
     plan = validate(TrainingPlan, manifest.config)
     is_same = manifest.inputs[plan.data.tokenizer] == tokenizer_hash
-    return Source(plan.model, lambda name: whole(weights[name]), is_same)
+    return Source(plan.model, weights, is_same)
 
 
 def _refuse_other_model(folder: Path, there: ModelConfig, here: ModelConfig) -> None:

@@ -26,6 +26,7 @@ from labkit.core.canonical_json import hash_json
 from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.data.quality.features import feature_matrix, mean_weights
+from labkit.data.quality.stored_arrays import load_arrays
 from labkit.data.readers import ReadPolicy, fingerprint, read_corpus
 from labkit.statistics.bootstrap import Interval, bootstrap_interval
 
@@ -158,8 +159,8 @@ def load_classifier(folder: Path) -> Training:
     if not {WEIGHTS, FACTS} <= set(manifest.files):
         raise LabError(f"{folder}: no quality classifier; build one with build_quality_classifier")
     facts = disk.read_json(folder / FACTS)
-    with np.load(folder / WEIGHTS, allow_pickle=False) as arrays:
-        classifier = QualityClassifier(arrays["weights"], arrays["biases"], facts.pop("seed"))
+    weights, biases = load_arrays(folder / WEIGHTS, ["weights", "biases"])
+    classifier = QualityClassifier(weights, biases, facts.pop("seed"))
     return Training(**(facts | {"classifier": classifier, "auc": Interval(**facts["auc"])}))
 
 

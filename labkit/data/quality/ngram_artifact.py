@@ -12,6 +12,7 @@ from labkit.core import artifacts, provenance
 from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.quality.ngram_model import NgramConfig, NgramModel, train_ngram_model
+from labkit.data.quality.stored_arrays import load_arrays
 from labkit.data.readers import fingerprint, read_documents
 
 TABLES = "ngram_model.npz"
@@ -58,8 +59,7 @@ def load_ngram_model(folder: Path) -> NgramModel:
     """
     if TABLES not in artifacts.read_manifest(folder).files:
         raise LabError(f"{folder}: no n-gram model; build one with build_ngram_model")
-    with np.load(folder / TABLES, allow_pickle=False) as arrays:
-        order, *tables = (arrays[field.name] for field in fields(NgramModel))
+    order, *tables = load_arrays(folder / TABLES, [field.name for field in fields(NgramModel)])
     return NgramModel(int(order), *tables)
 
 

@@ -94,7 +94,7 @@ def read_files(folder: Path) -> Checkpoint:
         path = folder / f"{name}{'.json' if name == 'progress' else '.pt'}"
         if not path.is_file():
             raise DamagedArtifact(f"{folder}: the checkpoint lacks its {name}; use another one")
-        state[name] = json.loads(path.read_bytes()) if path.suffix == ".json" else _load(path)
+        state[name] = _load_json(path) if path.suffix == ".json" else _load(path)
     path = folder / f"{OBJECTIVE}.pt"
     state[OBJECTIVE] = _load(path) if path.is_file() else {}
     return state
@@ -165,7 +165,15 @@ def _load(path: Path) -> Any:
         raise DamagedArtifact(f"{path.parent}: the checkpoint lacks {path.name}; use another one")
     try:
         return torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-    except RuntimeError as error:
-        raise DamagedArtifact(f"{path}: cannot be read ({error}); use another one") from error
     except pickle.UnpicklingError as error:
         raise LabError(f"{path}: holds more than tensors, so nothing of it is loaded") from error
+    except Exception as error:  # torch has no kind of its own for a file that is none of its own
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise DamagedArtifact(f"{path}: cannot be read ({reason}); use another one") from error
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DamagedArtifact(f"{path}: cannot be read ({error}); use another one") from error

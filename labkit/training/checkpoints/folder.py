@@ -20,6 +20,7 @@ from labkit.core.config import flatten, validate
 from labkit.core.errors import LabError
 from labkit.core.provenance import versions
 from labkit.plan.plan import TrainingPlan
+from labkit.training.checkpoints.check import check_progress
 from labkit.training.checkpoints.files import (
     COMPONENTS,
     OBJECTIVE,
@@ -89,6 +90,7 @@ def load_checkpoint(
     if plan is not None:
         refuse_other(manifest, plan, folder, OF_THE_LAYOUT + OF_THE_LENGTH if is_fork else ())
     state = read_files(folder)
+    check_progress(folder, state["progress"])
     if plan is not None and is_fork and manifest.config is not None:
         source = validate(TrainingPlan, manifest.config)
         refuse_other_rates(folder, source, plan, state["progress"]["step"])

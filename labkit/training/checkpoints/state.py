@@ -9,6 +9,7 @@ import torch
 
 from labkit.core.canonical_json import canonical_json
 from labkit.core.errors import LabError
+from labkit.training.checkpoints.check import refuse_other_state
 from labkit.training.checkpoints.difference import tensor_bytes
 from labkit.training.checkpoints.files import Checkpoint, InPieces, whole
 from labkit.training.guards import Health, LossWatch
@@ -54,10 +55,10 @@ def gather_state(state: TrainingState, run: RunState, objective: Objective) -> C
 def restore_state(
     checkpoint: Checkpoint, state: TrainingState, run: RunState, objective: Objective
 ) -> None:
-    """Put everything back.
+    """Put everything back, or nothing.
 
     Raises:
-        LabError: it was left by a run with another objective.
+        LabError: it was left by a run with another objective, model or optimizer.
     """
     progress = checkpoint["progress"]
     left_by = progress.get("objective", objective.name)
@@ -66,6 +67,7 @@ def restore_state(
             f"the checkpoint is of a run with the objective {left_by!r}, this one has "
             f"{objective.name!r}; start from its weights instead"
         )
+    refuse_other_state(checkpoint, state.model, state.optimizer, state.plan.num_steps)
     objective.load_state_dict(checkpoint["objective"])
     with torch.no_grad():
         for name, tensor in state.model.state_dict().items():

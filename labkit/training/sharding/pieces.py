@@ -76,6 +76,7 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 
 def fill(tensor: torch.Tensor, whole: torch.Tensor, processes: Processes) -> None:
     """This process' piece of the whole, put where it is held."""
+    assert whole.shape == tensor.shape, (whole.shape, tensor.shape)  # copy_ would broadcast
     piece = cut_of(tensor).piece(whole, processes.data_rank, processes.tensor_rank)
     local(tensor).copy_(piece)
 
