@@ -52,8 +52,8 @@ def _execute(request: dict[str, Any], *, is_retry: bool = False) -> None:
 
     try:
         papermill.execute_notebook(
-            request["notebook"],
-            request["output"],
+            _literal(request["notebook"]),
+            _literal(request["output"]),
             parameters=request["parameters"],
             kernel_name="python3",
             execution_timeout=request["cell_timeout"],
@@ -65,6 +65,11 @@ def _execute(request: dict[str, Any], *, is_retry: bool = False) -> None:
         if is_retry or not str(error).startswith(NO_KERNEL):
             raise
         _execute(request, is_retry=True)
+
+
+def _literal(path: str) -> str:
+    """papermill fills the parameters in where a path has braces, and looks up their attributes."""
+    return path.replace("{", "{{").replace("}", "}}")
 
 
 def _one_line(text: str) -> str:

@@ -118,6 +118,16 @@ def test_the_last_lines_say_what_did_not_finish_and_what_to_do(tmp_path: Path, m
     assert Path(line.partition("; see ")[2]).is_dir()
 
 
+def test_a_path_is_no_template(tmp_path: Path, monkeypatch):
+    """papermill looks up attributes of the parameters in braces, in both of its paths."""
+    folder = tmp_path / "{steps.__class__.__mro__}"
+    folder.mkdir()
+    monkeypatch.setenv("LABKIT_HOME", str(folder / "home"))
+    status = execute(make_job(write_notebook(folder / "toy.ipynb", "1"), {}), LIMITS)
+    assert (status.state, status.reason) == ("completed", "")
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
 def test_a_run_under_way_is_not_shown_as_a_failure(tmp_path: Path):
     statuses.begin(make_job(write_notebook(tmp_path / "toy.ipynb", "1"), {}))
     assert '<span class="running">running</span>' in write_index().read_text()

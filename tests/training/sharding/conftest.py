@@ -67,6 +67,7 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     """All runs on two processes; those that resume come after those they resume from."""
     from labkit.training.checkpoints.kept import checkpoint_folder
     from labkit.training.run import run
+    from tests.training.disturbed_objective import disturbed_plan
     from tests.training.sampled_objective import sampled_plan
     from tests.training.sharding.records import half_of
 
@@ -98,6 +99,9 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     cases.add("sampled", sampled, objective="sampled", save_at=[3])
     middle = checkpoint_folder(home / "sharded" / "sampled" / "checkpoints", 3)
     cases.add("sampled-resumed", sampled, objective="sampled", resume_from=str(middle))
+    for layout in ("ddp", "fsdp", "tp"):
+        plan = disturbed_plan(data).with_overrides(LAYOUTS[layout])
+        cases.add(f"disturbed-{layout}", plan, objective="disturbed")
     for layout in ("fsdp", "tp"):
         start = {"start_from": f"sharded/muon-{layout}/checkpoints/step-00000010"}
         cases.add(f"started-{layout}", plan_of(data, "modern", **LAYOUTS[layout], **start), until=3)

@@ -22,9 +22,13 @@ def main() -> None:
     import_lightning()
     from labkit.training.run import run
     from labkit.training.sharding.processes import leave
+    from tests.training.disturbed_objective import Disturbed
     from tests.training.sampled_objective import Sampled
 
-    objectives = {"sampled": {"make_objective": Sampled}}
+    objectives = {
+        "sampled": {"make_objective": Sampled},
+        "disturbed": {"make_objective": Disturbed},
+    }
     quieten()
     for case in json.loads(Path(sys.argv[1]).read_text()):
         started = time.perf_counter()

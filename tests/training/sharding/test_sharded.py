@@ -7,6 +7,7 @@ import pytest
 from labkit.core.records.run import RunRecord
 from labkit.training.checkpoints.difference import first_difference
 from labkit.training.run import run
+from tests.training.disturbed_objective import BATCH, Disturbed
 from tests.training.sampled_objective import Sampled
 from tests.training.sharding.cases import (
     BLOCKS,
@@ -128,6 +129,25 @@ def test_a_sampled_objective_is_that_of_one_process_and_resumes_between_two_upda
         )
     assert losses(whole) == pytest.approx(losses(RunRecord(folder)), abs=1e-5)
     assert len(losses(whole)) == 6
+
+
+@pytest.mark.parametrize("layout", ["ddp", "fsdp", "tp"])
+def test_processes_agree_to_rewind_and_end_as_one_does(layout, on_two):
+    record = record_of(on_two, f"disturbed-{layout}")
+    folder = on_two / "alone" / "disturbed"
+    if not folder.exists():
+        run(
+            on_one_process(plan_in(record)),
+            folder,
+            make_objective=Disturbed,
+            step_seconds=[0.01],
+            say=lambda _: None,
+        )
+    one = RunRecord(folder)
+    assert record.read("result")["skipped_batches"] == [[BATCH - 8, BATCH]]
+    assert record.read("skipped")[0]["documents"] == one.read("skipped")[0]["documents"]
+    assert losses(record) == pytest.approx(losses(one), abs=1e-5)
+    assert len(losses(record)) == 48
 
 
 @pytest.mark.parametrize("layout", ["fsdp", "tp"])
