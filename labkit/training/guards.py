@@ -4,8 +4,8 @@ BadStepGuard   a loss or gradient norm that is NaN or infinite drops the step: t
                given no gradients. Three in a row are a divergence (under fp16, where the loss scale
                is found by overflowing, twenty)
 LossWatch      spikes: more than SIGMAS standard deviations above the mean of the last 128 steps
-               (OLMo, Groeneveld et al. 2024); rises too slow to be a spike; and divergence, a loss
-               above that of a uniform guess or far above the best
+               (after OLMo, Groeneveld et al. 2024); rises too slow to be a spike; and divergence, a
+               loss above that of a uniform guess or far above the best
 
 What follows is the plan's to say (`guards`): it is noted, it ends the run, or the run rewinds to
 its last good checkpoint and leaves out the batches around it (PaLM, Chowdhery et al. 2022, 5.1).
@@ -22,7 +22,8 @@ from typing import Any, Literal, NamedTuple
 
 WINDOW = 128
 MIN_WINDOW = 32
-SIGMAS = 6.0
+SIGMAS = 8.0
+"""Six in OLMo, where a spike is only logged; here a run may act on it, and batches have tails."""
 SMALLEST_DEVIATION = 0.01
 """Nats: losses that hardly move would make any flutter a spike."""
 CALM_STEPS = 16
