@@ -64,12 +64,11 @@ def describe(config: CostConfig, estimate: CostEstimate) -> str:
         ),
         ("", f"at MFU {config.mfu:.2f} of {config.gpu}'s dense peak, goodput {config.goodput:.2f}"),
         ("days", f"{estimate.days:,.1f} on {counted(config.num_gpus, 'GPU')}"),
-        (
-            "money",
-            f"{estimate.usd:,.0f} USD  ({estimate.usd_low:,.0f} to {estimate.usd_high:,.0f})",
-        ),
-        ("", f"at {estimate.price_usd_per_gpu_hour:.2f} USD per GPU hour: {estimate.price_source}"),
+        ("money", estimate.shown_usd),
     ]
+    if estimate.price_usd_per_gpu_hour is not None:
+        price = f"{estimate.price_usd_per_gpu_hour:.2f} USD per GPU hour"
+        lines.append(("", f"at {price}: {estimate.price_source}"))
     if estimate.energy_mwh is not None:
         lines.append(("energy", f"{estimate.energy_mwh:,.4g} MWh"))
     verdict = "fits" if estimate.fits else "DOES NOT FIT"

@@ -53,6 +53,7 @@ class CostPanel:
         self.figure: Any = go.FigureWidget(_figure(estimate))
         self.widget = widgets.VBox([form.widget, self.readout, self.figure])
         self.widget.add_class("labkit-panel")
+        form.answered_by(self.readout, self.figure)
         form.observe(self._update)
 
     def _update(self, config: CostConfig) -> None:
@@ -83,8 +84,8 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
         ("training FLOPs", f"{e.total_flops:.3g} ({e.flops_convention})"),
         ("GPU hours", _band(e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)),
         (f"days on {counted(config.num_gpus, 'GPU')}", f"{e.days:,.2f}"),
-        ("USD", _band(e.usd, e.usd_low, e.usd_high)),
-        ("USD per GPU hour", f"{e.price_usd_per_gpu_hour:,.2f} ({e.price_source})"),
+        ("money", e.shown_usd),
+        *_price_rows(e),
         (
             "GB on each GPU",
             f"{e.memory_bytes_total / 1e9:,.1f} of {e.gpu_memory_bytes / 1e9:,.0f}: {fits}",
@@ -92,6 +93,11 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
         ("of these GB", parts),
     ]
     return table(["the answer", "middle (band of published runs)"], rows)
+
+
+def _price_rows(e: CostEstimate) -> list[tuple[str, str]]:
+    price = e.price_usd_per_gpu_hour
+    return [] if price is None else [("USD per GPU hour", f"{price:,.2f} ({e.price_source})")]
 
 
 def _band(middle: float, low: float, high: float) -> str:

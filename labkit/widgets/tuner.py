@@ -100,6 +100,7 @@ class Tuner:
             ]
         )
         self.widget.add_class("labkit-panel")
+        form.answered_by(self.readout, self.figure)
         form.observe(self._update)
         self.gpu.observe(lambda _: self._update(form.value), names="value")
 
@@ -164,7 +165,12 @@ def _gpu_rows(plan: TrainingPlan, gpu: str) -> list[tuple[str, str]]:
             f"GPU time {where}",
             f"{hours[0]} ({hours[1]} to {hours[2]}) at MFU 0.40, which small models don't reach",
         ),
-        ("USD", f"{e.usd:,.2f} ({e.usd_low:,.2f} to {e.usd_high:,.2f}), {e.price_source}"),
+        (
+            "USD",
+            e.price_source
+            if e.usd is None
+            else f"{e.usd:,.2f} ({e.usd_low:,.2f} to {e.usd_high:,.2f}), {e.price_source}",
+        ),
         (
             "GB on each GPU",
             f"{e.memory_bytes_total / 1e9:.3g} of {e.gpu_memory_bytes / 1e9:,.0f}, {fits}: {parts}",
