@@ -13,6 +13,7 @@ import ipywidgets as widgets
 
 from labkit.core.counted import counted
 from labkit.core.display import Html, table
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
 from labkit.plots.cost import memory_figure, show_memory
@@ -77,7 +78,7 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
     """The answer as a table: each number with its unit, money and hours with their band."""
     e = estimate
     fits = "fits" if e.fits else "DOES NOT FIT"
-    parts = ", ".join(f"{part} {size / 1e9:.2f}" for part, size in e.memory_bytes.items() if size)
+    parts = ", ".join(f"{part} {size / GIB:.2f}" for part, size in e.memory_bytes.items() if size)
     rows: list[tuple[str, str]] = [
         ("parameters", f"{e.num_parameters:,}"),
         ("tokens per parameter", f"{e.tokens_per_parameter:,.1f}"),
@@ -87,10 +88,10 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
         ("money", e.shown_usd),
         *_price_rows(e),
         (
-            "GB on each GPU",
-            f"{e.memory_bytes_total / 1e9:,.1f} of {e.gpu_memory_bytes / 1e9:,.0f}: {fits}",
+            "GiB on each GPU",
+            f"{e.memory_bytes_total / GIB:,.1f} of {e.gpu_memory_bytes / GIB:,.1f}: {fits}",
         ),
-        ("of these GB", parts),
+        ("of these GiB", parts),
     ]
     return table(["the answer", "middle (band of published runs)"], rows)
 

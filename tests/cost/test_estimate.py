@@ -80,7 +80,7 @@ def test_tables_of_any_gpu_that_has_a_price():
     for name in gpus():
         chosen = config(gpu=name, price_usd_per_gpu_hour=2.0)
         rows = gpu_rows(chosen)
-        assert next(row["price of"] for row in rows if row["GPU"].startswith(name)) == "given"
+        assert next(r["price of"] for r in rows if r["GPU"].split(" (peak")[0] == name) == "given"
         assert len(rows) >= 4
     rows = {row["GPU"]: row for row in gpu_rows(config(gpu="MI300X", price_usd_per_gpu_hour=2))}
     assert rows["MI300X"]["rent seen"] == "no data"
@@ -102,3 +102,28 @@ def test_recording_twice_gives_the_same_bytes_in_the_same_place(lab_home: Path):
     assert (folder, decision.corpus_hash) == (first, "any")
     assert json.loads(content)["estimate"] == estimate_cost(config()).model_dump()
     assert lab_home in first.parents
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu"),
+    [
+        ("NVIDIA A100-PCIE-40GB", "A100-40GB PCIe"),
+        ("NVIDIA A100 80GB PCIe", "A100-80GB PCIe"),
+        ("NVIDIA GH200 480GB", "GH200"),
+        ("NVIDIA GB200", "GB200 (per GPU)"),
+        ("AMD Instinct MI300X OAM", "MI300X"),
+        ("NVIDIA A10", "A10"),
+        ("NVIDIA A40", "A40"),
+        ("NVIDIA L40", "L40"),
+        ("NVIDIA RTX A6000", "RTX A6000"),
+    ],
+)
+def test_a_device_is_found_by_the_name_that_its_driver_gives(name, gpu):
+    assert find_gpu(name).name == gpu
+
+
+def test_memory_is_what_the_driver_reports():
+    """81,559 MiB of an H100, of which 80e9 bytes are 74.5 GiB."""
+    assert find_gpu("H100 SXM").memory_bytes / 2**30 == pytest.approx(79.6, abs=0.05)
+    for gpu in gpus().values():
+        assert gpu.memory_bytes >= 15e9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.core.display import Html, paragraph
 from labkit.core.errors import LabError
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import compare_gpus, estimate_cost
 from labkit.cost.measured_steps import measured_steps
@@ -44,7 +45,7 @@ def cost_sentences(config: CostConfig) -> dict[str, Html]:
             f"{cheapest}, {prices[cheapest]:,.0f} USD."
         ),
         "memory": (
-            f"{estimate.memory_bytes_total / 1e9:.1f} GB of {estimate.gpu_memory_bytes / 1e9:.0f} "
+            f"{estimate.memory_bytes_total / GIB:.1f} GiB of {estimate.gpu_memory_bytes / GIB:.1f} "
             f"are needed on each GPU, most of it {part}: it "
             f"{'fits' if estimate.fits else 'does not fit'}, before about 10% of allocator slack."
         ),

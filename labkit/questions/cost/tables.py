@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, compare_gpus
 from labkit.cost.flops import forward_flops_by_component, training_flops_per_token
@@ -55,7 +56,7 @@ def gpu_rows(config: CostConfig) -> list[dict[str, Any]]:
                 "USD per GPU hour": estimate.price_usd_per_gpu_hour,
                 "price of": "given" if is_given else gpu.price_as_of or UNKNOWN,
                 "rent seen": _range(gpu.usd_per_hour_low, gpu.usd_per_hour_high),
-                "GB needed": round(estimate.memory_bytes_total / 1e9, 1),
+                "GiB needed": round(estimate.memory_bytes_total / GIB, 1),
                 "fits": estimate.fits,
                 "step MFU measured by others": _range(quartiles[0], quartiles[2])
                 if quartiles
