@@ -25,7 +25,7 @@ check: $(READY)          ## style, types, layers, clean notebooks
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify --extra-keys metadata.papermill notebooks/*.ipynb
 
-bench: $(READY)          ## speed against peers, equal results asserted first
+bench: $(READY)          ## speed against peers, equal results asserted first; how often verdicts err
 	$(BIN)/python -m benchmarks.encoding
 	$(BIN)/python -m benchmarks.corpus_statistics
 	$(BIN)/python -m benchmarks.readers
@@ -40,6 +40,7 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.slider
 	$(BIN)/python -m benchmarks.thresholds
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.verdicts
 	$(BIN)/python -m benchmarks.notebooks
 
 study: $(READY)          ## studies, declared in their files: recipes, parts of the block, open recipe; an hour

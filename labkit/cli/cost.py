@@ -7,6 +7,7 @@ import argparse
 from labkit.cli.flags import add_config_flags, config_from_flags
 from labkit.core.counted import counted
 from labkit.core.errors import LabError
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 def describe(config: CostConfig, estimate: CostEstimate) -> str:
     """The estimate as lines of text, one quantity a line, with its unit and its assumption."""
     memory = ", ".join(
-        f"{part} {size / 1e9:.1f}" for part, size in estimate.memory_bytes.items() if size
+        f"{part} {size / GIB:.1f}" for part, size in estimate.memory_bytes.items() if size
     )
     lines = [
         ("model", f"{config.model.preset}, {estimate.num_parameters:,} parameters"),
@@ -64,21 +65,20 @@ def describe(config: CostConfig, estimate: CostEstimate) -> str:
         ),
         ("", f"at MFU {config.mfu:.2f} of {config.gpu}'s dense peak, goodput {config.goodput:.2f}"),
         ("days", f"{estimate.days:,.1f} on {counted(config.num_gpus, 'GPU')}"),
-        (
-            "money",
-            f"{estimate.usd:,.0f} USD  ({estimate.usd_low:,.0f} to {estimate.usd_high:,.0f})",
-        ),
-        ("", f"at {estimate.price_usd_per_gpu_hour:.2f} USD per GPU hour: {estimate.price_source}"),
+        ("money", estimate.shown_usd),
     ]
+    if estimate.price_usd_per_gpu_hour is not None:
+        price = f"{estimate.price_usd_per_gpu_hour:.2f} USD per GPU hour"
+        lines.append(("", f"at {price}: {estimate.price_source}"))
     if estimate.energy_mwh is not None:
         lines.append(("energy", f"{estimate.energy_mwh:,.4g} MWh"))
     verdict = "fits" if estimate.fits else "DOES NOT FIT"
     lines += [
         (
             "memory",
-            f"{estimate.memory_bytes_total / 1e9:.1f} of {estimate.gpu_memory_bytes / 1e9:.0f} GB "
+            f"{estimate.memory_bytes_total / GIB:.1f} of {estimate.gpu_memory_bytes / GIB:.1f} GiB "
             f"per GPU, {verdict}",
         ),
-        ("", f"{memory} GB"),
+        ("", f"{memory} GiB"),
     ]
     return "\n".join(f"{name:<10} {value}" for name, value in lines)

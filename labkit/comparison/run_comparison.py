@@ -16,15 +16,14 @@ import numpy as np
 from pydantic import field_validator
 
 from labkit.comparison.matching import TOLERANCE
+from labkit.comparison.runs.budget import Budget, budget, missing_fields, plan_of
 from labkit.comparison.runs.select import WITH_RUNS, as_json, select_runs
 from labkit.comparison.runs.view import RunView
-from labkit.core.config import Config, field, validate
+from labkit.core.config import Config, field
 from labkit.core.errors import LabError
 from labkit.core.records.decision import references
-from labkit.cost.spending import Spending, spending
 from labkit.data.decided_corpora import check_choice, resolve_corpus, with_corpus
 from labkit.data.readers import fingerprint
-from labkit.plan.plan import TrainingPlan
 from labkit.statistics.verdict import MARGIN, Scores, Verdict, judge
 
 OUTCOME_FREE = ("seed", "name", "tracking", "run_id", "checkpoints.", "budget.usd", "budget.max")
@@ -113,9 +112,8 @@ class RunComparison:
         return {group.name: found[group.name] for group in self.others}
 
     def equal_in(self, group: Group) -> list[str]:
-        """The budgets in which the group equals the baseline; none where a plan isn't known."""
-        plans = [plan_of(one.runs[0]) for one in (group, self.baseline)]
-        return equal_axes(*(spending(plan) for plan in plans if plan)) if all(plans) else []
+        """The budgets in which the group is known to equal the baseline."""
+        return equal_axes(group, self.baseline)
 
     def differing_fields(self) -> list[str]:
         """Fields of the configs in which the groups are not all alike."""
@@ -194,7 +192,7 @@ def incomparable(group: Group, baseline: Group) -> str:
         return "evaluated on other windows (model.context_length)"
     if ours.data.mask_document_starts != theirs.data.mask_document_starts:
         return "evaluated on other tokens (data.mask_document_starts)"
-    if not equal_axes(spending(ours), spending(theirs)):
+    if not equal_axes(group, baseline):
         return "equal in neither FLOPs nor tokens"
     return ""
 
@@ -202,7 +200,9 @@ def incomparable(group: Group, baseline: Group) -> str:
 def _gap(group: Group) -> str:
     """What keeps the group's runs from being compared with any others."""
     if plan_of(group.runs[0]) is None or not group.config.get("data.validation"):
-        return "its config is no labkit plan, so that its text and budget aren't known"
+        lacking = missing_fields(group.runs[0])
+        which = f", it lacks {', '.join(lacking[:2])} and others" if lacking else ""
+        return f"its config is no labkit plan{which}: on which text it was scored isn't known"
     seeds = [as_json(seed) for seed in group.seeds]
     if "null" in seeds:
         return "no seed in its config: which runs are independent isn't known"
@@ -216,30 +216,15 @@ def _gap(group: Group) -> str:
     return ""
 
 
-def equal_axes(one: Spending, other: Spending) -> list[str]:
-    """In which budgets two plans are equal within 1%."""
-    return [
-        axis
-        for axis in ("flops", "tokens")
-        if abs(getattr(one, axis) / getattr(other, axis) - 1) <= TOLERANCE
-    ]
-
-
-def plan_of(view: RunView) -> TrainingPlan | None:
-    """The plan that the run's config describes; None where other code wrote it."""
-    nested: dict[str, Any] = {}
-    try:
-        for dotted, value in view.config.items():
-            if dotted in ("run_id", "data.train"):
-                continue  # the mixture stands there as text, and changes no budget
-            *groups, leaf = dotted.split(".")
-            target = nested
-            for group in groups:
-                target = target.setdefault(group, {})
-            target[leaf] = value
-        return validate(TrainingPlan, nested) if nested else None
-    except (LabError, TypeError, AttributeError):
-        return None
+def equal_axes(one: Group, other: Group) -> list[str]:
+    """The budgets in which all runs of two groups are known to be equal within 1%."""
+    budgets = [budget(run) for run in [*one.runs, *other.runs]]
+    found = []
+    for axis in Budget._fields:
+        spent = [getattr(each, axis) for each in budgets]
+        if None not in spent and max(spent) / min(spent) - 1 <= TOLERANCE:
+            found.append(axis)
+    return found
 
 
 def _other_inputs(group: Group, baseline: Group) -> list[str]:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from labkit.comparison.run_comparison import RunComparison, plan_of
+from labkit.comparison.run_comparison import RunComparison
+from labkit.comparison.runs.budget import is_number, tokens_at
 
 
 def curves(comparison: RunComparison, metric: str) -> list[dict[str, Any]]:
-    """Name, tokens and values of each group whose plan is known, at the steps that all its runs
-    with the metric have.
+    """Name, tokens and values of each group, at the steps that all its runs with the metric have
+    after equally many tokens, where these are known.
     """
     found = []
     for group in comparison.groups:
-        logged = [
-            {row["step"]: row[metric] for row in run.history if _is_number(row.get(metric))}
-            for run in group.runs
-        ]
-        rows, plan = [one for one in logged if one], plan_of(group.runs[0])
-        if not rows or plan is None:  # without a plan steps are of no known size
-            continue
-        steps = sorted(set.intersection(*map(set, rows)))
-        values = np.array([[one[step] for step in steps] for one in rows])
-        tokens = [step * plan.tokens_per_step for step in steps]
-        if steps:
+        rows, points = [], []
+        for run in group.runs:
+            logged = {row["step"]: row[metric] for row in run.history if is_number(row.get(metric))}
+            if logged:
+                rows.append(logged)
+                points.append({one for one in tokens_at(run).items() if one[0] in logged})
+        shared = sorted(set.intersection(*points)) if points else []
+        if shared:
+            values = np.array([[one[step] for step, _ in shared] for one in rows])
+            tokens = [tokens for _, tokens in shared]
             found.append({"name": group.name, "tokens": tokens, "values": values})
     return found
 
@@ -41,7 +40,3 @@ def metrics(comparison: RunComparison) -> list[str]:
         if isinstance(value, float)
     }
     return sorted(names, key=lambda name: (name.partition("/")[0] != "validation", name))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

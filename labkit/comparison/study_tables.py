@@ -50,6 +50,7 @@ def _row(arm: dict[str, Any], study: Study, timing: dict[str, Any]) -> Row:
         "verdict": verdict.get("word", "the baseline"),
         "bits per byte": _shown(sum(scores) / len(scores) if scores else None),
         "difference": _interval(verdict.get("effect")),
+        "difference (Holm)": _interval(verdict.get("effect_holm")),
         "p (Holm)": shown_p(verdict.get("p_holm")).removeprefix("p = ").removeprefix("p "),
         "could have seen": _shown(verdict.get("smallest_detectable")),
         "seeds": len(arm["bits_per_byte"]),
@@ -101,6 +102,8 @@ def sentence(arm: dict[str, Any], margin: float) -> str:
         return f"{arm['name']} cannot be judged: {verdict['reason']}."
     estimate, low, high = verdict["effect"]
     size = f"{estimate:+.3f} bits per byte (95% interval {low:+.3f} to {high:+.3f}"
+    if holm := verdict.get("effect_holm"):  # else an older version judged it
+        size += f", after Holm {holm[1]:+.3f} to {holm[2]:+.3f}"
     seeds = f"{len(arm['bits_per_byte'])} seeds, {shown_p(verdict['p_holm'])} after Holm)"
     found = {
         "better": "is better than the baseline",
@@ -112,7 +115,8 @@ def sentence(arm: dict[str, Any], margin: float) -> str:
     if verdict["word"] == "inconclusive":
         seen = verdict["smallest_detectable"]
         unseen = f"; a difference of {seen:.3f} would have been seen with chance 80%"
-    return f"{arm['name']} {found}: {size}, {seeds}{unseen}."
+    caution = f"; {verdict['caution']}" if verdict.get("caution") else ""
+    return f"{arm['name']} {found}: {size}, {seeds}{unseen}{caution}."
 
 
 def arm_rows(study: Study) -> list[Row]:
@@ -139,13 +143,15 @@ def arm_rows(study: Study) -> list[Row]:
 
 
 def effects(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Name, word, interval and seeds of each arm that was judged, against the baseline's mean."""
+    """Name, word, interval (after Holm) and seeds of each arm that was judged, against the
+    baseline's mean.
+    """
     scores = result["arms"][0]["bits_per_byte"]
     found = []
     for arm in result["arms"][1:]:
         verdict = arm["verdict"]
         if verdict["effect"] is not None:
-            estimate, low, high = verdict["effect"]
+            estimate, low, high = verdict.get("effect_holm") or verdict["effect"]
             mean = sum(scores) / len(scores)
             found.append(
                 {

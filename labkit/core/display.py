@@ -68,6 +68,16 @@ def fault(text: str) -> Html:
     )
 
 
+STALE_CLASS = "labkit-stale"
+"""Greyed where a `stale_note` stands on the page."""
+
+
+def stale_note(text: str) -> Html:
+    """Say that what is of `STALE_CLASS` isn't the answer to what the page asks; nothing for ""."""
+    style = f"<style>.{STALE_CLASS}{{opacity:0.35;filter:grayscale(1)}}</style>"
+    return Html(style) + fault(text) if text else Html("")
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> Html:
     """A table of escaped cells; numbers are set right-aligned with thousands separators."""
     head = "".join(f'<th style="text-align:left">{escape(column)}</th>' for column in columns)

@@ -15,6 +15,10 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+GIB = 1 << 30
+"""The unit in which drivers and makers count the memory of a GPU; bytes."""
+
+
 def free_memory_bytes() -> int:
     """What may still be taken: free and reclaimable, within the container's limit if it has one."""
     return min(psutil.virtual_memory().available, _left_in_container())

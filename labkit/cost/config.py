@@ -41,7 +41,11 @@ class CostConfig(Config):
         step=0.01,
     )
     price_usd_per_gpu_hour: float | None = field(
-        None, "rent; empty: the table's typical price", unit="USD per GPU hour", gt=0, le=1000
+        None,
+        "rent; empty: the table's typical price, where it has one",
+        unit="USD per GPU hour",
+        gt=0,
+        le=1000,
     )
     sequence_length: int | None = field(
         None,
@@ -57,14 +61,6 @@ class CostConfig(Config):
     @classmethod
     def _is_known_gpu(cls, name: str) -> str:
         return find_gpu(name).name
-
-    @field_validator("price_usd_per_gpu_hour")
-    @classmethod
-    def _has_a_price(cls, price: float | None, info: ValidationInfo) -> float | None:
-        name = info.data.get("gpu")
-        if price is None and name and find_gpu(name).usd_per_hour_typical is None:
-            raise ValueError(f"no sourced price for {name}; give USD per GPU hour")
-        return price
 
     @field_validator("sequence_length")
     @classmethod

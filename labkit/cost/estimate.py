@@ -34,16 +34,31 @@ class CostEstimate(BaseModel):
     gpu_hours_low: float
     gpu_hours_high: float
     days: float
-    price_usd_per_gpu_hour: float
+    price_usd_per_gpu_hour: float | None
     price_source: str
-    usd: float
-    usd_low: float
-    usd_high: float
+    """Whose price it is, or that none is known and what to do."""
+    usd: float | None
+    usd_low: float | None
+    usd_high: float | None
     energy_mwh: float | None
     memory_bytes: dict[str, int]
     memory_bytes_total: int
     gpu_memory_bytes: int
     fits: bool
+
+    @property
+    def usd_band(self) -> tuple[float, float, float] | None:
+        """Middle, low and high; None without a price."""
+        if self.usd is None or self.usd_low is None or self.usd_high is None:
+            return None
+        return self.usd, self.usd_low, self.usd_high
+
+    @property
+    def shown_usd(self) -> str:
+        """Money with its band in whole USD, or why it isn't known."""
+        if self.usd is None:
+            return self.price_source
+        return f"{self.usd:,.0f} USD ({self.usd_low:,.0f} to {self.usd_high:,.0f})"
 
 
 def estimate_cost(config: CostConfig) -> CostEstimate:
@@ -72,9 +87,9 @@ def estimate_cost(config: CostConfig) -> CostEstimate:
         days=hours / config.num_gpus / 24,
         price_usd_per_gpu_hour=price,
         price_source=source,
-        usd=hours * price,
-        usd_low=hours * low * price,
-        usd_high=hours * high * price,
+        usd=None if price is None else hours * price,
+        usd_low=None if price is None else hours * low * price,
+        usd_high=None if price is None else hours * high * price,
         energy_mwh=money.energy_mwh(hours, gpu.power_w) if gpu.power_w else None,
         memory_bytes=memory,
         memory_bytes_total=sum(memory.values()),
@@ -83,15 +98,17 @@ def estimate_cost(config: CostConfig) -> CostEstimate:
     )
 
 
-def _price(config: CostConfig, gpu: Gpu) -> tuple[float, str]:
+def _price(config: CostConfig, gpu: Gpu) -> tuple[float | None, str]:
     if config.price_usd_per_gpu_hour is not None:
         return config.price_usd_per_gpu_hour, "given"
-    assert gpu.usd_per_hour_typical is not None, "CostConfig refuses a GPU without a price"
+    if gpu.usd_per_hour_typical is None:
+        return None, f"no sourced price for {gpu.name}; give USD per GPU hour"
     return gpu.usd_per_hour_typical, f"typical rent, {gpu.price_source} ({gpu.price_as_of})"
 
 
 def compare_gpus(config: CostConfig) -> dict[str, CostEstimate]:
-    """The same run on every GPU that has a sourced price, at the same MFU and goodput.
+    """The same run on the chosen GPU and every other that has a sourced price, at the same MFU
+    and goodput.
 
     A given price belongs to the chosen GPU alone; the others take the table's.
     """

@@ -19,6 +19,7 @@ class Gpu:
     """Dense (no sparsity), at `precision`."""
     precision: str
     memory_bytes: float
+    """As the driver reports it, or the nominal GB (10^9 bytes) where that wasn't read."""
     power_w: float | None
     usd_per_hour_low: float | None
     usd_per_hour_typical: float | None
@@ -62,7 +63,7 @@ def _gpu(row: dict[str, str]) -> Gpu:
         aliases=tuple(filter(None, row["aliases"].split(";"))),
         peak_flops_per_s=float(row["dense_tflops"]) * 1e12,
         precision=row["dense_precision"],
-        memory_bytes=float(row["memory_gb"]) * 1e9,
+        memory_bytes=_memory_bytes(row),
         power_w=_number(row["tdp_w"]),
         usd_per_hour_low=_number(row["usd_per_hour_low"]),
         usd_per_hour_typical=_number(row["usd_per_hour_typical"]),
@@ -72,6 +73,12 @@ def _gpu(row: dict[str, str]) -> Gpu:
         specification_source=row["specification_source"],
         is_peak_verified=row["is_peak_verified"] == "yes",
     )
+
+
+def _memory_bytes(row: dict[str, str]) -> float:
+    """An "80 GB" H100 has 81,559 MiB, which is 85.5e9 bytes."""
+    reported = _number(row["memory_mib"])
+    return float(row["memory_gb"]) * 1e9 if reported is None else reported * 2**20
 
 
 def _number(cell: str) -> float | None:

@@ -28,10 +28,8 @@ def memory_config(plan: TrainingPlan) -> MemoryConfig:
 
 def estimate_plan(plan: TrainingPlan, gpu: str) -> CostEstimate:
     """On one GPU for each process of the layout; hours at the MFU that large runs reach, and in
-    16 bits: of GPUs, no other peak is known.
-
-    Raises:
-        ConfigError: a GPU without a price where the plan has none.
+    16 bits: of GPUs, no other peak is known. Without a price of the plan's or the GPU's there is no
+    money.
     """
     num_gpus = plan.layout.num_processes
     memory = memory_config(plan).model_copy(update={"precision": "16-mixed"})

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from labkit.core.config import validate
+from labkit.core.machine import GIB
 from labkit.cost.memory import idle_pool_bytes, training_memory
 from labkit.cost.memory_config import MemoryConfig
 from labkit.cost.plan_cost import memory_config
@@ -23,7 +24,6 @@ from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 
 PRESETS = {"Llama-3-8B": "llama-3-8b", "Llama-3.1-8B": "llama-3-8b"}
-GIB = 1 << 30
 
 
 @dataclass(frozen=True)

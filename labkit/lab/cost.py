@@ -60,8 +60,9 @@ def money_figure(config: CostConfig) -> go.Figure:
     from labkit.plots import cost
 
     bars = [
-        cost.Money(name, estimate.usd, estimate.usd_low, estimate.usd_high)
+        cost.Money(name, *estimate.usd_band)
         for name, estimate in compare_gpus(config).items()
+        if estimate.usd_band
     ]
     return cost.money_figure(bars, chosen=config.gpu)
 

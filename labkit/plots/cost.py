@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from labkit.core.machine import GIB
 from labkit.plots.palette import BAND, SERIES, TEXT, figure
 
 
@@ -45,10 +46,10 @@ def money_figure(bars: Sequence[Money], chosen: str) -> go.Figure:
 
 
 def memory_figure(parts_bytes: Mapping[str, int], capacity_bytes: float) -> go.Figure:
-    """One stacked bar of GB by part, and a line where the GPU's memory ends."""
+    """One stacked bar of GiB by part, and a line where the GPU's memory ends."""
     result = figure(
         title={"text": "Training memory of one GPU"},
-        xaxis_title="GB (10^9 bytes)",
+        xaxis_title="GiB (2^30 bytes)",
         barmode="stack",
         height=230,
         legend={"orientation": "h", "y": -0.6},
@@ -59,9 +60,9 @@ def memory_figure(parts_bytes: Mapping[str, int], capacity_bytes: float) -> go.F
             orientation="h",
             y=[""],
             marker_color=SERIES[number % len(SERIES)],
-            hovertemplate=f"{part}: %{{x:.2f}} GB<extra></extra>",
+            hovertemplate=f"{part}: %{{x:.2f}} GiB<extra></extra>",
         )
-    result.add_vline(x=0, line={"dash": "dash", "color": TEXT}, annotation_text="GB")
+    result.add_vline(x=0, line={"dash": "dash", "color": TEXT}, annotation_text="GiB")
     show_memory(result, parts_bytes, capacity_bytes)
     return result
 
@@ -71,10 +72,10 @@ def show_memory(drawn: Any, parts_bytes: Mapping[str, int], capacity_bytes: floa
     long.
     """
     for bar, size in zip(drawn.data, parts_bytes.values(), strict=True):
-        bar.x = [size / 1e9]
-    end = capacity_bytes / 1e9
+        bar.x = [size / GIB]
+    end = capacity_bytes / GIB
     drawn.layout.shapes[0].update(x0=end, x1=end)
-    drawn.layout.annotations[0].update(x=end, text=f"{end:.0f} GB")
+    drawn.layout.annotations[0].update(x=end, text=f"{end:.1f} GiB")
 
 
 def hours_figure(

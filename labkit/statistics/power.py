@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.special import nctdtr, stdtrit
 
@@ -23,8 +22,9 @@ MAX_SEEDS = 1000
 def detection_chance(noncentrality: float, degrees: float, alpha: float) -> float:
     """Chance of a significant result, either sign."""
     critical = float(stdtrit(degrees, 1 - alpha / 2))
-    below, above = nctdtr(degrees, noncentrality, [-critical, critical])
-    return float(1 - np.nan_to_num(above) + np.nan_to_num(below))  # NaN where it underflows
+    below, above = (float(nctdtr(degrees, noncentrality, end)) for end in (-critical, critical))
+    above, below = (0.0 if math.isnan(one) else one for one in (above, below))  # underflow
+    return 1 - above + below
 
 
 def smallest_detectable(

@@ -1,7 +1,7 @@
 """What a tokenizer does to text, per document, so that intervals can be taken over documents.
 
 A ratio over a set of documents is a ratio of sums (bytes per token = all bytes / all tokens);
-its interval resamples documents, numerator and denominator together. Words are counted by the
+its interval is that of `statistics/ratio.py`. Words are counted by the
 caller: here runs of letters and digits, or Han and kana characters (`data/ngrams.py`), which is
 too many where combining signs split words, as in Hindi.
 """
@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labkit.statistics.bootstrap import Interval, bootstrap_interval
+from labkit.statistics.bootstrap import Interval
+from labkit.statistics.ratio import is_too_narrow, ratio_interval
 from labkit.tokens.tokenizer import Tokenizer
 
 
@@ -41,6 +42,8 @@ class Measures(NamedTuple):
     """Share of the ids that occur at all, 0..1."""
     megabytes_per_s: float
     num_documents: int
+    is_too_narrow: bool
+    """Whether the documents are too few or too unequal for 95% intervals to cover 95%."""
 
 
 def count(tokenizer: Tokenizer, texts: Sequence[str], num_words: Sequence[int]) -> Counts:
@@ -73,19 +76,5 @@ def measure(tokenizer: Tokenizer, counts: Counts, seed: int) -> Measures:
         vocabulary_use=len(counts.used_ids) / tokenizer.vocab_size,
         megabytes_per_s=float(counts.num_bytes.sum()) / 1e6 / max(counts.seconds, 1e-9),
         num_documents=len(counts.num_bytes),
+        is_too_narrow=is_too_narrow(counts.num_bytes),
     )
-
-
-def ratio_interval(numerators: np.ndarray, denominators: np.ndarray, seed: int) -> Interval:
-    """Interval of sum(numerators) / sum(denominators) over resampled documents.
-
-    >>> ratio_interval(np.array([2, 4]), np.array([1, 2]), seed=0)
-    Interval(estimate=2.0, low=2.0, high=2.0)
-    """
-    pairs_D2 = np.stack([numerators, denominators], axis=1).astype(float)
-    return bootstrap_interval(pairs_D2, _ratio_of_sums, seed=seed, num_resamples=500)
-
-
-def _ratio_of_sums(pairs_D2: np.ndarray) -> float:
-    above, below = pairs_D2.sum(axis=0)
-    return float(above / below) if below else 0.0

@@ -1,8 +1,8 @@
 """Loss on held-out windows, with how sure it is.
 
-The same windows every time, spread evenly over the validation shards. The interval is a bootstrap
-over windows: it says what another choice of windows would move, and nothing of another seed.
-Neighbouring windows share documents, so that on few documents it is too narrow.
+The same windows every time, spread evenly over the validation shards. The interval says what
+another choice of windows would move, and nothing of another seed. Neighbouring windows share
+documents, so that their error is Newey and West's.
 """
 
 # B batch, T time
@@ -22,7 +22,7 @@ from labkit.core.errors import LabError
 from labkit.model.generation import NotFinite, generate
 from labkit.model.transformer import Transformer
 from labkit.plan.parts import EvaluationPlan
-from labkit.statistics.bootstrap import bootstrap_interval
+from labkit.statistics.newey_west import serial_mean
 from labkit.tokens.bits_per_byte import bits_per_byte
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
@@ -155,14 +155,15 @@ class Validator:
         if not np.isfinite(losses).all():
             nan = math.nan
             return ValidationLoss(nan, nan, nan, nan, len(losses), num_batches, None, None, [])
-        interval = bootstrap_interval(losses, lambda one: float(one.mean()), seed=0)
+        mean = serial_mean(losses)
+        loss, low, high = mean.interval()
         nats = float((losses * self.num_counted).sum())
         bits = nats / math.log(2)
         return ValidationLoss(
-            loss=interval.estimate,
-            standard_error=float(losses.std(ddof=1) / math.sqrt(len(losses))),
-            low=interval.low,
-            high=interval.high,
+            loss=loss,
+            standard_error=mean.standard_error,
+            low=low,
+            high=high,
             num_windows=len(losses),
             num_batches=num_batches,
             bits_per_byte=bits_per_byte(nats, 0.0, self.num_bytes) if self.num_bytes else None,

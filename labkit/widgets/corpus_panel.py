@@ -66,7 +66,9 @@ class CorpusPanel:
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if not is_interactive():
             return self.figure()._repr_mimebundle_(**options)
-        self._figure = self._figure or go.FigureWidget(self.figure())
+        if self._figure is None:
+            self._figure = go.FigureWidget(self.figure())
+            self._form.answered_by(self.readout, self._figure)
         page = widgets.VBox([self._form.widget, self.readout, self._figure])
         return page._repr_mimebundle_(**options)
 

@@ -13,6 +13,7 @@ import ipywidgets as widgets
 
 from labkit.core.counted import counted
 from labkit.core.display import Html, table
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
 from labkit.plots.cost import memory_figure, show_memory
@@ -53,6 +54,7 @@ class CostPanel:
         self.figure: Any = go.FigureWidget(_figure(estimate))
         self.widget = widgets.VBox([form.widget, self.readout, self.figure])
         self.widget.add_class("labkit-panel")
+        form.answered_by(self.readout, self.figure)
         form.observe(self._update)
 
     def _update(self, config: CostConfig) -> None:
@@ -76,22 +78,27 @@ def read_outs(config: CostConfig, estimate: CostEstimate) -> Html:
     """The answer as a table: each number with its unit, money and hours with their band."""
     e = estimate
     fits = "fits" if e.fits else "DOES NOT FIT"
-    parts = ", ".join(f"{part} {size / 1e9:.2f}" for part, size in e.memory_bytes.items() if size)
+    parts = ", ".join(f"{part} {size / GIB:.2f}" for part, size in e.memory_bytes.items() if size)
     rows: list[tuple[str, str]] = [
         ("parameters", f"{e.num_parameters:,}"),
         ("tokens per parameter", f"{e.tokens_per_parameter:,.1f}"),
         ("training FLOPs", f"{e.total_flops:.3g} ({e.flops_convention})"),
         ("GPU hours", _band(e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)),
         (f"days on {counted(config.num_gpus, 'GPU')}", f"{e.days:,.2f}"),
-        ("USD", _band(e.usd, e.usd_low, e.usd_high)),
-        ("USD per GPU hour", f"{e.price_usd_per_gpu_hour:,.2f} ({e.price_source})"),
+        ("money", e.shown_usd),
+        *_price_rows(e),
         (
-            "GB on each GPU",
-            f"{e.memory_bytes_total / 1e9:,.1f} of {e.gpu_memory_bytes / 1e9:,.0f}: {fits}",
+            "GiB on each GPU",
+            f"{e.memory_bytes_total / GIB:,.1f} of {e.gpu_memory_bytes / GIB:,.1f}: {fits}",
         ),
-        ("of these GB", parts),
+        ("of these GiB", parts),
     ]
     return table(["the answer", "middle (band of published runs)"], rows)
+
+
+def _price_rows(e: CostEstimate) -> list[tuple[str, str]]:
+    price = e.price_usd_per_gpu_hour
+    return [] if price is None else [("USD per GPU hour", f"{price:,.2f} ({e.price_source})")]
 
 
 def _band(middle: float, low: float, high: float) -> str:

@@ -1,8 +1,8 @@
 """A form made from a config's schema: one control per field, nested configs folded away.
 
 `form.value` is a frozen config and always a valid one: moving a control builds a new config, and
-what is refused is said beside its field while the value stays the last valid one. Choosing a
-preset sets every field of its group.
+what is refused is said beside its field while the value stays the last valid one, and what was
+computed from that value is greyed. Choosing a preset sets every field of its group.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any, Generic, TypeVar
 import ipywidgets as widgets
 
 from labkit.core.config import Config, ConfigError, validate
-from labkit.core.display import fault
+from labkit.core.display import STALE_CLASS, fault, stale_note
 from labkit.core.schema import FieldFace, faces
 from labkit.widgets.controls import LABEL_WIDTH, Control, make_control
 from labkit.widgets.markup import html_widget, show_html
 
 C = TypeVar("C", bound=Config)
 FAULT_CLASS = "labkit-fault"
+STALE = "What is greyed follows from the last valid values, not from those on the page."
 WHOLE = ""
 """Where a fault of the whole config, or of one that no control shows, is said."""
 
@@ -38,11 +39,13 @@ class ConfigForm(Generic[C]):
         self._callbacks: list[Callable[[C], None]] = []
         self._presets = dict(_presets(config))
         self._fault_lines: dict[str, widgets.HTML] = {}
+        self._answers: list[widgets.DOMWidget] = []
+        self._stale_line = html_widget(stale_note(""), FAULT_CLASS)
         self._first = frozenset(first)
         known = {face.name: face for face in faces(type(config))}
         top = [self._row(known[name], "", dict(_leaves(config, ""))[name]) for name in first]
         folded = self._group(config, "")
-        self.widget = widgets.VBox([*top, *folded, self._fault_line(WHOLE)])
+        self.widget = widgets.VBox([*top, *folded, self._fault_line(WHOLE), self._stale_line])
         self.widget.add_class("labkit-form")
 
     @property
@@ -58,6 +61,11 @@ class ConfigForm(Generic[C]):
     def observe(self, callback: Callable[[C], None]) -> None:
         """Call with the new config, once per change of it."""
         self._callbacks.append(callback)
+
+    def answered_by(self, *answers: widgets.DOMWidget) -> None:
+        """Grey these widgets, which show what follows from `value`, while the form has a fault."""
+        self._answers += answers
+        self._grey_answers()
 
     def save(self, path: str | Path) -> Path:
         """Write the parameter file that papermill and the command line take.
@@ -136,6 +144,7 @@ class ConfigForm(Generic[C]):
             refused = error.faults | refused
         self.faults = refused
         self._say_faults()
+        self._grey_answers()
         if refused or value.hash == self._value.hash:
             return
         self._value = value
@@ -155,6 +164,14 @@ class ConfigForm(Generic[C]):
             except ValueError as error:
                 refused[name] = f"{name}={control.main.value!r}: {error}"
         return data, refused
+
+    def _grey_answers(self) -> None:
+        is_stale = bool(self.faults and self._answers)
+        note = stale_note(STALE if is_stale else "")
+        if self._stale_line.value != note.markup:
+            show_html(self._stale_line, note)
+        for answer in self._answers:
+            (answer.add_class if is_stale else answer.remove_class)(STALE_CLASS)
 
     def _say_faults(self) -> None:
         said: dict[str, list[str]] = {name: [] for name in self._fault_lines}

@@ -118,6 +118,7 @@ class SweepPanel:
             ]
         )
         self.widget.add_class("labkit-panel")
+        form.answered_by(self.readout)
         form.observe(lambda _: show_html(self.readout, self._read_outs()))
 
     def add(self) -> None:

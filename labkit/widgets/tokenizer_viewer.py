@@ -65,7 +65,9 @@ class TokenizerViewer:
             display(self.strips())
             display(self.figure())
             return
-        self._figure = self._figure or go.FigureWidget(self.figure())
+        if self._figure is None:
+            self._figure = go.FigureWidget(self.figure())
+            self.form.answered_by(self.readout, self._figure)
         display(widgets.VBox([self.form.widget, self.readout, self._figure]))
 
     def _show(self, _viewed: ViewedText) -> None:

@@ -16,6 +16,7 @@ from labkit.comparison.sweep import SweepConfig, save_wandb_sweep
 from labkit.core.disk import save_json
 from labkit.core.display import Html, fault, table
 from labkit.core.errors import LabError
+from labkit.core.machine import GIB
 from labkit.cost.hardware import gpu_names
 from labkit.cost.plan_cost import estimate_plan
 from labkit.cost.spending import measured_speed, spending
@@ -100,6 +101,7 @@ class Tuner:
             ]
         )
         self.widget.add_class("labkit-panel")
+        form.answered_by(self.readout, self.figure)
         form.observe(self._update)
         self.gpu.observe(lambda _: self._update(form.value), names="value")
 
@@ -156,7 +158,7 @@ def plan_read_outs(plan: TrainingPlan, gpu: str) -> Html:
 def _gpu_rows(plan: TrainingPlan, gpu: str) -> list[tuple[str, str]]:
     e = estimate_plan(plan, gpu)
     where = f"on {plan.layout.num_processes:,} x {gpu}"
-    parts = ", ".join(f"{part} {size / 1e9:.2g}" for part, size in e.memory_bytes.items() if size)
+    parts = ", ".join(f"{part} {size / GIB:.2g}" for part, size in e.memory_bytes.items() if size)
     hours = [shown_hours(one) for one in (e.gpu_hours, e.gpu_hours_low, e.gpu_hours_high)]
     fits = "fits" if e.fits else "DOES NOT FIT"
     return [
@@ -164,9 +166,14 @@ def _gpu_rows(plan: TrainingPlan, gpu: str) -> list[tuple[str, str]]:
             f"GPU time {where}",
             f"{hours[0]} ({hours[1]} to {hours[2]}) at MFU 0.40, which small models don't reach",
         ),
-        ("USD", f"{e.usd:,.2f} ({e.usd_low:,.2f} to {e.usd_high:,.2f}), {e.price_source}"),
         (
-            "GB on each GPU",
-            f"{e.memory_bytes_total / 1e9:.3g} of {e.gpu_memory_bytes / 1e9:,.0f}, {fits}: {parts}",
+            "USD",
+            e.price_source
+            if e.usd is None
+            else f"{e.usd:,.2f} ({e.usd_low:,.2f} to {e.usd_high:,.2f}), {e.price_source}",
+        ),
+        (
+            "GiB on each GPU",
+            f"{e.memory_bytes_total / GIB:.3g} of {e.gpu_memory_bytes / GIB:,.1f}, {fits}: {parts}",
         ),
     ]

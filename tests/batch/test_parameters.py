@@ -98,7 +98,7 @@ def test_secrets_are_known_by_whole_words(names, is_secret):
     [
         ({"mfu": 1.5}, "mfu=1.5: should be less than or equal to 0.95"),
         ({"model": "gpt5"}, "unknown model 'gpt5'"),
-        ({"gpu": "L4"}, "no sourced price for L4"),
+        ({"gpu": "L5"}, "unknown GPU 'L5'"),
         ({"overrides": {"model.depth": 2}}, "unknown field 'model.depth'"),
     ],
 )

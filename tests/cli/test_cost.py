@@ -33,13 +33,20 @@ def test_rent_against_buying(capsys):
     assert "give a price above 0" in capsys.readouterr().err
 
 
+def test_without_a_price_hours_and_memory_are_printed(capsys):
+    assert main(["cost", "llama-2-7b", "--gpu", "MI300X"]) == 0
+    printed = capsys.readouterr().out
+    assert "money      no sourced price for MI300X; give USD per GPU hour" in printed
+    assert "fits" in printed
+    assert main(["cost", "llama-2-7b", "--gpu", "MI300X", "--bought-for", "9000"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["llama-9"], "unknown model 'llama-9'; known: gpt2"),
         (["--mfu", "40"], "mfu=40: should be less than or equal to 0.95"),
         (["--tokens", "many"], "num_tokens='many': should be a number, not str"),
-        (["--gpu", "MI300X"], "no sourced price for MI300X; give USD per GPU hour"),
         (["--set", "model.depth=3"], "unknown field 'model.depth'"),
         (["--set", "model.depth"], "write FIELD=VALUE"),
         (["gpt2", "--model", "llama-2-7b"], "two models: gpt2 and --model llama-2-7b"),

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +17,16 @@ import torch
 from labkit.comparison.run_comparison import (
     RunComparison,
     RunComparisonConfig,
+    equal_axes,
     group_runs,
     incomparable,
     scores,
 )
 from labkit.comparison.run_curves import curves
+from labkit.comparison.runs.budget import missing_fields, plan_of
 from labkit.comparison.runs.local import read_local
 from labkit.comparison.runs.select import select_runs
+from labkit.comparison.runs.view import RunView
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, runs_folder
 from labkit.plan.plan import TrainingPlan
@@ -238,6 +242,58 @@ def test_what_would_be_a_false_verdict_is_refused_by_name(comparison):
             assert re.search(message, incomparable(base, changed))
     whole = changed_views(rope, state="died")  # W&B's last words were lost, all steps were taken
     assert not incomparable(whole, base)
+
+
+def foreign(name: str, score: float, tokens: int, config: dict[str, Any]) -> RunView:
+    """What a training script that isn't labkit's logs: its config happens to have a few names."""
+    logged = [{"validation/bits_per_byte": 3.0}, {"validation/bits_per_byte": score}]
+    history = [
+        row | {"step": 10 * (n + 1), "train/tokens": tokens * (n + 1) // 2}
+        for n, row in enumerate(logged)
+    ]
+    summary = {"validation.bits_per_byte": score}
+    run_id = f"{name}-{config['seed']}"
+    return RunView(run_id, "W&B offline", name, "finished", config, history, summary)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [{}, {"data.validation": "val.bin", "data.tokenizer": "gpt2", "data.train": '{"t": 1.0}'}],
+)
+def test_of_a_foreign_config_nothing_is_invented(comparison, text):
+    """One arm read 100 times the tokens, which only its history says."""
+    views = [
+        foreign(name, score + seed / 1000, tokens, {"seed": seed, **text, **changed})
+        for name, score, tokens, changed in (
+            ("small", 1.5, 10**6, {"optimizer.learning_rate": 1e-3}),
+            ("large", 1.4, 10**8, {"optimizer.learning_rate": 3e-3}),
+            ("longer", 1.3, 10**8, {"optimizer.learning_rate": 4e-3}),
+        )
+        for seed in (0, 1, 2)
+    ]
+    comparison.views = views
+    comparison.groups = group_runs(views)
+    comparison.baseline, *comparison.others = comparison.groups
+    comparison.verdicts = comparison._verdicts()
+    small, large, _ = verdict_rows(comparison)
+    assert large["verdict"] == "not comparable"
+    assert re.search("lacks name, model.* isn't known", large["because"])
+    assert (small["tokens"], large["tokens"]) == ("1,000,000", "100,000,000")
+    assert (large["FLOPs"], large["equal in"], large["difference"]) == ("unknown", "", "")
+    assert equal_axes(comparison.groups[1], comparison.groups[2]) == ["tokens"]
+    drawn = {one["name"]: one["tokens"] for one in curves(comparison, "validation/bits_per_byte")}
+    assert drawn["small"] == [500_000, 1_000_000]
+
+
+def test_a_plan_lacks_no_field_but_in_labkits_own_records(comparison):
+    """An older version's record lacks a field that is new; of W&B's nobody knows whose it is."""
+    view = comparison.views[0]
+    older = {name: value for name, value in view.config.items() if name != "optimizer.beta2"}
+    assert plan_of(dataclasses.replace(view, source="W&B online")) == plan_of(view)
+    assert plan_of(dataclasses.replace(view, config=older))
+    elsewhere = dataclasses.replace(view, config=older, source="W&B online")
+    assert plan_of(elsewhere) is None
+    assert missing_fields(elsewhere) == ["optimizer.beta2"]
 
 
 def test_a_failed_run_has_diverged_whatever_it_scored_before(comparison):

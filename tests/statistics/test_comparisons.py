@@ -70,7 +70,16 @@ def test_a_further_error_covers_as_it_says():
     ],
 )
 def test_holm(given, adjusted):
-    assert holm(given) == pytest.approx(adjusted)
+    assert [one.p_value for one in holm(given)] == pytest.approx(adjusted)
+
+
+def test_an_interval_after_holm_leaves_0_out_just_where_the_test_does():
+    """Also where an arm is held back by a smaller p-value before it, and where p is 0."""
+    arms = [Difference(d, 1.0, 8) for d in (3.4, 2.6, 2.59, 2.2, 0.1)] + [Difference(1.0, 0.0, 8)]
+    for arm, adjusted in zip(arms, holm([one.p_of_none() for one in arms]), strict=True):
+        for alpha in (0.01, 0.05, 0.2):
+            _, low, high = arm.interval(adjusted.confidence(alpha))
+            assert (low > 0 or high < 0) == (adjusted.p_value <= alpha)
 
 
 @pytest.mark.parametrize(("ratio", "num_seeds"), [(1.0, 17), (1.5, 9), (2.0, 6), (3.0, 4)])

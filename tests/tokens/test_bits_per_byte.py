@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from labkit.core.errors import LabError
+from labkit.statistics.ratio import ratio_interval
 from labkit.tokens.bits_per_byte import bits_per_byte, spelling_bits, unknown_spellings
 from labkit.tokens.kinds import make_bytes, train_bpe, train_words
-from labkit.tokens.measures import count, measure, ratio_interval
+from labkit.tokens.measures import count, measure
 from labkit.tokens.spelling import SpellingModel
 from labkit.tokens.unigram import unigram_bits_per_byte
 
@@ -97,4 +98,6 @@ def test_token_bytes_account_for_every_byte():
 
 def test_a_ratio_is_a_ratio_of_sums():
     found = ratio_interval(np.array([1, 9]), np.array([1, 1]), seed=0)
-    assert (found.estimate, found.low, found.high) == (5.0, 1.0, 9.0)
+    assert found.estimate == 5.0
+    assert found.low < 1
+    assert found.high > 9  # two documents say little

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from labkit.core.records.run import RunRecord
+from labkit.cost.hardware import find_gpu
 from labkit.model.objective import next_token_nats
 from labkit.plan.recipes import with_recipe
 from labkit.training.recording.predictions import predict, score, utilization
@@ -55,7 +56,9 @@ def test_weights_and_optimizer_stay_fp32_under_bf16():
 
 
 def test_predictions_by_hand():
-    plan = tiny_plan(NO_DATA, 100).with_overrides({"budget.usd_per_hour": 36.0})
+    plan = tiny_plan(NO_DATA, 100).with_overrides(
+        {"budget.usd_per_hour": 36.0, "compute.precision": "bf16"}
+    )
     found = predict(plan, [0.5, 0.1, 0.2, 0.2], "NVIDIA H100 80GB HBM3")
     matrices = 2 * (4 * 32 * 32 + 2 * 32 * 64)
     parameters = 257 * 32 + 16 * 32 + matrices + 5 * 32
@@ -69,3 +72,14 @@ def test_predictions_by_hand():
     scores = score(found, {"seconds_of_steps": 25.0, "usd": None, "parameters": parameters})
     assert scores["seconds_of_steps"]["measured_to_predicted"] == pytest.approx(1.25)
     assert set(scores) == {"seconds_of_steps", "parameters"}
+
+
+def test_an_fp32_run_has_no_utilization_of_a_16_bit_peak():
+    plan = tiny_plan({"batch_size": 4})
+    peaks = [
+        predict(plan.with_overrides({"compute.precision": one}), [0.1], "NVIDIA H200")[
+            "peak_flops_per_s"
+        ]
+        for one in ("bf16", "fp32")
+    ]
+    assert peaks == [find_gpu("NVIDIA H200").peak_flops_per_s, None]

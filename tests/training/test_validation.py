@@ -91,9 +91,14 @@ def test_mean_error_and_interval_by_hand(tmp_path):
             ]
         )
     assert found.loss == pytest.approx(losses.mean(), abs=1e-6)
-    assert found.standard_error == pytest.approx(losses.std(ddof=1) / 5, rel=1e-4)
-    assert found.low < found.loss < found.high
-    assert found.high - found.low == pytest.approx(3.92 * found.standard_error, rel=0.25)
+    centred = losses - losses.mean()
+    sums = [centred @ centred, *(2 * centred[lag:] @ centred[:-lag] for lag in range(1, 6))]
+    weights = [1 - lag / 6 for lag in range(6)]  # five lags of 25 windows
+    unbiased = 24 - 2 * sum((1 - lag / 6) * (25 - lag) / 25 for lag in range(1, 6))
+    error = math.sqrt(np.dot(weights, sums) / 25 / unbiased)
+    assert found.standard_error == pytest.approx(error, rel=1e-4)
+    half = 3.00977 * found.standard_error  # t of 25 / 7.5 = 10/3 degrees
+    assert (found.low, found.high) == pytest.approx((found.loss - half, found.loss + half))
 
 
 def test_evaluating_and_sampling_disturb_nothing(tmp_path):

@@ -3,10 +3,13 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import pytest
 
+from labkit.core.display import STALE_CLASS
+from labkit.core.machine import GIB
 from labkit.core.parameter_file import load_parameters
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import estimate_cost
 from labkit.widgets.cost_panel import CostPanel, read_outs
+from labkit.widgets.form import STALE
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def test_moving_a_control_moves_numbers_and_the_one_figure(panel):
     assert panel.readout.value == read_outs(expected, estimate_cost(expected)).markup
     assert "DOES NOT FIT" not in panel.readout.value
     assert panel.figure is figure
-    weights = estimate_cost(expected).memory_bytes["weights"] / 1e9
+    weights = estimate_cost(expected).memory_bytes["weights"] / GIB
     assert (panel.figure.data[0].x[0], before[0]["x"][0]) != (weights, weights)
     assert panel.figure.data[0].x[0] == weights
 
@@ -36,7 +39,7 @@ def test_moving_a_control_moves_numbers_and_the_one_figure(panel):
 def test_capacity_line_follows_the_gpu(panel):
     move(panel, "gpu", "A100-40GB SXM")
     assert panel.figure.layout.shapes[0].x0 == 40
-    assert panel.figure.layout.annotations[0].text == "40 GB"
+    assert panel.figure.layout.annotations[0].text == "40.0 GiB"
 
 
 def test_refused_value_leaves_the_answer(panel):
@@ -44,6 +47,34 @@ def test_refused_value_leaves_the_answer(panel):
     move(panel, "mfu", "7")
     assert panel.readout.value == before
     assert panel.value == CostConfig()
+
+
+def greyed(panel: CostPanel) -> list[bool]:
+    return [STALE_CLASS in one._dom_classes for one in (panel.readout, panel.figure)]
+
+
+def test_under_a_fault_the_answer_is_greyed_and_says_so(panel):
+    """A field's own fault, and one that two fields have together."""
+    assert panel.form
+    for name, wrong, right in (("mfu", "7", "0.4"), ("model.num_heads", "33", "32")):
+        move(panel, name, wrong)
+        assert greyed(panel) == [True, True]
+        assert STALE in panel.form.widget.children[-1].value
+        move(panel, name, right)
+        assert greyed(panel) == [False, False]
+        assert not panel.form.widget.children[-1].value
+
+
+def test_without_a_price_all_but_money_is_the_chosen_gpus(panel):
+    move(panel, "gpu", "RTX 4090")
+    assert panel.form
+    assert not panel.form.faults
+    assert greyed(panel) == [False, False]
+    assert "no sourced price for RTX 4090" in panel.readout.value
+    assert "(given)" not in panel.readout.value
+    assert panel.figure.layout.shapes[0].x0 < 30
+    move(panel, "price_usd_per_gpu_hour", "0.5")
+    assert "0.50 (given)" in panel.readout.value
 
 
 def test_saved_parameters_give_the_panels_config(panel, tmp_path):

@@ -15,7 +15,7 @@ def record_cost(config: CostConfig) -> Path:
     """Write the decision and its `result.json`; returns the folder."""
     estimate = estimate_cost(config)
     alternatives = [
-        f"{name}: {other.gpu_hours:,.0f} GPU hours, {other.usd:,.0f} USD"
+        f"{name}: {other.gpu_hours:,.0f} GPU hours, {other.shown_usd}"
         for name, other in compare_gpus(config).items()
         if name != config.gpu
     ]
@@ -24,7 +24,7 @@ def record_cost(config: CostConfig) -> Path:
         question="What would this training run cost on these GPUs, and does it fit?",
         choice=(
             f"{config.model.preset} on {config.num_gpus} x {config.gpu}: "
-            f"{estimate.gpu_hours:,.0f} GPU hours, {estimate.usd:,.0f} USD, "
+            f"{estimate.gpu_hours:,.0f} GPU hours, {estimate.shown_usd}, "
             f"{'fits' if estimate.fits else 'does not fit'}"
         ),
         alternatives=alternatives,

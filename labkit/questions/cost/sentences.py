@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.core.display import Html, paragraph
 from labkit.core.errors import LabError
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import compare_gpus, estimate_cost
 from labkit.cost.measured_steps import measured_steps
@@ -21,7 +22,8 @@ def cost_sentences(config: CostConfig) -> dict[str, Html]:
     )
     share = estimate.parameters_by_component[largest] / estimate.num_parameters
     both = estimate.flops_per_token
-    cheapest = min(compare_gpus(config).items(), key=lambda item: item[1].usd)
+    prices = {n: one.usd for n, one in compare_gpus(config).items() if one.usd is not None}
+    cheapest = min(prices, key=prices.__getitem__)
     part = max(estimate.memory_bytes, key=estimate.memory_bytes.__getitem__)
     low, high = hours_band()
     worst = max(abs(step.mfu / step.reported_mfu - 1) for step in measured_steps())
@@ -39,12 +41,11 @@ def cost_sentences(config: CostConfig) -> dict[str, Html]:
         ),
         "money": (
             f"On {config.num_gpus:,} x {config.gpu}: {estimate.gpu_hours:,.0f} GPU hours, "
-            f"{estimate.days:,.1f} days, {estimate.usd:,.0f} USD "
-            f"({estimate.usd_low:,.0f} to {estimate.usd_high:,.0f}). Cheapest at the same MFU: "
-            f"{cheapest[0]}, {cheapest[1].usd:,.0f} USD."
+            f"{estimate.days:,.1f} days, {estimate.shown_usd}. Cheapest at the same MFU: "
+            f"{cheapest}, {prices[cheapest]:,.0f} USD."
         ),
         "memory": (
-            f"{estimate.memory_bytes_total / 1e9:.1f} GB of {estimate.gpu_memory_bytes / 1e9:.0f} "
+            f"{estimate.memory_bytes_total / GIB:.1f} GiB of {estimate.gpu_memory_bytes / GIB:.1f} "
             f"are needed on each GPU, most of it {part}: it "
             f"{'fits' if estimate.fits else 'does not fit'}, before about 10% of allocator slack."
         ),
@@ -75,6 +76,8 @@ def rent_or_buy(
         raise LabError(f"a GPU bought for {usd_per_gpu:g} USD: give a price above 0")
     estimate = estimate_cost(config)
     rent, own = estimate.price_usd_per_gpu_hour, running_usd_per_gpu_hour
+    if rent is None:
+        raise LabError(estimate.price_source)
     try:
         hours = break_even_hours(usd_per_gpu, rent, own)
     except ValueError as error:

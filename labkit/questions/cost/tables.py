@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, compare_gpus
 from labkit.cost.flops import forward_flops_by_component, training_flops_per_token
@@ -39,7 +40,9 @@ def flops_rows(config: CostConfig) -> list[dict[str, Any]]:
 
 
 def gpu_rows(config: CostConfig) -> list[dict[str, Any]]:
-    """The same run on each GPU with a price, beside the MFU that others measured there."""
+    """The same run on the chosen GPU and on each with a price, beside the MFU that others measured
+    there.
+    """
     rows = []
     for name, estimate in compare_gpus(config).items():
         gpu, quartiles = find_gpu(name), mfu_quartiles(name)
@@ -49,11 +52,11 @@ def gpu_rows(config: CostConfig) -> list[dict[str, Any]]:
                 "GPU": name if gpu.is_peak_verified else f"{name} (peak unverified)",
                 "GPU hours": round(estimate.gpu_hours),
                 "days": round(estimate.days, 2),
-                "USD": round(estimate.usd),
+                "USD": None if estimate.usd is None else round(estimate.usd),
                 "USD per GPU hour": estimate.price_usd_per_gpu_hour,
-                "price of": "given" if is_given else gpu.price_as_of,
+                "price of": "given" if is_given else gpu.price_as_of or UNKNOWN,
                 "rent seen": _range(gpu.usd_per_hour_low, gpu.usd_per_hour_high),
-                "GB needed": round(estimate.memory_bytes_total / 1e9, 1),
+                "GiB needed": round(estimate.memory_bytes_total / GIB, 1),
                 "fits": estimate.fits,
                 "step MFU measured by others": _range(quartiles[0], quartiles[2])
                 if quartiles

@@ -36,5 +36,7 @@ def comparison_sentences(comparison: RunComparison) -> Html:
 
 
 def _effect(verdict: Any, equal_in: list[str]) -> str:
-    size = f"{verdict.effect[0]:+.3f} bits per byte at equal {' and '.join(equal_in)}"
-    return f"{size}, {shown_p(verdict.p_holm)}"
+    estimate, low, high = verdict.effect_holm
+    size = f"{estimate:+.3f} bits per byte at equal {' and '.join(equal_in)}"
+    caution = f"; {verdict.caution}" if verdict.caution else ""
+    return f"{size}, {low:+.3f} to {high:+.3f} and {shown_p(verdict.p_holm)} after Holm{caution}"

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from labkit.comparison.run_comparison import Group, RunComparison, plan_of, scores
+from labkit.comparison.run_comparison import Group, RunComparison, scores
+from labkit.comparison.runs.budget import budget
 from labkit.comparison.runs.view import RunView
-from labkit.cost.spending import spending
+from labkit.statistics.bootstrap import Interval
 
 Row = dict[str, Any]
 
@@ -49,23 +50,21 @@ def verdict_rows(comparison: RunComparison) -> list[Row]:
 def _verdict_row(comparison: RunComparison, group: Group) -> Row:
     verdict = comparison.verdicts.get(group.name)
     found = scores(group)
-    plan = plan_of(group.runs[0])
-    spent = spending(plan) if plan else None
+    spent = [budget(run) for run in group.runs]
     return {
         "group": group.name,
         "verdict": verdict.word if verdict else "the baseline",
         "equal in": ", ".join(comparison.equal_in(group)),
-        "because": verdict.reason if verdict else "",
+        "because": verdict.because if verdict else "",
         "bits per byte": _rounded(np.mean(found.finite) if found.finite else None),
-        "difference": "{:+.4f} ({:+.4f} to {:+.4f})".format(*verdict.effect)
-        if verdict and verdict.effect
-        else "",
+        "difference": _interval(verdict.effect if verdict else None),
+        "difference (Holm)": _interval(verdict.effect_holm if verdict else None),
         "could have seen": _rounded(verdict.smallest_detectable if verdict else None),
         "seeds": len(found.bits_per_byte),
         "each seed": " ".join(f"{one:.4f}" for one in found.bits_per_byte),
         "diverged": found.num_diverged,
-        "FLOPs": f"{spent.flops:.3g}" if spent else "unknown",
-        "tokens": spent.tokens if spent else "unknown",
+        "FLOPs": _range([one.flops for one in spent], "{:.3g}"),
+        "tokens": _range([one.tokens for one in spent], "{:,.0f}"),
         "rates": "as found",
     }
 
@@ -104,6 +103,19 @@ def _cost(run: RunView) -> Row:
         "of predicted": _rounded(predicted.get("measured_to_predicted"), 2),
         "USD": _rounded(timing.get("usd"), 4),
     }
+
+
+def _interval(effect: Interval | None) -> str:
+    return "{:+.4f} ({:+.4f} to {:+.4f})".format(*effect) if effect else ""
+
+
+def _range(spent: list[float | None], form: str) -> str:
+    """What each run of a group spent, or the least and the most of them."""
+    known = [one for one in spent if one is not None]
+    if len(known) < len(spent):
+        return "unknown"
+    shown = dict.fromkeys(form.format(one) for one in (min(known), max(known)))
+    return " to ".join(shown)
 
 
 def _rounded(value: Any, digits: int = 4) -> float | None:

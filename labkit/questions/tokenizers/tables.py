@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from labkit.comparison.tokenizers import SIDES, TokenizerComparison, within
 from labkit.statistics.bootstrap import Interval
-from labkit.tokens.measures import Measures, measure, ratio_interval
+from labkit.statistics.ratio import ratio_interval
+from labkit.tokens.measures import Measures, measure
 from labkit.tokens.unigram import unigram_bits_per_byte
 
 FEWEST_DOCUMENTS = 10
@@ -42,7 +43,7 @@ def measure_table(comparison: TokenizerComparison) -> pa.Table:
                 "text": f"{corpus}: {source}",
                 "language": languages[corpus, source],
                 "bytes per token": round(found.bytes_per_token.estimate, 3),
-                "95% interval": _shown(found.bytes_per_token, found.num_documents),
+                "95% interval": _shown(found.bytes_per_token, found),
                 "tokens per word": round(found.tokens_per_word.estimate, 3),
                 "UNK": f"{found.unknown_rate.estimate:.1%}",
                 "texts not given back": found.num_round_trip_failures,
@@ -83,7 +84,8 @@ def unigram_scores(comparison: TokenizerComparison) -> dict[str, float]:
     }
 
 
-def _shown(interval: Interval, num_documents: int) -> str:
-    if num_documents < FEWEST_DOCUMENTS:
-        return f"only {num_documents} documents"
-    return f"{interval.low:.3f} to {interval.high:.3f}"
+def _shown(interval: Interval, found: Measures) -> str:
+    if found.num_documents < FEWEST_DOCUMENTS:
+        return f"only {found.num_documents} documents"
+    note = "; too narrow: few or very unequal documents" if found.is_too_narrow else ""
+    return f"{interval.low:.3f} to {interval.high:.3f}{note}"

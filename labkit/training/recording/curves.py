@@ -120,7 +120,7 @@ def _shown(value: float | None) -> str:
 def _utilization(rate: float | None, predictions: dict[str, Any], plan: Any) -> str:
     peak = predictions.get("peak_flops_per_s")
     if peak is None:
-        return "peak of this device unknown" if predictions else "-"
+        return f"peak of this device in {plan.compute.precision} unknown" if predictions else "-"
     if rate is None:
         return "-"
     tokens = plan.num_steps * plan.tokens_per_step

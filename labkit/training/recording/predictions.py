@@ -40,7 +40,7 @@ def predict(
         "parameters": count_parameters(plan.model),
         "flops": per_token * tokens,
         "flops_convention": CONVENTION,
-        "peak_flops_per_s": _peak_flops_per_s(gpu_name),
+        "peak_flops_per_s": _peak_flops_per_s(gpu_name, plan.compute.precision),
         "seconds_of_steps": seconds,
         "memory_bytes": sum(memory.values()),
         "usd": seconds / 3600 * price if price else None,
@@ -81,7 +81,10 @@ def memory_before(device: str) -> int:
     return 0 if device == "cuda" else psutil.Process().memory_info().rss
 
 
-def _peak_flops_per_s(gpu_name: str) -> float | None:
+def _peak_flops_per_s(gpu_name: str, precision: str) -> float | None:
+    """The peaks in the table are those of 16 bits, by which an fp32 run can't be measured."""
+    if precision == "fp32":
+        return None
     try:
         return find_gpu(gpu_name).peak_flops_per_s if gpu_name else None
     except ValueError:
