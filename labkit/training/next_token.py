@@ -24,8 +24,8 @@ class NextToken:
 
     name = "next token"
 
-    def __init__(self, plan: TrainingPlan, _processes: Processes = ALONE):
-        self.data = TrainingData(plan)
+    def __init__(self, plan: TrainingPlan, processes: Processes = ALONE):
+        self.data = TrainingData(plan, processes)
         self.validator = Validator(
             self.data.validation,
             Tokenizer.load(artifacts.home() / plan.data.tokenizer / "tokenizer.json"),
