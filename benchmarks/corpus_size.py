@@ -1,4 +1,4 @@
-"""Corpora of growing size as shards: seconds, memory and open files, and the start of a run on them.
+"""Corpora of growing size as shards: seconds, memory, open files, and the start of a run on them.
 
     python -m benchmarks.corpus_size [--gigabytes 0.2 2]
 

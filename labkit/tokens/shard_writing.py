@@ -1,4 +1,4 @@
-"""Text to shards, as a stream: memory holds a few pieces of `PIECE_CHARACTERS`, whatever the corpus.
+"""Text to shards, as a stream: memory holds a few pieces of `PIECE_CHARACTERS` of any corpus.
 
 A piece is what one worker encodes at a time. Encoded pieces are added in order to shards of about
 `SHARD_BYTES` of tokens, so that the bytes are equal for any number of workers.

@@ -87,7 +87,7 @@ class RunAtWork:
             run,
             Tracker(tracked, record),
             Milestones.of(plan, until or plan.num_steps, save_at),
-            Clock.going_on(record.rows("step")),
+            Clock.going_on(record.last_row("step"), record.num_steps()),
         )
         recorder.say = self.say
         self._say_start(state, source)

@@ -27,15 +27,17 @@ from labkit.tokens.shards import Shards
 TEXTS = [f"document {number}: " + "the cat sat on the mat " * (number % 9) for number in range(80)]
 TEXTS[7] = ""
 TEXTS[8] = "第一回 naïve <|endoftext|>"
+CUT = {"piece_characters": 700, "shard_bytes": 500}
+"""Some twenty shards."""
 WRITER = """
 import sys
 from pathlib import Path
 from labkit.tokens.kinds import train_bpe
 from labkit.tokens.shard_writing import write_shards
-from tests.tokens.test_shards import TEXTS
+from tests.tokens.test_shards import CUT, TEXTS
 if __name__ == "__main__":
     folder, workers = Path(sys.argv[1]), int(sys.argv[2])
-    write_shards(TEXTS, train_bpe(TEXTS, 300), folder, num_workers=workers, piece_characters=700, shard_bytes=500)
+    write_shards(TEXTS, train_bpe(TEXTS, 300), folder, num_workers=workers, **CUT)
 """
 
 
@@ -49,9 +51,7 @@ def content(folder: Path) -> dict[str, str]:
 
 def test_shards_hold_every_document_in_order(tmp_path: Path):
     tokenizer = train_bpe(TEXTS, 300)
-    shards = Shards(
-        write_shards(TEXTS, tokenizer, tmp_path / "s", piece_characters=700, shard_bytes=500)
-    )
+    shards = Shards(write_shards(TEXTS, tokenizer, tmp_path / "s", **CUT))
     facts = shards.facts
     assert len(facts.shard_tokens) > 5
     assert facts.num_documents == 80
@@ -198,7 +198,7 @@ def test_two_writers_of_the_same_shards_share_the_work_of_one(tmp_path: Path):
     tokenizer = train_bpe(TEXTS, 300)
 
     def write(_: int) -> Path:
-        return write_shards(TEXTS, tokenizer, tmp_path / "s", piece_characters=700, shard_bytes=500)
+        return write_shards(TEXTS, tokenizer, tmp_path / "s", **CUT)
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(write, range(4))) == {tmp_path / "s"}
@@ -212,9 +212,9 @@ def test_finished_shards_survive_a_failure_at_the_very_end(tmp_path: Path, monke
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("labkit.tokens.shard_writing.write_json", fail)
-        write_shards(TEXTS, make_bytes(), tmp_path / "s", piece_characters=700, shard_bytes=500)
+        write_shards(TEXTS, make_bytes(), tmp_path / "s", **CUT)
     assert len(list((tmp_path / "s.unfinished").glob("tokens-*.bin"))) > 5
-    write_shards(TEXTS, make_bytes(), tmp_path / "s", piece_characters=700, shard_bytes=500)
+    write_shards(TEXTS, make_bytes(), tmp_path / "s", **CUT)
     with pytest.raises(LabError, match="made with another tokenizer than bpe"):
         write_shards(TEXTS, train_bpe(TEXTS, 300), tmp_path / "s")
 

@@ -16,7 +16,9 @@ def result(
     plan: TrainingPlan, record: RunRecord, state: TrainingState, hashes: dict[str, str]
 ) -> dict[str, Any]:
     """No times and no machine: the same bytes wherever the plan runs. `hashes`: of its state."""
-    last = record.rows("evaluation")[-1]
+    last, step = record.last_row("evaluation"), record.last_row("step")
+    assert last
+    assert step
     return {
         "plan_hash": plan.hash,
         "inputs": plan.inputs(),
@@ -24,7 +26,7 @@ def result(
         "steps": state.step,
         "tokens": state.step * plan.tokens_per_step,
         "dropped_steps": state.guard.num_dropped,
-        "final_training_loss": record.rows("step")[-1]["loss"],
+        "final_training_loss": step["loss"],
         "validation": {k: v for k, v in last.items() if k not in ("kind", "seconds", "took")},
         "state": hashes,
     }
@@ -35,7 +37,7 @@ def timing(
 ) -> dict[str, Any]:
     """Seconds, memory and money, and how the predictions did."""
     seconds, of_steps = clock.elapsed, clock.of_steps
-    num_steps = len(record.rows("step"))  # fewer where another run's checkpoint was the start
+    num_steps = record.num_steps()  # fewer where another run's checkpoint was the start
     tokens = num_steps * plan.tokens_per_step
     is_whole = num_steps == plan.num_steps
     price = plan.budget.usd_per_hour
@@ -53,7 +55,7 @@ def timing(
         "mfu": predictions.utilization(
             predicted, tokens, tokens / of_steps / plan.layout.num_processes
         ),
-        "starts": sum(row["text"].startswith("start") for row in record.rows("event")),
+        "starts": sum(row["text"].startswith("start") for row in record.each_row("event")),
         **measured,
         "scores": predictions.score(predicted, measured),
         "device": _devices(plan, device_name),
