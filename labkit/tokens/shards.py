@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,6 +93,15 @@ class Shards:
         start = int(ends[inside - 1]) if inside else 0
         first = int(self._starts[shard])
         return first + start, first + int(ends[inside])
+
+    @property
+    def has_hashes(self) -> bool:
+        return all((self.folder / name.hashes).is_file() for name in self._names)
+
+    def document_hashes(self) -> Iterator[np.ndarray]:
+        """uint64[documents] of each shard: the first 64 bits of the SHA-256 of each text."""
+        for name in self._names:
+            yield self._map(name.hashes, "<u8")[:: HASH_BYTES // 8].copy()
 
     def num_windows(self, sequence_length: int) -> int:
         """Windows of `sequence_length` inputs and as many targets, which overlap by one id."""

@@ -2,6 +2,7 @@
 
 plan.json          the settled plan and the hashes of what it reads
 predictions.json   what was expected, written before the first step
+leak_check.json    what is known of validation text in the training text, in one line
 windows.json       loss of each validation window at the last evaluation
 metrics.jsonl      one row per step, evaluation and event, in order; each step once
 status.json        where it stands

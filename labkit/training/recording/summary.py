@@ -22,6 +22,7 @@ def result(
     return {
         "plan_hash": plan.hash,
         "inputs": plan.inputs(),
+        "leak_check": record.read("leak_check"),
         "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
         "steps": state.step,
         "tokens": state.step * plan.tokens_per_step,
