@@ -126,13 +126,19 @@ def start_seconds(home: Path) -> float:
         | {"compute.device": "cpu", "compute.precision": "fp32", "compute.attention": "fused"}
         | {"compute.num_threads": 1, "checkpoints.num_checkpoints": 1}
     )
+    before = os.environ.get("LABKIT_HOME")
     os.environ["LABKIT_HOME"] = str(home)
-    started = time.perf_counter()
-    run = launch(plan)
-    while not run.record.rows("step"):
-        time.sleep(0.1)
-    seconds = time.perf_counter() - started
-    run.wait()
+    try:
+        started = time.perf_counter()
+        run = launch(plan)
+        while not run.record.rows("step"):
+            time.sleep(0.1)
+        seconds = time.perf_counter() - started
+        run.wait()
+    finally:
+        del os.environ["LABKIT_HOME"]
+        if before is not None:
+            os.environ["LABKIT_HOME"] = before
     return round(seconds, 1)
 
 
