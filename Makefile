@@ -37,7 +37,6 @@ bench: $(READY)          ## speed against peers, equal results asserted first
 	$(BIN)/python -m benchmarks.curation
 	$(BIN)/python -m benchmarks.trainer
 	$(BIN)/python -m benchmarks.sharding
-	$(BIN)/python -m benchmarks.records
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.slider
 	$(BIN)/python -m benchmarks.thresholds

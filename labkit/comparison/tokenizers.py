@@ -221,7 +221,8 @@ def names(listing: str) -> list[str]:
 def _warn_if_short(shards: Mapping[Side, Path]) -> None:
     """Shards that the default plan cannot train on, or not evaluate on."""
     length = TrainingPlan().sequence_length
-    for side, needed in (("train", 1), ("validation", 2)):
+    windows: dict[Side, int] = {"train": 1, "validation": 2}
+    for side, needed in windows.items():
         if side not in shards:
             continue
         found = Shards(shards[side], verify=False)

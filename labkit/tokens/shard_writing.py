@@ -162,7 +162,7 @@ class UnfinishedShards:
             document_set=encoded.document_set,
             num_tokens=len(encoded.tokens) // self.bytes_per_token,
             num_documents=len(encoded.lengths),
-            sizes=tuple(size + len(part) for size, part in zip(sizes, parts, strict=True)),
+            sizes=(sizes[0] + len(parts[0]), sizes[1] + len(parts[1]), sizes[2] + len(parts[2])),
             sha256=_sha256(parts),
         )
         with disk.clear_errors(self.aside):

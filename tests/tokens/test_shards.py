@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from labkit.tokens.shards import Shards
 TEXTS = [f"document {number}: " + "the cat sat on the mat " * (number % 9) for number in range(80)]
 TEXTS[7] = ""
 TEXTS[8] = "第一回 naïve <|endoftext|>"
-CUT = {"piece_characters": 700, "shard_bytes": 500}
+CUT: dict[str, Any] = {"piece_characters": 700, "shard_bytes": 500}
 """Some twenty shards."""
 WRITER = """
 import sys
@@ -124,7 +125,7 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path: Pa
 
 def test_an_interrupted_try_is_gone_on_from_as_far_as_it_is_whole(tmp_path: Path):
     tokenizer = train_bpe(TEXTS, 300)
-    cut = {"piece_characters": 300, "shard_bytes": 500}
+    cut: dict[str, Any] = {"piece_characters": 300, "shard_bytes": 500}
     write_shards(TEXTS, tokenizer, tmp_path / "whole", **cut)
     aside = tmp_path / "s.unfinished"
 
