@@ -27,6 +27,7 @@ check: $(READY)          ## style, types, layers, clean notebooks
 
 bench: $(READY)          ## speed against peers, equal results asserted first; how often verdicts err
 	$(BIN)/python -m benchmarks.encoding
+	$(BIN)/python -m benchmarks.corpus_size
 	$(BIN)/python -m benchmarks.corpus_statistics
 	$(BIN)/python -m benchmarks.readers
 	$(BIN)/python -m benchmarks.filters

@@ -30,7 +30,7 @@ from labkit.tokens.shard_writing import write_shards
 texts = [f"document {n}: " + "the cat sat on the mat " * (n % 90) for n in range(3000)]
 if __name__ == "__main__":
     write_shards(texts, make_bytes(), Path(sys.argv[1]), num_workers=int(sys.argv[2]),
-                 shard_characters=100_000)
+                 piece_characters=100_000, shard_bytes=500_000)
 """
 
 

@@ -42,6 +42,7 @@ def write_verdict(record: StudyRecord, study: Study, arms: list[ArmRuns]) -> Non
     result = {
         "study": study.model_dump(mode="json"),
         "inputs": study.plan.inputs(),
+        "leak_checks": sorted({_leak_check(run_id) for runs in arms for run_id in runs.run_ids}),
         "arms": [
             _arm(runs, first, scores[runs.arm.name], verdicts.get(runs.arm.name)) for runs in arms
         ],
@@ -73,6 +74,11 @@ def _arm(
         "num_diverged": scores.num_diverged,
         "verdict": verdict._asdict() if verdict else None,
     }
+
+
+def _leak_check(run_id: str) -> str:
+    found = (RunRecord(runs_folder() / run_id).read("result") or {}).get("leak_check")
+    return found or "leak check: none known"
 
 
 def _scores(runs: ArmRuns) -> Scores:

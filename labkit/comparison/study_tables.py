@@ -80,14 +80,15 @@ def _check(arm: dict[str, Any]) -> None:
 
 
 def scope(result: dict[str, Any]) -> str:
-    """What the verdicts hold for, in one sentence."""
+    """What the verdicts hold for, and what is known of validation text in the training text."""
     study = read_study(result["study"])
     model, plan = study.plan.model, study.plan
     return (
         f"Holds for {_without_hashes(study, result)}: {model.num_layers} layers of "
         f"{model.d_model}, {plan.num_steps:,} steps of {plan.tokens_per_step:,} tokens, equal "
         f"{study.equal}, {len(study.seeds)} seeds, rates {_listed_factors(study)}, initialisation "
-        f"{model.initialization}. Of larger models it says nothing."
+        f"{model.initialization}. Of larger models it says nothing. "
+        f"{', '.join(result.get('leak_checks', ['leak check: none known']))}."
     )
 
 

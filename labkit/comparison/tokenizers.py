@@ -8,7 +8,8 @@ measured. Everything is a function of the config, the corpora and the seed, but 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -18,6 +19,7 @@ from pydantic import field_validator, model_validator
 from labkit.core import artifacts, disk
 from labkit.core.canonical_json import hash_json
 from labkit.core.config import Config, field
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.core.records.certificate import LeakCertificate
 from labkit.data.build import build_documents, load_columns
@@ -31,9 +33,11 @@ from labkit.data.leaks import certify
 from labkit.data.ngrams import UNITS
 from labkit.data.readers import check_corpus, corpus_name, fingerprint
 from labkit.data.splits import Side, SplitConfig, SplitDocument, split_documents
+from labkit.plan.plan import TrainingPlan
 from labkit.tokens.kinds import KINDS
 from labkit.tokens.measures import Counts, count
 from labkit.tokens.shard_writing import write_shards
+from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
 from labkit.tokens.vocabularies import VOCABULARIES, load_vocabulary
 
@@ -178,6 +182,7 @@ class TokenizerComparison:
                     certificate=self.certificates.get(side),
                     corpus={self.config.corpus: text},
                 )
+        _warn_if_short(shards)
         return folder, shards
 
     def _all_tokenizers(self) -> dict[str, Tokenizer]:
@@ -211,6 +216,23 @@ def names(listing: str) -> list[str]:
     ['gpt2', 'qwen3']
     """
     return [name.strip() for name in listing.split(",") if name.strip()]
+
+
+def _warn_if_short(shards: Mapping[Side, Path]) -> None:
+    """Shards that the default plan cannot train on, or not evaluate on."""
+    length = TrainingPlan().sequence_length
+    windows: dict[Side, int] = {"train": 1, "validation": 2}
+    for side, needed in windows.items():
+        if side not in shards:
+            continue
+        found = Shards(shards[side], verify=False)
+        if found.num_windows(length) < needed:
+            warnings.warn(
+                f"the {side} shards have {counted(found.facts.num_tokens, 'token')}: fewer than "
+                f"{counted(needed, 'window')} of {length}, the default plan's data.sequence_length;"
+                " give more text, or train with a shorter sequence",
+                stacklevel=3,
+            )
 
 
 def _read(corpus: str) -> tuple[list[SplitDocument], list[dict[str, Any]]]:

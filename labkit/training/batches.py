@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from labkit.core import artifacts
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
+from labkit.core.verified import verify_once
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.shards import Shards
 from labkit.training.data_order import BatchRamp, DataOrder
@@ -44,15 +48,16 @@ class TrainingData:
         LabError: shards of another tokenizer, or ids beyond the model's vocabulary.
     """
 
-    def __init__(self, plan: TrainingPlan):
+    def __init__(self, plan: TrainingPlan, processes: Processes = ALONE):
+        folders = [artifacts.home() / name for name in (*plan.data.train, plan.data.validation)]
+        processes.first(lambda: _verify(folders))
         self.length = plan.sequence_length
         self.micro_batch = plan.micro_batch
         self.names = list(plan.data.train)
-        self.sources = [Shards(artifacts.home() / name) for name in plan.data.train]
-        self.validation = Shards(artifacts.home() / plan.data.validation)
+        *self.sources, self.validation = (Shards(folder, verify=False) for folder in folders)
         _check(plan, [*self.sources, self.validation])
         self.hidden_after = hidden_after(plan, self.validation)
-        num_windows = [source.num_windows(self.length) for source in self.sources]
+        num_windows = [_num_windows(source, self.length) for source in self.sources]
         self.order = DataOrder(num_windows, list(plan.data.train.values()), plan.seed)
         self.ramp = BatchRamp(plan.data.batch_size, plan.data.batch_size)
 
@@ -124,6 +129,17 @@ def _check(plan: TrainingPlan, all_shards: list[Shards]) -> None:
             f"the tokenizer has {vocab_size:,} ids, model.vocab_size={plan.model.vocab_size:,}; "
             f"give model.vocab_size={vocab_size}"
         )
-    certificate = all_shards[-1].facts.certificate
-    if certificate and len(all_shards) == 2:
-        certificate.check(all_shards[0].facts.document_set, all_shards[1].facts.document_set)
+
+
+def _verify(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        verify_once(folder)
+
+
+def _num_windows(shards: Shards, length: int) -> int:
+    if not (found := shards.num_windows(length)):
+        raise LabError(
+            f"{shards.folder} has {counted(shards.facts.num_tokens, 'token')}: not one window of "
+            f"{length:,} and the token after it; give data.sequence_length less, or more text"
+        )
+    return found

@@ -105,13 +105,12 @@ class Run:
         return status
 
     def progress_line(self) -> str:
-        steps = self.record.rows("step")
-        if not steps:
+        last = self.record.last_row("step")
+        if last is None:
             return f"{self.run_id}: {self.status().state}"
-        last = steps[-1]
         total = self.plan.num_steps
         loss = "NaN" if last["loss"] is None else f"{last['loss']:.4f}"
-        left = last["seconds"] / len(steps) * (total - last["step"])
+        left = last["seconds"] / self.record.num_steps() * (total - last["step"])
         return (
             f"{self.run_id}: step {last['step']:,} of {total:,}, loss {loss}, "
             f"about {left:.0f} s left"

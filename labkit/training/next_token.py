@@ -26,8 +26,8 @@ class NextToken:
 
     name = "next token"
 
-    def __init__(self, plan: TrainingPlan, _processes: Processes = ALONE):
-        self.data = TrainingData(plan)
+    def __init__(self, plan: TrainingPlan, processes: Processes = ALONE):
+        self.data = TrainingData(plan, processes)
         self.loss_of_guessing = math.log(plan.model.vocab_size)
         self.validator = Validator(
             self.data.validation,

@@ -21,6 +21,7 @@ from labkit.core.config import differences
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
 from labkit.plan.plan import TrainingPlan
+from labkit.tokens.shards import Shards
 from labkit.training.checkpoints.files import Checkpoint
 from labkit.training.checkpoints.folder import load_checkpoint
 from labkit.training.checkpoints.kept import newest_good, set_newer_aside
@@ -32,6 +33,7 @@ from labkit.training.checkpoints.state import (
     state_hashes,
 )
 from labkit.training.guards import LossWatch
+from labkit.training.leak_check import leak_check
 from labkit.training.module import TrainingModule
 from labkit.training.objective import MakeObjective, StepBatches
 from labkit.training.optimizers.groups import group_rows
@@ -92,7 +94,7 @@ class RunAtWork:
             run,
             Tracker(tracked, record),
             Milestones.of(plan, until or plan.num_steps, save_at),
-            Clock.going_on(record.rows("step")),
+            Clock.going_on(record.last_row("step"), record.num_steps()),
         )
         recorder.say = self.say
         self._say_start(state, source)
@@ -149,6 +151,14 @@ class RunAtWork:
         if not self.record.log_file.is_file():
             self._open_record()
         self.record.set_status("starting", 0)
+        if self.record.read("leak_check") is None:
+            self.record.write("leak_check", self._leak_check())
+
+    def _leak_check(self) -> str:
+        data = self.plan.data
+        folders = [artifacts.home() / name for name in (*data.train, data.validation)]
+        *sources, validation = (Shards(folder, verify=False) for folder in folders)
+        return leak_check(sources, validation)
 
     def _open_record(self) -> None:
         plan, record = self.plan, self.record
@@ -163,6 +173,8 @@ class RunAtWork:
 
     def _say_start(self, state: TrainingState, source: str) -> None:
         plan = self.plan
+        if self.processes.is_first:
+            self.say(str(self.record.read("leak_check")))
         self.say(f"run {self.record.run_id}{f', from {source}' if source else ''}")
         for row in group_rows(state.groups):
             self.say("  " + ", ".join(f"{key} {value}" for key, value in row.items()))

@@ -63,7 +63,7 @@ class RunMonitor:
 
     def _show(self) -> None:
         show_html(self.readout, read_outs(self.followed))
-        last_rows = [(one.steps[-1:], one.evaluations[-1:]) for one in self.followed]
+        last_rows = [(one.steps.last, one.evaluations[-1:]) for one in self.followed]
         show_html(self.texts, latest_texts(self.followed))
         if last_rows == self._drawn:
             return

@@ -137,3 +137,12 @@ def test_any_tokenizer_file_is_compared(comparison, tmp_path):
 def test_texts_within_a_budget():
     assert within(["abc", "defg", "h"], 5) == ["abc", "de"]
     assert within([], 5) == []
+
+
+def test_a_corpus_shorter_than_a_context_is_said_when_its_shards_are_made(tmp_path: Path):
+    path = tmp_path / "short.jsonl"
+    path.write_text("".join(json.dumps({"text": f"{word}."}) + "\n" for word in ("a", "b", "c")))
+    settings = {"corpus": str(path), "compare_on": "", "published": "", "vocab_size": 300}
+    comparison = TokenizerComparison(TokenizerComparisonConfig.from_parameters(settings))
+    with pytest.warns(UserWarning, match="the train shards have .* fewer than 1 window of"):
+        comparison.save_choice()

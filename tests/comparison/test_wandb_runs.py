@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.comparison.runs import select
 from labkit.comparison.runs.view import RunView, mixture_whole
 from labkit.comparison.runs.wandb_offline import find_offline_runs, read_offline
 from labkit.comparison.runs.wandb_online import read_online
@@ -248,3 +249,13 @@ def test_without_wandb_it_says_what_to_install(plain, monkeypatch):
     for read in (lambda: read_offline(plain), lambda: read_online("entity/project")):
         with pytest.raises(LabError, match="not installed: pip install wandb"):
             read()
+
+
+def test_files_of_one_run_that_differ_in_equal_steps_are_said():
+    def view(*losses: float) -> RunView:
+        rows = [{"step": step, "train/loss": loss} for step, loss in enumerate(losses)]
+        return RunView("r", "W&B offline", "r", "finished", {}, rows, {})
+
+    with pytest.warns(UserWarning, match="differ in 2 steps, from 1 to 2"):
+        joined = select._joined(view(3, 2, 1), view(3, 2.5, 1.5, 0.5))
+    assert [row["train/loss"] for row in joined.history] == [3, 2.5, 1.5, 0.5]

@@ -3,12 +3,15 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,15 +28,17 @@ from labkit.tokens.shards import Shards
 TEXTS = [f"document {number}: " + "the cat sat on the mat " * (number % 9) for number in range(80)]
 TEXTS[7] = ""
 TEXTS[8] = "第一回 naïve <|endoftext|>"
+CUT: dict[str, Any] = {"piece_characters": 700, "shard_bytes": 500}
+"""Some twenty shards."""
 WRITER = """
 import sys
 from pathlib import Path
 from labkit.tokens.kinds import train_bpe
 from labkit.tokens.shard_writing import write_shards
-from tests.tokens.test_shards import TEXTS
+from tests.tokens.test_shards import CUT, TEXTS
 if __name__ == "__main__":
     folder, workers = Path(sys.argv[1]), int(sys.argv[2])
-    write_shards(TEXTS, train_bpe(TEXTS, 300), folder, num_workers=workers, shard_characters=700)
+    write_shards(TEXTS, train_bpe(TEXTS, 300), folder, num_workers=workers, **CUT)
 """
 
 
@@ -47,7 +52,7 @@ def content(folder: Path) -> dict[str, str]:
 
 def test_shards_hold_every_document_in_order(tmp_path: Path):
     tokenizer = train_bpe(TEXTS, 300)
-    shards = Shards(write_shards(TEXTS, tokenizer, tmp_path / "s", shard_characters=700))
+    shards = Shards(write_shards(TEXTS, tokenizer, tmp_path / "s", **CUT))
     facts = shards.facts
     assert len(facts.shard_tokens) > 5
     assert facts.num_documents == 80
@@ -118,25 +123,39 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_bytes(tmp_path: Pa
         assert not folder.with_name(f"{folder.name}.unfinished").exists()
 
 
-def test_a_finished_shard_of_an_interrupted_run_is_kept_only_when_whole(tmp_path: Path):
+def test_an_interrupted_try_is_gone_on_from_as_far_as_it_is_whole(tmp_path: Path):
     tokenizer = train_bpe(TEXTS, 300)
-    write_shards(TEXTS, tokenizer, tmp_path / "whole", shard_characters=700)
+    cut: dict[str, Any] = {"piece_characters": 300, "shard_bytes": 500}
+    write_shards(TEXTS, tokenizer, tmp_path / "whole", **cut)
     aside = tmp_path / "s.unfinished"
 
     def interrupted():
         yield from TEXTS[:40]
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_shards(interrupted(), tokenizer, tmp_path / "s", shard_characters=700)
-    assert not (tmp_path / "s").exists()
-    records = sorted(aside.glob("shard-*.json"))
-    assert len(records) >= 2
-    (aside / "tokens-00000.bin").write_bytes(b"damaged")
-    kept = (aside / "tokens-00001.bin").stat().st_ino
-    write_shards(TEXTS, tokenizer, tmp_path / "s", shard_characters=700)
-    assert (tmp_path / "s" / "tokens-00001.bin").stat().st_ino == kept
-    assert content(tmp_path / "s") == content(tmp_path / "whole")
+    def kept_after(damage: Callable[[], object]) -> int:
+        with pytest.raises(KeyboardInterrupt):
+            write_shards(interrupted(), tokenizer, tmp_path / "s", **cut)
+        damage()
+        first = (aside / "tokens-00000.bin").stat().st_ino
+        write_shards(TEXTS, tokenizer, tmp_path / "s", **cut)
+        is_kept = (tmp_path / "s" / "tokens-00000.bin").stat().st_ino == first
+        assert content(tmp_path / "s") == content(tmp_path / "whole")
+        shutil.rmtree(tmp_path / "s")
+        return is_kept
+
+    def flip(name: str) -> None:
+        data = bytearray((aside / name).read_bytes())
+        data[-1] ^= 1
+        (aside / name).write_bytes(data)
+
+    last = f"tokens-{len(Shards(tmp_path / 'whole').facts.shard_tokens) // 3:05d}.bin"
+    assert kept_after(lambda: None)
+    assert kept_after(lambda: flip(last))
+    assert kept_after(lambda: (aside / "pieces.jsonl").open("ab").write(b'{"shard": 0, "te'))
+    assert kept_after(lambda: (aside / "tokens-00099.bin").write_bytes(b"of another try"))
+    assert kept_after(lambda: flip("hashes-00000.bin"))
+    assert not kept_after(lambda: (aside / "pieces.jsonl").write_bytes(b""))
 
 
 def test_a_flipped_bit_is_found_on_opening(tmp_path: Path):
@@ -180,11 +199,11 @@ def test_two_writers_of_the_same_shards_share_the_work_of_one(tmp_path: Path):
     tokenizer = train_bpe(TEXTS, 300)
 
     def write(_: int) -> Path:
-        return write_shards(TEXTS, tokenizer, tmp_path / "s", shard_characters=700)
+        return write_shards(TEXTS, tokenizer, tmp_path / "s", **CUT)
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(write, range(4))) == {tmp_path / "s"}
-    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["s"]
     assert Shards(tmp_path / "s").facts.num_documents == 80
 
 
@@ -194,8 +213,49 @@ def test_finished_shards_survive_a_failure_at_the_very_end(tmp_path: Path, monke
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("labkit.tokens.shard_writing.write_json", fail)
-        write_shards(TEXTS, make_bytes(), tmp_path / "s", shard_characters=700)
+        write_shards(TEXTS, make_bytes(), tmp_path / "s", **CUT)
     assert len(list((tmp_path / "s.unfinished").glob("tokens-*.bin"))) > 5
-    write_shards(TEXTS, make_bytes(), tmp_path / "s", shard_characters=700)
+    write_shards(TEXTS, make_bytes(), tmp_path / "s", **CUT)
     with pytest.raises(LabError, match="made with another tokenizer than bpe"):
         write_shards(TEXTS, train_bpe(TEXTS, 300), tmp_path / "s")
+
+
+MANY_SHARDS = """
+import resource, sys, tracemalloc
+from pathlib import Path
+import psutil
+from labkit.tokens.kinds import make_bytes
+from labkit.tokens.shard_writing import write_shards
+from labkit.tokens.shards import MAX_OPEN_FILES, Shards
+LIMIT = MAX_OPEN_FILES + 40
+resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
+def texts(count):
+    return (f"{number:05d} " + "x" * 9_994 for number in range(count))
+def write(count):
+    tracemalloc.reset_peak()
+    folder = Path(sys.argv[1]) / str(count)
+    write_shards(texts(count), make_bytes(), folder, piece_characters=20_000, shard_bytes=40_000)
+    return Shards(folder), tracemalloc.get_traced_memory()[1]
+write(3)
+tracemalloc.start()
+_, small = write(40)
+shards, large = write(600)
+assert len(shards.facts.shard_tokens) == 300 > LIMIT
+for number in range(600):
+    assert bytes(shards.document(number)[:5].astype("u1")) == f"{number:05d}".encode()
+    assert psutil.Process().num_fds() < LIMIT
+print(small, large)
+"""
+
+
+def test_a_corpus_of_more_shards_than_open_files_is_written_and_read_at_flat_memory(tmp_path: Path):
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_SHARDS, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    small, large = map(int, done.stdout.split())
+    assert large < small + 1_500_000  # of 5.6 MB more text

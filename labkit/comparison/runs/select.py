@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +26,7 @@ from labkit.comparison.runs.wandb_online import read_online
 from labkit.comparison.study import TUNING
 from labkit.comparison.study_record import StudyRecord, finished_studies
 from labkit.core import artifacts
+from labkit.core.counted import counted
 from labkit.core.errors import LabError
 from labkit.core.records.decision import NOTEBOOKS, Decision, current_decision
 from labkit.core.records.run import RunRecord, runs_folder
@@ -99,6 +101,14 @@ def _joined(earlier: RunView, later: RunView) -> RunView:
     for one in (earlier, later):
         if one.source == "local":
             return one
+    before = {row["step"]: row for row in earlier.history}
+    replaced = [row["step"] for row in later.history if before.get(row["step"], row) != row]
+    if replaced:
+        warnings.warn(
+            f"two W&B files of run {later.run_id} differ in {counted(len(replaced), 'step')}, from "
+            f"{min(replaced):,} to {max(replaced):,}; the later file's values are shown",
+            stacklevel=2,
+        )
     rows = {row["step"]: row for row in [*earlier.history, *later.history]}
     history = [rows[step] for step in sorted(rows)]
     return dataclasses.replace(later, history=history, summary={**earlier.summary, **later.summary})

@@ -2,6 +2,7 @@
 
 plan.json          the settled plan and the hashes of what it reads
 predictions.json   what was expected, written before the first step
+leak_check.json    what is known of validation text in the training text, in one line
 windows.json       loss of each validation window at the last evaluation
 metrics.jsonl      one row per step, evaluation and event, in order; each step once
 status.json        where it stands
@@ -18,6 +19,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +41,8 @@ State = Literal[
     "died",
 ]
 Request = Literal["pause", "stop", "evaluate"]
+ROWS_BYTES = 1 << 22
+READ_BACK_BYTES = 1 << 16
 RUNNING: tuple[State, ...] = ("starting", "running")
 
 
@@ -94,7 +99,8 @@ class RunRecord:
         self.write("status", RunStatus(state=state, step=step, reason=reason).model_dump())
 
     def rows_from(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Whole rows after byte `offset`, and the offset to go on from.
+        """Whole rows after byte `offset`, of `ROWS_BYTES` at a time, and the offset to go on from:
+        the same one where nothing is new.
 
         A file that has become shorter was cut back by a resumed run: it is read from the start.
         """
@@ -103,18 +109,67 @@ class RunRecord:
                 size = file.seek(0, 2)
                 file.seek(offset if offset <= size else 0)
                 start = file.tell()
-                content = file.read()
+                content = file.read(ROWS_BYTES) + file.readline()
         except FileNotFoundError:
             return [], 0
         whole = content[: content.rfind(b"\n") + 1]
-        try:
-            return [json.loads(line) for line in whole.splitlines()], start + len(whole)
-        except ValueError as error:
-            raise LabError(f"{self.metrics} is damaged ({error}); delete {self.folder}") from error
+        return [self._parse(line) for line in whole.splitlines()], start + len(whole)
+
+    def each_row(self, kind: str | None = None) -> Iterator[dict[str, Any]]:
+        """All whole rows, or those of a kind, in order; one at a time in memory."""
+        if not self.metrics.is_file():
+            return
+        start = f'{{"kind": "{kind}"'.encode()
+        with self.metrics.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n") and (kind is None or line.startswith(start)):
+                    yield self._parse(line)
 
     def rows(self, kind: str | None = None) -> list[dict[str, Any]]:
-        found, _ = self.rows_from(0)
-        return [row for row in found if kind is None or row["kind"] == kind]
+        return list(self.each_row(kind))
+
+    def last_row(self, kind: str) -> dict[str, Any] | None:
+        """Read from the end, so that a long record costs no more than a short one."""
+        start = f'{{"kind": "{kind}"'.encode()
+        for _, line in self._lines_from_the_end():
+            if line.startswith(start):
+                return self._parse(line)
+        return None
+
+    def num_steps(self) -> int:
+        """How many steps have a row; each follows the one before."""
+        first, last = next(self.each_row("step"), None), self.last_row("step")
+        return last["step"] - first["step"] + 1 if first and last else 0
+
+    def _lines_from_the_end(self) -> Iterator[tuple[int, bytes]]:
+        """Where each whole line begins, and the line; the last one first."""
+        if not self.metrics.is_file():
+            return
+        with self.metrics.open("rb") as file:
+            begin = file.seek(0, 2)
+            pieces = [b""]  # the line whose beginning is not read yet, its last piece first
+            is_whole = False  # what stands behind the last end of line is torn
+            while begin:
+                size = min(READ_BACK_BYTES, begin)
+                begin -= size
+                file.seek(begin)
+                *lines, tail = file.read(size).split(b"\n")
+                pieces.append(tail)
+                position = begin + size - len(tail)
+                while lines:
+                    if is_whole:
+                        yield position, b"".join(reversed(pieces))
+                    is_whole = True
+                    pieces = [lines.pop()]
+                    position -= 1 + len(pieces[0])
+            if is_whole:
+                yield 0, b"".join(reversed(pieces))
+
+    def _parse(self, line: bytes) -> dict[str, Any]:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise LabError(f"{self.metrics} is damaged ({error}); delete {self.folder}") from error
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -123,11 +178,17 @@ class RunRecord:
                 file.write(text.encode())
 
     def cut_after(self, step: int) -> None:
-        """Drop rows of steps that a resumed run will take again, and a torn last line."""
-        if self.metrics.is_file():
-            kept = [row for row in self.rows() if row["step"] <= step]
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-            disk.write_file(self.metrics, text.encode())
+        """Drop rows of steps that a resumed run will take again, and a torn last line. Rows stand
+        in the order of their steps, so only the end is read.
+        """
+        if not self.metrics.is_file():
+            return
+        size = 0
+        for begin, line in self._lines_from_the_end():
+            if self._parse(line)["step"] <= step:
+                size = begin + len(line) + 1
+                break
+        os.truncate(self.metrics, size)
 
     def log(self, text: str) -> None:
         """A dated line at the end of LOG.md; what a person wrote there stays."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from labkit.comparison.run_comparison import RunComparison
 from labkit.core.display import Html, paragraphs
+from labkit.questions.run_comparison.tables import leak_checks
 from labkit.statistics.verdict import shown_p
 
 
@@ -29,6 +30,7 @@ def comparison_sentences(comparison: RunComparison) -> Html:
         [
             f"Against {comparison.baseline.name}, {text}. {left} of "
             f"{len(comparison.verdicts)} groups are not comparable, each for the reason beside it.",
+            *leak_checks([run for group in comparison.groups for run in group.runs]),
             "Learning rates are as they were found: where they were not tuned alike, a difference "
             "may be theirs. It holds for these runs' sizes, budgets and text alone.",
         ]

@@ -42,6 +42,11 @@ def difference_rows(comparison: RunComparison) -> list[Row]:
     ]
 
 
+def leak_checks(runs: list[RunView]) -> list[str]:
+    """What the runs say of validation text in their training text, each line once."""
+    return sorted({str(run.summary.get("leak_check") or "leak check: none known") for run in runs})
+
+
 def verdict_rows(comparison: RunComparison) -> list[Row]:
     """Every group against the baseline, with what the verdict rests on or why there is none."""
     return [_verdict_row(comparison, group) for group in [comparison.baseline, *comparison.others]]
@@ -55,6 +60,7 @@ def _verdict_row(comparison: RunComparison, group: Group) -> Row:
         "group": group.name,
         "verdict": verdict.word if verdict else "the baseline",
         "equal in": ", ".join(comparison.equal_in(group)),
+        "leak check": ", ".join(leak_checks(group.runs)),
         "because": verdict.because if verdict else "",
         "bits per byte": _rounded(np.mean(found.finite) if found.finite else None),
         "difference": _interval(verdict.effect if verdict else None),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from labkit.core.records.run import RUNNING
+from labkit.core.records.thinned import ThinnedRows
 from labkit.cost.flops import model_flops_utilization
 from labkit.plan.plan import TrainingPlan
 from labkit.plots.training import Curve, Point
@@ -24,15 +26,24 @@ class FollowedRun:
 
     def follow(self) -> None:
         """Take in new rows; all of them again where a resumed run has cut its rows back."""
-        rows, offset = self._new_rows()
-        if offset < self._offset or not self._goes_on(rows):
-            self._forget()
-            rows, offset = self.run.record.rows_from(0)
-        self._offset = offset
-        shown = {"step": self.steps, "evaluation": self.evaluations, "event": self.events}
-        for row in rows:
-            shown.get(row["kind"], []).append(row)
+        while True:
+            rows, offset = self._new_rows()
+            if offset < self._offset or not self._goes_on(rows):
+                self._forget()
+                continue
+            if offset == self._offset:
+                break
+            self._offset = offset
+            for row in rows:
+                self._take_in(row)
         self.status = self.run.status()
+
+    def _take_in(self, row: dict[str, Any]) -> None:
+        if row["kind"] == "step":
+            self.steps.append(row)
+            self._recent.append(row)
+        shown = {"evaluation": self.evaluations, "event": self.events}
+        shown.get(row["kind"], []).append(row)
 
     @property
     def curve(self) -> Curve:
@@ -41,12 +52,12 @@ class FollowedRun:
             for row in self.evaluations
             if row["loss"] is not None
         ]
-        tokens, losses = ([row[key] for row in self.steps] for key in ("tokens", "loss"))
+        tokens, losses = ([row[key] for row in self.steps.rows] for key in ("tokens", "loss"))
         return Curve(self.plan.name, tokens, losses, points)
 
     def read_outs(self) -> dict[str, str]:
         """Where it stands: each number with its unit."""
-        last = self.steps[-1] if self.steps else None
+        last = self.steps.last
         step = last["step"] if last else 0
         seconds, elapsed = (last["seconds"], last["elapsed"]) if last else (0.0, 0.0)
         predictions = self.run.record.read("predictions") or {}
@@ -74,7 +85,7 @@ class FollowedRun:
 
     @property
     def tokens_per_s(self) -> float | None:
-        recent = self.steps[-RATE_STEPS:]
+        recent = self._recent
         if len(recent) < 2:
             return None
         seconds = recent[-1]["seconds"] - recent[0]["seconds"]
@@ -95,11 +106,13 @@ class FollowedRun:
     def _goes_on(self, rows: list[dict[str, Any]]) -> bool:
         """Whether the new steps follow those that are known."""
         steps = [row["step"] for row in rows if row["kind"] == "step"]
-        return not steps or not self.steps or steps[0] == self.steps[-1]["step"] + 1
+        last = self.steps.last
+        return not steps or not last or steps[0] == last["step"] + 1
 
     def _forget(self) -> None:
         self._offset = 0
-        self.steps: list[dict[str, Any]] = []
+        self.steps = ThinnedRows()
+        self._recent: deque[dict[str, Any]] = deque(maxlen=RATE_STEPS)
         self.evaluations: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.status = self.run.status()

@@ -82,10 +82,10 @@ class Clock:
     saving: float = 0.0
 
     @classmethod
-    def going_on(cls, step_rows: list[dict[str, Any]]) -> Clock:
-        if not step_rows:
+    def going_on(cls, last_step: dict[str, Any] | None, num_steps: int) -> Clock:
+        if not last_step:
             return cls()
-        return cls(step_rows[-1]["seconds"], step_rows[-1]["elapsed"], len(step_rows))
+        return cls(last_step["seconds"], last_step["elapsed"], num_steps)
 
     @property
     def of_steps(self) -> float:

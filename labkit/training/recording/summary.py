@@ -24,17 +24,20 @@ def result(
 
     `diverged_at` is the step at which the loss went where it still was at the end, or None.
     """
-    last = record.rows("evaluation")[-1]
+    last, step = record.last_row("evaluation"), record.last_row("step")
+    assert last
+    assert step
     return {
         "plan_hash": plan.hash,
         "inputs": plan.inputs(),
+        "leak_check": record.read("leak_check"),
         "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
         "steps": state.step,
         "tokens": state.step * plan.tokens_per_step,
         "dropped_steps": state.guard.num_dropped,
         "diverged_at": run.watch.diverged_at,
         "skipped_batches": run.skipped,
-        "final_training_loss": record.rows("step")[-1]["loss"],
+        "final_training_loss": step["loss"],
         "validation": {k: v for k, v in last.items() if k not in ("kind", "seconds", "took")},
         "state": hashes,
     }
@@ -45,7 +48,7 @@ def timing(
 ) -> dict[str, Any]:
     """Seconds, memory and money, and how the predictions did."""
     seconds, of_steps = clock.elapsed, clock.of_steps
-    num_steps = len(record.rows("step"))  # fewer where another run's checkpoint was the start
+    num_steps = record.num_steps()  # fewer where another run's checkpoint was the start
     tokens = num_steps * plan.tokens_per_step
     is_whole = num_steps == plan.num_steps
     price = plan.budget.usd_per_hour
@@ -63,7 +66,7 @@ def timing(
         "mfu": predictions.utilization(
             predicted, tokens, tokens / of_steps / plan.layout.num_processes
         ),
-        "starts": sum(row["text"].startswith("start") for row in record.rows("event")),
+        "starts": sum(row["text"].startswith("start") for row in record.each_row("event")),
         **measured,
         "scores": predictions.score(predicted, measured),
         "device": _devices(plan, device_name),
