@@ -8,7 +8,7 @@ from pathlib import Path
 from labkit.comparison.tokenizers import TokenizerComparison
 from labkit.core.errors import LabError
 from labkit.data.pipeline.curated import Curated
-from labkit.data.training_windows import Steps, TokenSpan
+from labkit.data.training_windows import TokenSpan
 from labkit.tokens.shards import Shards
 from labkit.tokens.tokenizer import Tokenizer
 
@@ -38,13 +38,11 @@ def token_spans(
     tokenizer: Tokenizer,
     rows: Sequence[int],
     sequence_length: int,
-    steps: Steps | None = None,
 ) -> Spans:
     """The span of a row's document, None where it is not in the shards.
 
     Args:
         rows: of the documents in the order in which they were written to the shards.
-        steps: windows -> the steps of a plan that read them.
 
     Raises:
         LabError: the shards are of another tokenizer or of another number of documents.
@@ -66,6 +64,6 @@ def token_spans(
         if row not in numbers:
             return None
         start, stop = shards.span(numbers[row])
-        return TokenSpan(start, stop - start - 1, sequence_length, num_windows, decode, steps)
+        return TokenSpan(start, stop - start - 1, sequence_length, num_windows, decode)
 
     return span

@@ -1,4 +1,4 @@
-"""Which training windows hold a document's tokens, with which of its bytes, at which steps.
+"""Which training windows hold a document's tokens, with which of its bytes.
 
 A window of length L with number w reads tokens w L .. (w + 1) L - 1 of its shards as inputs and
 their successors as targets, so that each token is an input of one window at most; those after the
@@ -9,13 +9,8 @@ and plans are other rooms': what is known of them comes as numbers and functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
-
-import numpy as np
-
-Steps = Callable[[Sequence[int]], Mapping[int, Sequence[int]]]
-"""Windows -> the steps of a plan that read each of them, ascending."""
 
 
 class TokenSpan(NamedTuple):
@@ -28,7 +23,6 @@ class TokenSpan(NamedTuple):
     num_windows: int
     decode: Callable[[int, int], bytes]
     """(first token, number of tokens) -> their bytes."""
-    steps: Steps | None = None
 
 
 class Window(NamedTuple):
@@ -39,7 +33,6 @@ class Window(NamedTuple):
     stop: int
     """Bytes of the document that they are."""
     content: bytes
-    steps: tuple[int, ...]
 
 
 class Windows(NamedTuple):
@@ -55,37 +48,15 @@ def find_windows(text: bytes, span: TokenSpan) -> Windows:
     length, end = span.sequence_length, span.first_token + span.num_tokens
     stop = min(end, span.num_windows * length)
     numbers = range(span.first_token // length, -(-stop // length))
-    steps = span.steps(list(numbers)) if span.steps and len(numbers) else {}
     windows, place = [], 0
     for number in numbers:
         first = max(number * length, span.first_token)
         size = min((number + 1) * length, stop) - first
         content = span.decode(first, size)
-        window = Window(
-            number, size, place, place + len(content), content, tuple(steps.get(number, ()))
-        )
+        window = Window(number, size, place, place + len(content), content)
         place += len(content)
         windows.append(window)
     seen = max(stop, span.first_token)
     rest = span.decode(seen, end - seen) if end > seen else b""
     decoded = b"".join([*(window.content for window in windows), rest])
     return Windows(windows, end - seen, decoded == text)
-
-
-def steps_that_read(
-    windows: Sequence[int], batch: Callable[[int], np.ndarray], num_steps: int, source: int = 0
-) -> dict[int, list[int]]:
-    """Steps, from 0, whose batch has each of the windows; a pass over the whole plan.
-
-    Args:
-        batch: step -> int64[samples, 3] of source, epoch and window, as `DataOrder.batch` gives it.
-        source: number of the document's shards among the plan's.
-    """
-    found: dict[int, list[int]] = {window: [] for window in windows}
-    wanted = np.array(sorted(found), dtype=np.int64)
-    for step in range(num_steps):
-        samples = batch(step)
-        own = samples[samples[:, 0] == source, 2]
-        for window in own[np.isin(own, wanted)].tolist():
-            found[window].append(step)
-    return found

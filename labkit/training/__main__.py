@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
 from labkit.core.config import validate
 from labkit.core.errors import LabError
@@ -108,5 +109,17 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # never written to
 
 
+def _end(exit_status: int) -> NoReturn:
+    """Among other processes, end without the interpreter's clean-up: torch's threads of the process
+    group can abort in it (SIGABRT), long after the run was recorded as finished.
+    """
+    if "RANK" not in os.environ:
+        sys.exit(exit_status)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())

@@ -194,7 +194,6 @@ def _training(trace: LifeTrace) -> Html:
             str(window.number),
             window.num_tokens,
             f"{window.start:,} to {window.stop:,}",
-            _listed(window.steps),
             _piece(data[window.start : window.stop]),
         )
         for window in found.windows[:MAX_ROWS]
@@ -206,12 +205,7 @@ def _training(trace: LifeTrace) -> Html:
         f"Training windows: {len(found.windows):,}{more}; their tokens decoded are {equal} the "
         f"bytes that were kept{left}"
     )
-    return shown + table(["window", "tokens of it", "bytes", "at steps", "text"], rows, caption)
-
-
-def _listed(steps: tuple[int, ...]) -> str:
-    shown = ", ".join(f"{step:,}" for step in steps[:8])
-    return f"{shown}, … ({len(steps):,})" if len(steps) > 8 else shown
+    return shown + table(["window", "tokens of it", "bytes", "text"], rows, caption)
 
 
 def _text(trace: LifeTrace) -> Html:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from labkit.comparison.token_spans import token_spans
 from labkit.core.errors import LabError
 from labkit.data.readers import read_documents
-from labkit.data.training_windows import TokenSpan, find_windows, steps_that_read
+from labkit.data.training_windows import TokenSpan, find_windows
 from labkit.tokens.kinds import make_bytes, train_bpe
 from labkit.tokens.shard_writing import write_shards
 from labkit.tokens.shards import Shards
@@ -30,7 +29,11 @@ def corpus(tmp_path_factory):
     texts[3:3] = ["", "short", "第一回 宴桃園豪傑三結義"]
     tokenizer = train_bpe(texts[:5], 400)
     folder = write_shards(
-        texts, tokenizer, tmp_path_factory.mktemp("s") / "train", shard_characters=9000
+        texts,
+        tokenizer,
+        tmp_path_factory.mktemp("s") / "train",
+        piece_characters=4000,
+        shard_bytes=9000,
     )
     shards = Shards(folder)
     assert len(shards.facts.shard_tokens) > 3
@@ -78,13 +81,6 @@ def test_what_lies_behind_the_last_window_is_counted():
     assert (found.num_tokens_left, found.equals_text) == (3, True)
     assert not find_windows(b"abcdefghiX", TokenSpan(5, 10, 4, 3, decode)).equals_text
     assert find_windows(b"", TokenSpan(13, 0, 4, 3, decode)).windows == []
-
-
-def test_steps_that_read_a_window_by_hand():
-    batches = [[(0, 0, 7), (1, 0, 3)], [(0, 0, 3), (0, 1, 7)], [(1, 1, 7), (0, 1, 2)]]
-    batch = lambda step: np.array(batches[step])  # noqa: E731
-    assert steps_that_read([3, 7, 9], batch, 3) == {3: [1], 7: [0, 1], 9: []}
-    assert steps_that_read([3, 7], batch, 3, source=1) == {3: [0], 7: [2]}
 
 
 def test_rows_that_are_not_those_of_the_shards_are_refused(corpus):

@@ -60,7 +60,7 @@ def test_cost_figures_show_band_capacity_and_choice():
     assert list(money.error_x.array) == [5, 10]
     assert list(money.error_x.arrayminus) == [3, 6]
     assert money.marker.color[1] == palette.SERIES[0] != money.marker.color[0]
-    assert memory_figure({"weights": 2 * 10**9}, 80e9).layout.shapes[0].x0 == 80
+    assert memory_figure({"weights": 2 * 2**30}, 80 * 2**30).layout.shapes[0].x0 == 80
     low, high, middle, runs = hours_figure(["m"], [100.0], [110.0], (0.5, 2.0)).data
     assert [y / x for x, y in zip(low.x, low.y, strict=True)] == [0.5, 0.5]
     assert [y / x for x, y in zip(high.x, high.y, strict=True)] == [2.0, 2.0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from labkit.core.errors import LabError
 from labkit.core.records.run import RUNNING
 from labkit.core.records.thinned import ThinnedRows
 from labkit.cost.flops import model_flops_utilization
@@ -25,11 +26,22 @@ class FollowedRun:
         self._forget()
 
     def follow(self) -> None:
-        """Take in new rows; all of them again where a resumed run has cut its rows back."""
+        """Take in new rows; all of them again where a resumed run has cut its rows back.
+
+        Raises:
+            LabError: the record is damaged.
+        """
+        is_anew = False
         while True:
-            rows, offset = self._new_rows()
-            if offset < self._offset or not self._goes_on(rows):
+            try:
+                rows, offset = self.run.record.rows_from(self._offset)
+            except LabError:  # the place it had come to may be in the middle of a row now
+                if is_anew or not self._offset:
+                    raise
+                rows, offset = [], -1
+            if offset < self._offset or not (is_anew or self._goes_on(rows)):
                 self._forget()
+                is_anew = True
                 continue
             if offset == self._offset:
                 break
@@ -96,12 +108,6 @@ class FollowedRun:
             return "-"
         last = self.evaluations[-1]
         return f"{last['loss']:.4f} ({last['low']:.4f} to {last['high']:.4f})"
-
-    def _new_rows(self) -> tuple[list[dict[str, Any]], int]:
-        try:
-            return self.run.record.rows_from(self._offset)
-        except ValueError:  # the place it had come to is in the middle of a row now
-            return [], -1
 
     def _goes_on(self, rows: list[dict[str, Any]]) -> bool:
         """Whether the new steps follow those that are known."""
