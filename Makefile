@@ -42,6 +42,7 @@ bench: $(READY)          ## speed against peers, equal results asserted first; h
 	$(BIN)/python -m benchmarks.thresholds
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.verdicts
+	$(BIN)/python -m benchmarks.records
 	$(BIN)/python -m benchmarks.notebooks
 
 study: $(READY)          ## studies, declared in their files: recipes, parts of the block, open recipe; an hour

@@ -15,6 +15,7 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def _named(name: str, corpus_hash: str) -> Sequence[RunView]:
         return [read_local(record) for record in local]
     path = Path(os.path.expanduser(name))
     if os.path.exists(path):
-        return [read_offline(file) for file in find_offline_runs(path)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # each file is a process of W&B's reader
+            return list(pool.map(read_offline, find_offline_runs(path)))
     raise LabError(f"no run, study or file {name!r}; known: {_known()}")
 
 
