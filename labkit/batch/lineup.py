@@ -38,7 +38,12 @@ def lineup(notebooks: Path) -> Iterator[list[Job]]:
         [("20_tokenizer_comparison", {"corpus": CURATED, "compare_on": others})],
         *(
             [(name, {"corpus": CURATED})]
-            for name in ("30_architecture_ablation", "50_fsdp_training", "60_run_comparison")
+            for name in (
+                "30_architecture_ablation",
+                "50_fsdp_training",
+                "60_run_comparison",
+                "70_evaluation",
+            )
         ),
     ]
     for stage in stages:

@@ -14,7 +14,7 @@ from labkit.core.errors import LabError
 
 COMMANDS = (
     *("cost", "fetch", "doctor", "curate", "batch", "run", "train", "study", "slurm"),
-    *("consolidate", "export", "import", "generate"),
+    *("consolidate", "export", "import", "generate", "evaluate"),
 )
 
 DESCRIPTION = """\
@@ -48,6 +48,8 @@ train; started again, both go on where they were
                                     and optimizer
 
 use what was trained
+  labkit evaluate MODEL [MODEL] --tasks questions.jsonl
+                                    right answers beside chance, two models question by question
   labkit generate RUN --prompt "To be"
                                     continue a text: a run, a checkpoint or a model folder
   labkit export RUN --to my_model   a folder that transformers opens; each run leaves one in models/

@@ -160,6 +160,29 @@ def token_strip(label: str, tokens: Iterable[tuple[int, bytes]]) -> Html:
     )
 
 
+def likelihood_strip(label: str, tokens: Iterable[tuple[bytes, float]]) -> Html:
+    """Tokens with their log-likelihoods: the less likely, the darker the bar below it, and the
+    probability as its title.
+    """
+    pieces = []
+    for content, log_likelihood in tokens:
+        probability = math.exp(log_likelihood)
+        strength = min(-log_likelihood / _UNLIKELY_NATS, 1.0)
+        title = escape(f"p = {probability:.2g}, {-log_likelihood:.2f} nats")
+        pieces.append(
+            f'<span tabindex="0" title="{title}" style="border-bottom:4px solid '
+            f'rgba(217,98,43,{strength:.2f});border-right:1px solid rgba(128,128,128,0.4)">'
+            f"{escape(_shown(content))}</span>"
+        )
+    return Html(
+        f'<p style="margin:0"><strong>{escape(label)}</strong></p>'
+        f'<div style="white-space:pre-wrap;line-height:1.9;margin:0 0 0.8em 0">'
+        f"{''.join(pieces)}</div>"
+    )
+
+
+_UNLIKELY_NATS = 8.0
+"""A token of probability 0.0003 and below has the darkest bar."""
 _TOKEN_SHADES = ("rgba(59,125,216,0.22)", "rgba(217,98,43,0.22)", "rgba(42,157,106,0.22)")
 
 

@@ -58,6 +58,19 @@ from labkit.lab.curation import (
     rule_table,
     threshold_panel,
 )
+from labkit.lab.evaluation import (
+    accuracy_table,
+    evaluate,
+    evaluation_sentences,
+    item_browser,
+    paired_table,
+    record_evaluation,
+    rule_comparison_table,
+    seen_table,
+    swapped_table,
+    task_table,
+    text_table,
+)
 from labkit.lab.exploration import (
     character_tables,
     corpus_panel,

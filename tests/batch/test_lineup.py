@@ -32,14 +32,14 @@ def test_without_a_network_every_notebook_has_a_corpus_and_a_line_says_which_are
 def test_each_notebook_reads_the_corpus_of_the_one_before():
     stages = list(lineup.lineup(NOTEBOOKS))
     stage_of = {job.name[:2]: number for number, jobs in enumerate(stages) for job in jobs}
-    chain = ["10", "11", "20", "30", "50", "60"]
+    chain = ["10", "11", "20", "30", "50", "60", "70"]
     assert sorted(chain, key=stage_of.__getitem__) == chain
     assert len({stage_of[name] for name in chain}) == len(chain)
     corpora = {job.name[:2]: job.parameters.get("corpus") for jobs in stages for job in jobs}
     assert corpora.pop("10") == lineup.BUILT_IN_CORPUS
     assert corpora == {
         "11": "decision:10",
-        **dict.fromkeys(("20", "30", "50", "60"), "decision:11"),
+        **dict.fromkeys(("20", "30", "50", "60", "70"), "decision:11"),
         "40": None,
     }
 

@@ -105,3 +105,22 @@ def test_papermill_trains_what_is_new_and_takes_up_the_rest(batch):
     runs = [one.evidence["runs"] for one in (before, after)]
     assert runs[0]["modern-open"] == runs[1]["modern-open"]
     assert runs[0]["gpt2"] != runs[1]["gpt2"]
+
+
+def test_both_models_are_asked_the_same_questions(batch):
+    corpus = batch.parameters["corpus"]
+    asked = {"num_items": 40, "num_documents": 8, "overrides": {"own.stem_characters": 60}}
+    papermill("70_evaluation", batch.home, {"corpus": corpus, **asked})
+    result = result_of("70_evaluation", fingerprint(corpus))
+    models = {row["model"] for row in result["scores"]}
+    assert models == {"gpt2", "modern-open"}
+    for row in result["scores"]:
+        estimate, low, high = row["accuracy"]
+        assert 0 <= low <= estimate <= high <= 1
+        assert row["num_items"] + row["num_unscored"] <= 40
+    assert {row["task"] for row in result["compared"]} <= set(result["tasks"])
+    planted, *_ = result["seen"]
+    assert planted["not seen"] == 0
+    assert planted["seen"] > 0
+    decision, _ = current_decision("70_evaluation", fingerprint(corpus))
+    assert set(decision.reads) == {"decision:20", "decision:50"}

@@ -28,6 +28,7 @@ NOTEBOOKS = {
     "40": "40_cost_and_scaling",
     "50": "50_fsdp_training",
     "60": "60_run_comparison",
+    "70": "70_evaluation",
 }
 """Number, as in `decision:20`, -> the notebook that decides."""
 

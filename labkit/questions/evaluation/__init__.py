@@ -1,0 +1,1 @@
+"""What can these models do, and is it shown? Notebook 70."""
