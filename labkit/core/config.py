@@ -10,6 +10,7 @@ override.
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import re
@@ -21,9 +22,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -54,13 +57,17 @@ def field(
     scale: Literal["linear", "log"] = "linear",
     step: float | None = None,
     choices: Callable[[], Sequence[str]] | None = None,
+    added_later: bool = False,
 ) -> Any:
     """A pydantic field with what every face needs: bounds, unit, description, scale, choices.
 
     `choices` is a function, so that facts on disk are read when a face asks and not at import.
-    `step` is the grid a control rounds to; it never constrains the value itself.
+    `step` is the grid a control rounds to; it never constrains the value itself. A field that was
+    `added_later` is written only where it differs from its default, so that a config from before
+    keeps its canonical JSON, its hash and the names of its runs.
     """
     extra: dict[str, Any] = {"unit": unit, "scale": scale, "step": step, "choices": choices}
+    extra |= {"added_later": True} if added_later else {}
     return Field(
         default=default, description=description, ge=ge, gt=gt, le=le, json_schema_extra=extra
     )
@@ -98,6 +105,14 @@ class Config(BaseModel):
         if isinstance(value, str) and _SCIENTIFIC.fullmatch(value):
             return float(value)
         raise ValueError(f"should be a number, not {type(value).__name__}")
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped = dump(self)
+        for name, default in later_defaults(type(self)).items():
+            if dumped.get(name, _MISSING) == default:
+                del dumped[name]
+        return dumped
 
     @model_validator(mode="before")
     @classmethod
@@ -202,6 +217,16 @@ def differences(before: Config, after: Config) -> dict[str, Any]:
 
 
 _MISSING = object()
+
+
+@functools.cache
+def later_defaults(config_type: type[Config]) -> dict[str, Any]:
+    """Fields that were added later, with the value that is not written."""
+    return {
+        name: info.default
+        for name, info in config_type.model_fields.items()
+        if isinstance(extra := info.json_schema_extra, dict) and "added_later" in extra
+    }
 
 
 def _listed(text: str, default: Any) -> list[str]:

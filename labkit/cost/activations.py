@@ -18,11 +18,32 @@ from labkit.cost.memory_config import MemoryConfig
 from labkit.model.config import ModelConfig
 from labkit.model.weights import block_weights
 
-_HIDDEN = {"gelu": 2, "relu_squared": 2, "swiglu": 4}
-"""Tensors of the feed-forward's width that are kept: before and after the activation; SwiGLU's
-gate before and after SiLU, up, and their product."""
-_HIDDEN_GRADIENTS = {"gelu": 1, "relu_squared": 3, "swiglu": 2}
+_HIDDEN = {
+    "gelu": 2,
+    "gelu_exact": 2,
+    "gelu_quick": 4,
+    "relu": 1,
+    "relu_squared": 2,
+    "silu": 2,
+    "glu": 3,
+    "geglu": 4,
+    "swiglu": 4,
+}
+"""Tensors of the feed-forward's width that are kept: before and after the activation, where its
+gradient follows from its result the result alone; of a gate also up, and their product."""
+_HIDDEN_GRADIENTS = {
+    "gelu": 1,
+    "gelu_exact": 1,
+    "gelu_quick": 3,
+    "relu": 1,
+    "relu_squared": 3,
+    "silu": 1,
+    "glu": 2,
+    "geglu": 2,
+    "swiglu": 2,
+}
 """More of them at once in the backward pass than are freed by then."""
+_NUM_NORMS = {"sequential": 2, "parallel": 1, "parallel_two_norms": 2}
 
 
 def block_tensors(
@@ -31,8 +52,8 @@ def block_tensors(
     """Tensor -> bytes per token, without recomputation."""
     d, width, kv = model.d_model, _width(model, memory), _kv_width(model, memory)
     e, s = memory.product_bytes, memory.stream_bytes
-    is_stored = memory.attention_kernel == "materialized"
-    num_norms = {"sequential": 2, "parallel": 1}[model.block]
+    is_stored = memory.attention_kernel == "materialized" or bool(model.attention_soft_cap)
+    num_norms = _NUM_NORMS[model.block] * (2 if model.norm_placement == "sandwich" else 1)
     # with stored scores keys and values are repeated for each query head
     tensors: dict[str, float] = {
         "stream": num_norms * d * s,
@@ -116,8 +137,8 @@ def _products(model: ModelConfig, memory: MemoryConfig) -> dict[str, float]:
 def _num_inputs(model: ModelConfig, memory: MemoryConfig) -> int:
     """Normed streams that products read: one for both parts of a parallel block."""
     if memory.uses_autocast:
-        return 3 + (2 if model.feed_forward == "swiglu" else 1)
-    return {"sequential": 2, "parallel": 1}[model.block]
+        return 3 + (2 if model.is_gated else 1)
+    return _NUM_NORMS[model.block]
 
 
 def _score_bytes(memory: MemoryConfig) -> int:

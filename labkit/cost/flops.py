@@ -35,11 +35,12 @@ def forward_flops_by_component(model: ModelConfig, sequence_length: int) -> dict
 
     Training does three times as much.
     """
-    products = {"attention": 0, "feed-forward": 0, "head": 0}
+    products: dict[str, int] = {}
     for weight in matmul_weights(model):
-        products[weight.component] += 2 * weight.size
+        products[weight.component] = products.get(weight.component, 0) + 2 * weight.size
     scores = 2 * 2 * model.attention_width * visible_tokens(model, sequence_length)
-    return {
+    projection = {"embedding projection": products["embedding"]} if model.embedding_width else {}
+    return projection | {
         "attention projections": products["attention"],
         "attention scores": scores,
         "feed-forward": products["feed-forward"],

@@ -40,6 +40,7 @@ from labkit.cost.shares import (
     root_parameters,
 )
 from labkit.model.config import ModelConfig
+from labkit.model.weights import FINAL_NORM
 
 PARTS = (
     "weights",
@@ -180,7 +181,7 @@ class _Step:
     def _with_all_activations(self, num_cast: int) -> dict[str, float]:
         """`num_cast`: blocks whose weights autocast holds."""
         model, memory = self.model, self.memory
-        has_final_norm = model.norm_placement == "pre"
+        has_final_norm = model.norm_placement in FINAL_NORM
         head_input = memory.product_bytes + has_final_norm * memory.stream_bytes
         if self._is_sharded:
             blocks = 0 if memory.reshard_after_forward else model.num_layers * self._block

@@ -22,6 +22,7 @@ from labkit.data.cards.figures import inert
 from labkit.data.cards.front_matter import is_language, join_card
 from labkit.data.corpora import CORPORA
 from labkit.data.readers import corpus_name
+from labkit.exchange.config_json import what_the_file_lacks
 from labkit.exchange.huggingface_families import what_is_beyond
 from labkit.model.config import ModelConfig
 
@@ -111,6 +112,11 @@ def _how_to_open(config: ModelConfig) -> str:
         "```"
     )
     beyond = what_is_beyond(config)
+    if beyond and (lacking := what_the_file_lacks(config)):
+        return (
+            "labkit opens it, by `lab.load_model(FOLDER)`; `transformers` can't: it has no class "
+            f"with {lacking}."
+        )
     why = (
         f"`transformers` has no class with {beyond}, so the folder brings its own, "
         "`modeling_labkit.py`, which you allow with `trust_remote_code=True`.\n\n"

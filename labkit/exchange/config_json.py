@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.core.config import validate
+from labkit.core.config import later_defaults, validate
 from labkit.core.errors import LabError
-from labkit.exchange.huggingface_families import FAMILIES, family_of
+from labkit.exchange.huggingface_families import family_of, written
 from labkit.model.config import ModelConfig
 
 MODELING = "modeling_labkit.py"
@@ -32,7 +32,7 @@ def write_config_json(config: ModelConfig, end_of_text: int | None) -> dict[str,
             "classes can't open it; give mask=causal"
         )
     kind = family_of(config)
-    of_class = _own_class(config) if kind is None else _of_family(config, kind)
+    of_class = _own_class(config) if kind is None else written(kind, config)
     return of_class | {
         "vocab_size": config.vocab_size,
         "tie_word_embeddings": config.tie_embeddings,
@@ -69,21 +69,26 @@ def generation_config(end_of_text: int | None) -> dict[str, Any]:
     return {} if end_of_text is None else dict.fromkeys(names, end_of_text)
 
 
-def _of_family(config: ModelConfig, kind: str) -> dict[str, Any]:
-    family = FAMILIES[kind]
-    return {**family.write(config), "model_type": kind, "architectures": [family.architecture]}
+def what_the_file_lacks(config: ModelConfig) -> str:
+    """Choices that `modeling_labkit.py` does not have, such as "positions='shaw'"; else empty."""
+    has = {name: {default} for name, default in later_defaults(ModelConfig).items()} | _HAS
+    lacking = [name for name, values in has.items() if getattr(config, name) not in values]
+    return ", ".join(f"{name}={getattr(config, name)!r}" for name in lacking)
 
 
 def _own_class(config: ModelConfig) -> dict[str, Any]:
     """Sizes by the names that tools look for, then the choices by ours."""
     file = MODELING.removesuffix(".py")
-    return {
-        "model_type": "labkit",
-        "architectures": ["LabkitForCausalLM"],
+    of_file = {
         "auto_map": {
             "AutoConfig": f"{file}.LabkitConfig",
             "AutoModelForCausalLM": f"{file}.LabkitForCausalLM",
-        },
+        }
+    }
+    return {
+        "model_type": "labkit",
+        "architectures": ["LabkitForCausalLM"],
+        **({} if what_the_file_lacks(config) else of_file),
         "hidden_size": config.d_model,
         "intermediate_size": config.d_ff,
         "num_hidden_layers": config.num_layers,
@@ -101,3 +106,10 @@ _CHOICES = (
     *("token_shift", "qkv_bias", "attention_output_bias", "feed_forward_bias", "norm_bias"),
     "dropout",
 )
+_HAS: dict[str, set[Any]] = {
+    "feed_forward": {"gelu", "relu_squared", "swiglu"},
+    "norm": {"layernorm", "rmsnorm"},
+    "norm_placement": {"pre", "post"},
+    "block": {"sequential", "parallel"},
+    "positions": {"learned", "rope", "alibi", "none"},
+}

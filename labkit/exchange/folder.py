@@ -4,7 +4,7 @@ config.json                what opens it, with labkit's own config under the key
 model.safetensors          weights in fp32, or parts of at most 5 GB with an index
 tokenizer.json             and the two files that `AutoTokenizer` reads beside it
 generation_config.json     which ids begin and end a text
-modeling_labkit.py         only where `transformers` has no class for the model
+modeling_labkit.py         where `transformers` has no class for the model, and this file has it
 README.md                  the model card; yours to edit
 manifest.json              SHA-256 of every file but the card, written last
 """
@@ -24,6 +24,7 @@ from labkit.exchange.config_json import (
     MODELING,
     generation_config,
     read_labkit_config,
+    what_the_file_lacks,
     write_config_json,
 )
 from labkit.exchange.huggingface import Weight, from_huggingface, from_labkit, outgoing
@@ -82,7 +83,7 @@ def write_model(
     )
     with writing as temporary:
         disk.write_json(temporary / CONFIG, write_config_json(model.config, model.end_of_text))
-        if family_of(model.config) is None:
+        if family_of(model.config) is None and not what_the_file_lacks(model.config):
             source = Path(__file__).with_name(MODELING)
             disk.write_file(temporary / MODELING, source.read_bytes())
         for name, content in model.files.items():
@@ -116,7 +117,10 @@ def read_model(folder: str | Path) -> TrainedModel:
     if artifacts.exists(folder):
         artifacts.read_manifest(folder)
     config, state = read_labkit_config(config_json), read_weights(folder)
-    model = from_huggingface(config_json, state) if config is None else from_labkit(config, state)
+    if config is None:
+        model = from_huggingface(config_json, state)
+    else:
+        model = from_labkit(config, state, config_json.get("model_type"))
     tokenizer = read_tokenizer(folder)
     return TrainedModel(folder.name, model, tokenizer, end_of_text(folder, config_json, tokenizer))
 

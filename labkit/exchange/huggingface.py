@@ -1,6 +1,6 @@
 """Which tensors a file has for a model, under the names that `transformers` gives them.
 
-GPT-2, Llama and Qwen3 are known by their config.json and tensors; `transformers` itself is not
+A family of `families/` is known by its config.json and tensors; `transformers` itself is not
 needed. Any other model keeps labkit's own names, which `modeling_labkit.py` reads. What a foreign
 folder has and our model can't express is refused by name. A bias that their class always has and
 our model has not is written as zeros: the same function. Weights come in as fp32, which holds fp16
@@ -14,9 +14,14 @@ from typing import NamedTuple
 
 import torch
 
-from labkit.core.config import validate
 from labkit.core.errors import LabError
-from labkit.exchange.huggingface_families import FAMILIES, Family, Json, family_of
+from labkit.exchange.families.family import Family, Json
+from labkit.exchange.huggingface_families import (
+    FAMILIES,
+    as_their_class_has_it,
+    family_of,
+    read_config,
+)
 from labkit.model.config import ModelConfig
 from labkit.model.transformer import Transformer
 from labkit.model.weights import all_weights
@@ -27,56 +32,64 @@ Weight = Callable[[str], torch.Tensor]
 
 
 class Stored(NamedTuple):
-    """A tensor of a file: ours stacked along their rows, then transposed where theirs is."""
+    """A tensor of a file: ours stacked along their rows, then transposed where theirs is.
+
+    With `groups` the rows of ours alternate, so many of each at a time; with an `expert` the
+    tensor is that expert's alone.
+    """
 
     name: str
     ours: tuple[str, ...]
     is_transposed: bool = False
+    groups: int = 1
+    expert: int | None = None
 
 
 def stored_tensors(config: ModelConfig) -> list[Stored]:
     """What a file holds of a model of this config, in the order in which it is written."""
-    kind = family_of(config)
-    if kind is not None:
-        return list(_of_family(FAMILIES[kind], config))
-    return [Stored(name, (name,)) for name in _shapes(config)]
+    return _stored(family_of(config), config)
 
 
 def outgoing(config: ModelConfig, weight: Weight) -> Iterator[tuple[str, torch.Tensor]]:
     """(name, tensor) of each stored tensor, one at a time."""
     shapes = _shapes(config)
-    for name, ours, is_transposed in stored_tensors(config):
-        parts = [_weight_or_zeros(weight, one, shapes) for one in ours]
-        tensor = torch.cat(parts) if len(parts) > 1 else parts[0]
-        yield name, (tensor.T if is_transposed else tensor).contiguous()
+    for stored in stored_tensors(config):
+        parts = [_weight_or_zeros(weight, one, shapes) for one in stored.ours]
+        if stored.expert is not None:
+            parts = [part[stored.expert] for part in parts]
+        tensor = parts[0]
+        if len(parts) > 1:
+            grouped = [part.unflatten(0, (stored.groups, -1)) for part in parts]
+            tensor = torch.cat(grouped, dim=1).flatten(0, 1)
+        yield stored.name, (tensor.T if stored.is_transposed else tensor).contiguous()
 
 
-def from_labkit(config: ModelConfig, state: Tensors) -> Transformer:
+def from_labkit(config: ModelConfig, state: Tensors, kind: str | None = None) -> Transformer:
     """The model of a config whose tensors `outgoing` wrote, bit for bit.
+
+    Args:
+        kind: the family that the file was written for, where another would be chosen today.
 
     Raises:
         LabError: a tensor missing, unknown or of another shape, or a bias that this config has not
             and that is no longer zero.
     """
-    kind = family_of(config)
-    given = _named_as_expected(FAMILIES[kind], config, state) if kind else state
-    return _filled(config, stored_tensors(config), given)
+    kind = kind or family_of(config)
+    given = _named_as_expected(FAMILIES[kind], config, state) if kind in FAMILIES else state
+    return _filled(config, _stored(kind, config), given)
 
 
 def from_huggingface(config_json: Json, state: Tensors) -> Transformer:
     """The model that a config.json of `transformers` and its tensors describe.
 
     Raises:
-        LabError: what has no equal here: rope scaling, sliding windows, another activation, a
-            family other than these; a tensor missing, unknown or of another shape.
+        LabError: what has no equal here: another activation or scaling of RoPE, a family other
+            than these; a tensor missing, unknown or of another shape.
     """
-    kind = config_json.get("model_type")
-    if kind not in FAMILIES:
-        raise LabError(f"model_type={kind!r} is not known here; known: {', '.join(FAMILIES)}")
-    family = FAMILIES[kind]
-    config = validate(ModelConfig, family.read(config_json))
-    given = _named_as_expected(family, config, state)
-    return _filled(config, list(_of_family(family, config)), given)
+    config = read_config(config_json)
+    kind = config_json["model_type"]
+    given = _named_as_expected(FAMILIES[kind], config, state)
+    return _filled(config, _stored(kind, config), given)
 
 
 def with_weights(config: ModelConfig, weight: Weight) -> Transformer:
@@ -95,22 +108,41 @@ def _shapes(config: ModelConfig) -> dict[str, torch.Size]:
     return {weight.name: torch.Size(weight.shape) for weight in all_weights(config)}
 
 
+def _stored(kind: str | None, config: ModelConfig) -> list[Stored]:
+    if kind not in FAMILIES:
+        return [Stored(name, (name,)) for name in _shapes(config)]
+    return list(_of_family(FAMILIES[kind], as_their_class_has_it(kind, config) or config))
+
+
 def _of_family(family: Family, config: ModelConfig) -> Iterator[Stored]:
-    modules: list[tuple[str, tuple[str, ...], bool]] = [
-        (theirs, (ours,), False) for theirs, ours in family.outside.items()
-    ]
+    """The tensors that their class has for a config that it can express."""
+    shapes = _shapes(config)
+    for theirs, ours in family.outside.items():
+        yield from _module(theirs, ours, shapes)
     for layer in range(config.num_layers):
-        for theirs, ours in family.layer.items():
-            names = tuple(f"blocks.{layer}.{name}" for name in ours)
-            modules.append((family.layer_prefix.format(layer) + theirs, names, True))
-    for theirs, ours, is_inside in modules:
-        is_matrix = is_inside and not ours[0].endswith("norm")
-        weights = tuple(f"{name}.weight" for name in ours)
-        yield Stored(f"{theirs}.weight", weights, is_matrix and family.is_transposed)
-        if family.has_bias(config, ours[0]):
-            yield Stored(f"{theirs}.bias", tuple(f"{name}.bias" for name in ours))
+        prefix, own = family.layer_prefix.format(layer), f"blocks.{layer}."
+        for theirs, ours in family.layer(config).items():
+            names = tuple(f"{own}{name}" for name in ours)
+            for stored in _module(prefix + theirs, names, shapes):
+                is_matrix = len(shapes[stored.ours[0]]) == 2
+                yield stored._replace(
+                    is_transposed=is_matrix and family.is_transposed,
+                    groups=family.groups(config) if len(ours) > 1 else 1,
+                )
     if not config.tie_embeddings:
-        yield Stored("lm_head.weight", ("head.weight",))
+        yield Stored(f"{family.head}.weight", ("head.weight",))
+    if config.head_bias:
+        yield Stored(f"{family.head}.bias", ("head.bias",))
+
+
+def _module(
+    theirs: str, ours: tuple[str, ...], shapes: Mapping[str, torch.Size]
+) -> Iterator[Stored]:
+    """Weight and bias of one of their modules, where the config has them."""
+    for kind in ("weight", "bias"):
+        names = tuple(f"{name}.{kind}" for name in ours)
+        if names[0] in shapes:
+            yield Stored(f"{theirs}.{kind}", names)
 
 
 def _filled(config: ModelConfig, stored: list[Stored], given: Tensors) -> Transformer:
@@ -118,15 +150,22 @@ def _filled(config: ModelConfig, stored: list[Stored], given: Tensors) -> Transf
     shapes = _shapes(config)
     ours: dict[str, torch.Tensor] = {}
     for one in stored:
-        ours |= _parts(one, given[one.name], shapes)
+        for name, part in _parts(one, given[one.name], shapes):
+            if one.expert is None:
+                ours[name] = part
+                continue
+            stack = ours.setdefault(name, torch.empty(shapes[name]))
+            stack[one.expert] = part
     return with_weights(config, ours.__getitem__)
 
 
 def _parts(
     stored: Stored, theirs: torch.Tensor, shapes: Mapping[str, torch.Size]
-) -> dict[str, torch.Tensor]:
+) -> Iterator[tuple[str, torch.Tensor]]:
     """Our tensors that one of theirs holds."""
     expected = [_shape_or_bias(name, shapes) for name in stored.ours]
+    if stored.expert is not None:
+        expected = [each[1:] for each in expected]
     tensor = theirs.T if stored.is_transposed else theirs
     shape = (sum(each[0] for each in expected), *expected[0][1:])
     if tensor.shape != shape or not tensor.is_floating_point():
@@ -134,18 +173,18 @@ def _parts(
             f"{stored.name} is {theirs.dtype} of shape {tuple(theirs.shape)}; config.json asks for "
             f"floats of shape {shape[::-1] if stored.is_transposed else shape}"
         )
-    found: dict[str, torch.Tensor] = {}
-    parts = tensor.split([each[0] for each in expected])
-    for name, part in zip(stored.ours, parts, strict=True):
+    grouped = tensor.unflatten(0, (stored.groups, -1))
+    rows = [each[0] // stored.groups for each in expected]
+    for name, group in zip(stored.ours, grouped.split(rows, dim=1), strict=True):
+        part = group.flatten(0, 1)
         if name in shapes:
-            found[name] = part.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+            yield name, part.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         elif part.any():
             raise LabError(
                 f"{stored.name} is not zero, and the model of the key 'labkit' in config.json has "
                 "no such bias: it was trained elsewhere since; remove that key to import it with "
                 "its biases"
             )
-    return found
 
 
 def _named_as_expected(family: Family, config: ModelConfig, state: Tensors) -> Tensors:
@@ -153,17 +192,17 @@ def _named_as_expected(family: Family, config: ModelConfig, state: Tensors) -> T
     given = {name: tensor for name, tensor in state.items() if not name.endswith(family.masks)}
     if family.bare_prefix and not any(name.startswith(family.bare_prefix) for name in given):
         given = {
-            name if name == "lm_head.weight" else family.bare_prefix + name: tensor
+            name if name.startswith(f"{family.head}.") else family.bare_prefix + name: tensor
             for name, tensor in given.items()
         }
     embedding = next(iter(family.outside)) + ".weight"
-    if config.tie_embeddings and "lm_head.weight" in given and embedding in given:
-        if not torch.equal(given["lm_head.weight"], given[embedding]):
+    head = f"{family.head}.weight"
+    if config.tie_embeddings and head in given and embedding in given:
+        if not torch.equal(given[head], given[embedding]):
             raise LabError(
-                f"tie_word_embeddings is true, but lm_head.weight differs from {embedding}; "
-                "set it to false"
+                f"tie_word_embeddings is true, but {head} differs from {embedding}; set it to false"
             )
-        del given["lm_head.weight"]
+        del given[head]
     return given
 
 

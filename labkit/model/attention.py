@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -20,10 +21,20 @@ from torch.nn import functional
 
 from labkit.model.cache import LayerCache
 from labkit.model.config import ModelConfig
-from labkit.model.positions import Rotations, rotate
+from labkit.model.norms import make_head_norm
 from labkit.model.reading import Sight
+from labkit.model.rope import LAYOUTS, Rotations
 
-Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Sight, float], torch.Tensor]
+
+class Scoring(NamedTuple):
+    """Scores are q k^T x `scale` (None: 1 / sqrt(K)); capped, they are c tanh(scores / c)."""
+
+    scale: float | None = None
+    soft_cap: float | None = None
+
+
+PLAIN = Scoring()
+Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Sight, float, Scoring], torch.Tensor]
 
 
 class Attention(nn.Module):
@@ -35,13 +46,18 @@ class Attention(nn.Module):
         self.value = nn.Linear(d, kv_width, bias=config.qkv_bias)
         self.output = nn.Linear(width, d, bias=config.attention_output_bias)
         self.query_norm = self.key_norm = None
+        self.norms_width = config.qk_norm_span == "width"
         if config.qk_norm:
-            self.query_norm = nn.RMSNorm(config.head_dim, eps=config.norm_epsilon)
-            self.key_norm = nn.RMSNorm(config.head_dim, eps=config.norm_epsilon)
+            spans = (width, kv_width) if self.norms_width else (config.head_dim,) * 2
+            self.query_norm, self.key_norm = (make_head_norm(config, span) for span in spans)
+        self.distances = Distances(config) if config.positions == "shaw" else None
         self.head_dim = config.head_dim
         self.num_heads = config.num_heads
         self.dropout = config.dropout
-        self.kernel = KERNELS[kernel]
+        self.rotate = LAYOUTS[config.rope_layout]
+        self.scoring = Scoring(config.attention_scale, config.attention_soft_cap)
+        # fused kernels don't cap scores
+        self.kernel = KERNELS["written_out" if config.attention_soft_cap else kernel]
 
     def forward(
         self,
@@ -56,18 +72,55 @@ class Attention(nn.Module):
         k_BGSK = self._heads(self.key(source_BSD), self.key_norm)
         v_BGSK = self._heads(self.value(source_BSD), None)
         if rotations is not None:
-            q_BHTK, k_BGSK = rotate(q_BHTK, *rotations), rotate(k_BGSK, *rotations)
+            q_BHTK, k_BGSK = self.rotate(q_BHTK, *rotations), self.rotate(k_BGSK, *rotations)
         if cache is not None:
             k_BGSK, v_BGSK = cache.append(k_BGSK, v_BGSK)
         dropout = self.dropout if self.training else 0.0
-        mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, sight, dropout)
+        if self.distances is not None:
+            sight = self.distances(q_BHTK, sight, k_BGSK.shape[2])
+        mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, sight, dropout, self.scoring)
         return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
 
-    def _heads(self, x_BTW: torch.Tensor, norm: nn.RMSNorm | None) -> torch.Tensor:
+    def _heads(self, x_BTW: torch.Tensor, norm: nn.Module | None) -> torch.Tensor:
+        if norm is not None and self.norms_width:
+            x_BTW = norm(x_BTW.to(_dtype_of(norm)))
         x_BTHK = x_BTW.unflatten(-1, (-1, self.head_dim))
-        if norm is not None:
-            x_BTHK = norm(x_BTHK.to(norm.weight.dtype))  # fp32 under autocast
+        if norm is not None and not self.norms_width:
+            x_BTHK = norm(x_BTHK.to(_dtype_of(norm)))
         return x_BTHK.transpose(1, 2)
+
+
+def _dtype_of(norm: nn.Module) -> torch.dtype:
+    """Of its weight, which is fp32 under autocast."""
+    return next(norm.parameters()).dtype
+
+
+class Distances(nn.Module):
+    """A learned key for each distance back, added to the keys (Shaw et al. 2018, eq. 4).
+
+    q (k + a_d)^T = q k^T + q a_d^T, the second term as a bias of the scores. The paper's values by
+    distance are left out: it finds that they add nothing (table 3).
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(config.max_distance + 1, config.head_dim))
+        self.scale = config.attention_scale or 1 / math.sqrt(config.head_dim)
+
+    def forward(self, q_BHTK: torch.Tensor, sight: Sight, num_keys: int) -> Sight:
+        queries_BT, keys_BS = sight.queries_BT, sight.keys_BS
+        if queries_BT is None or keys_BS is None:
+            keys_BS = torch.arange(num_keys, device=q_BHTK.device)[None]
+            queries_BT = keys_BS[:, num_keys - q_BHTK.shape[2] :]
+        last = self.weight.shape[0] - 1
+        distance_BTS = (queries_BT[:, :, None] - keys_BS[:, None]).clamp(0, last)
+        by_distance_BHTN = q_BHTK * self.scale @ self.weight.to(q_BHTK.dtype).T
+        index_BHTS = distance_BTS[:, None].expand(*q_BHTK.shape[:3], num_keys)
+        bias_BHTS = by_distance_BHTN.gather(-1, index_BHTS)
+        seen_BTS = sight.seen_BTS
+        if sight.is_causal:
+            seen_BTS = queries_BT[:, :, None] >= keys_BS[:, None]
+        return Sight(False, seen_BTS, bias_BHTS)
 
 
 def fused(
@@ -76,6 +129,7 @@ def fused(
     v_BGSK: torch.Tensor,
     sight: Sight,
     dropout: float,
+    scoring: Scoring = PLAIN,
 ) -> torch.Tensor:
     """torch's scaled_dot_product_attention: never stores the scores where a fused kernel exists."""
     return functional.scaled_dot_product_attention(
@@ -85,6 +139,7 @@ def fused(
         attn_mask=_added_or_seen(sight, q_BHTK.dtype),
         dropout_p=dropout,
         is_causal=sight.is_causal,
+        scale=scoring.scale,
         enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1],
     )
 
@@ -95,12 +150,17 @@ def written_out(
     v_BGSK: torch.Tensor,
     sight: Sight,
     dropout: float,
+    scoring: Scoring = PLAIN,
 ) -> torch.Tensor:
     """softmax(q k^T / sqrt(K) + bias) v with the T x S scores in memory."""
     groups = q_BHTK.shape[1] // k_BGSK.shape[1]
     if groups > 1:
         k_BGSK, v_BGSK = (x.repeat_interleave(groups, dim=1) for x in (k_BGSK, v_BGSK))
-    scores_BHTS = (q_BHTK / math.sqrt(q_BHTK.shape[-1])) @ k_BGSK.transpose(-1, -2)
+    scale = scoring.scale
+    q_BHTK = q_BHTK / math.sqrt(q_BHTK.shape[-1]) if scale is None else q_BHTK * scale
+    scores_BHTS = q_BHTK @ k_BGSK.transpose(-1, -2)
+    if (cap := scoring.soft_cap) is not None:
+        scores_BHTS = cap * torch.tanh(scores_BHTS / cap)
     if sight.bias_BHTS is not None:
         scores_BHTS = scores_BHTS + sight.bias_BHTS
     unseen = _unseen(sight, scores_BHTS)

@@ -49,7 +49,7 @@ def starting_weights(model: Transformer, seed: int) -> Iterator[tuple[nn.Paramet
 def _gpt2(weight: Weight, config: ModelConfig) -> float | int:
     """A float is a standard deviation, an int a constant."""
     if weight.role == "vector":
-        return _constant(weight)
+        return _constant(weight, config)
     if weight.role == "residual_writer":
         return STANDARD / math.sqrt(2 * config.num_layers)
     return STANDARD
@@ -57,7 +57,7 @@ def _gpt2(weight: Weight, config: ModelConfig) -> float | int:
 
 def _zero_output(weight: Weight, config: ModelConfig) -> float | int:
     if weight.role == "vector":
-        return _constant(weight)
+        return _constant(weight, config)
     if weight.role in ("residual_writer", "head"):
         return 0
     if weight.role == "embedding":
@@ -65,7 +65,10 @@ def _zero_output(weight: Weight, config: ModelConfig) -> float | int:
     return 1 / math.sqrt(weight.shape[1])
 
 
-def _constant(weight: Weight) -> int:
+def _constant(weight: Weight, config: ModelConfig) -> int:
+    """A norm that multiplies by 1 + weight starts at 0."""
+    if config.norm == "rmsnorm_plus_one":
+        return 0
     return int("norm" in weight.name and weight.name.endswith("weight"))
 
 

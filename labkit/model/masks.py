@@ -8,6 +8,7 @@ causal   keys up to the query                             (Vaswani et al. 2017)
 prefix   and all keys of the row's prefix                 (Raffel et al. 2020)
 full     all keys                                         (Devlin et al. 2019)
 window   keys nearer than `size`                          (Beltagy et al. 2020)
+banded   and every `size`-th key before those             (Child et al. 2019, strided; GPT-3)
 segments keys of the query's own document of a packed row; padding is a document of its own
 """
 
@@ -59,6 +60,17 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Banded:
+    """Both of Sparse Transformers' strided heads in one: the band, and each `size`-th key."""
+
+    size: int
+
+    def sees(self, query_BT1: torch.Tensor, key_B1S: torch.Tensor) -> torch.Tensor:
+        distance_BTS = (query_BT1 - key_B1S).abs()
+        return (distance_BTS < self.size) | (distance_BTS % self.size == 0)
+
+
+@dataclass(frozen=True)
 class Segments:
     """Equal numbers belong together; positions don't matter."""
 
@@ -71,6 +83,8 @@ class Segments:
 
 MASKS: dict[str, type[Causal] | type[Full]] = {"causal": Causal, "prefix": Causal, "full": Full}
 """By the name in a config; a prefix, whose length is known when a text is read, is added then."""
+
+WINDOWS: dict[str, type[Window] | type[Banded]] = {"sliding": Window, "banded": Banded}
 
 
 def seen_by_all(

@@ -1,27 +1,29 @@
 """How a model tells where a token stands, by name: added to the stream, turned, or scored.
 
-learned  a row for each position, added to the embedding (GPT-2)
-rope     queries and keys are turned, so that a score depends on their distance (Su et al. 2021)
-alibi    a head's score falls with the distance, each head at a slope of its own (Press et al. 2022)
-none     the causal mask alone
-
-RoPE: features i and i + K/2 of a head are a pair, turned at position t by t theta^(-2i/K). This is
-the halves layout of Llama's released weights in `transformers`, not the interleaved one of the
-paper; they differ by a permutation of the features.
+learned     a row for each position, added to the embedding (GPT-2)
+sinusoidal  sines and cosines of wavelengths 2 pi to 10,000 x 2 pi, added (Vaswani et al. 2017)
+rope        queries and keys are turned, so that a score depends on their distance (`rope.py`)
+alibi       a head's score falls with the distance, each head at a slope of its own (Press et al.
+            2022)
+t5          a learned bias for each head and bucket of distances, alike in all blocks (Raffel 2020)
+shaw        a learned key for each distance, in each block (Shaw et al. 2018, without the values):
+            attention adds it, since it is multiplied by the queries
+none        the causal mask alone
 """
 
 # B batch, T queries, S keys, D model, H heads, K head dim
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from labkit.model.config import ModelConfig
 from labkit.model.reading import Reading
-
-Rotations = tuple[torch.Tensor, torch.Tensor]
-"""(cos, sin), each (T, K/2), or (B, 1, T, K/2) where rows stand at positions of their own."""
+from labkit.model.rope import Rotations, rope_tables
+from labkit.model.weights import T5_BUCKETS
 
 
 class Positions(nn.Module):
@@ -45,12 +47,23 @@ class Positions(nn.Module):
 class LearnedPositions(Positions):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
-        self.weight = nn.Parameter(torch.randn(config.context_length, config.d_model))
+        num_rows = config.position_offset + config.context_length
+        self.weight = nn.Parameter(torch.randn(num_rows, config.d_model))
 
     def add(self, x_BTD: torch.Tensor, reading: Reading) -> torch.Tensor:
+        offset = self.config.position_offset
         if reading.positions_BS is None:
-            return x_BTD + self.weight[reading.start : reading.end]
-        return x_BTD + nn.functional.embedding(reading.queries_BT, self.weight)
+            return x_BTD + self.weight[offset + reading.start : offset + reading.end]
+        return x_BTD + nn.functional.embedding(reading.queries_BT + offset, self.weight)
+
+
+class SinusoidalPositions(Positions):
+    def add(self, x_BTD: torch.Tensor, reading: Reading) -> torch.Tensor:
+        width = self.config.d_model
+        even_P = torch.arange(0, width, 2, dtype=torch.float32, device=reading.device)
+        angles_BTP = reading.queries_BT[..., None] * torch.exp(-math.log(10_000.0) / width * even_P)
+        waves_BTP2 = torch.stack((angles_BTP.sin(), angles_BTP.cos()), dim=-1)
+        return x_BTD + waves_BTP2.flatten(-2)[..., :width].to(x_BTD.dtype)
 
 
 class RotaryPositions(Positions):
@@ -61,19 +74,17 @@ class RotaryPositions(Positions):
         self._tables: dict[tuple[float, torch.device], Rotations] = {}
 
     def rotations(self, reading: Reading, theta: float) -> Rotations:
-        cos_TK, sin_TK = self._table(theta, reading.device)
+        cos_TN, sin_TN = self._table(theta, reading.device)
         if reading.positions_BS is None:
-            return cos_TK[reading.start : reading.end], sin_TK[reading.start : reading.end]
+            return cos_TN[reading.start : reading.end], sin_TN[reading.start : reading.end]
         positions_BT = reading.queries_BT
-        return cos_TK[positions_BT][:, None], sin_TK[positions_BT][:, None]
+        return cos_TN[positions_BT][:, None], sin_TN[positions_BT][:, None]
 
     def _table(self, theta: float, device: torch.device) -> Rotations:
         if (theta, device) not in self._tables:
             with torch.inference_mode(False):  # they outlive the call, and training saves them
-                cos_TK, sin_TK = rope_tables(
-                    self.config.context_length, self.config.head_dim, theta
-                )
-                self._tables[theta, device] = cos_TK.to(device), sin_TK.to(device)
+                cos_TN, sin_TN = rope_tables(self.config, self.config.context_length, theta)
+                self._tables[theta, device] = cos_TN.to(device), sin_TN.to(device)
         return self._tables[theta, device]
 
 
@@ -84,26 +95,39 @@ class LinearBiases(Positions):
         return -slopes_H[:, None, None] * distance_BTS.abs()[:, None]
 
 
+class BucketBiases(Positions):
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.weight = nn.Parameter(torch.randn(T5_BUCKETS, config.num_heads))
+
+    def bias(self, reading: Reading) -> torch.Tensor:
+        distance_BTS = reading.queries_BT[:, :, None] - reading.keys_BS[:, None, :]
+        buckets_BTS = t5_buckets(distance_BTS.clamp(min=0), self.config.max_distance)
+        return nn.functional.embedding(buckets_BTS, self.weight).permute(0, 3, 1, 2)
+
+
 POSITIONS: dict[str, type[Positions]] = {
     "learned": LearnedPositions,
+    "sinusoidal": SinusoidalPositions,
     "rope": RotaryPositions,
     "alibi": LinearBiases,
+    "t5": BucketBiases,
+    "shaw": Positions,
     "none": Positions,
 }
 
 
-def rope_tables(num_positions: int, head_dim: int, theta: float) -> Rotations:
-    """(cos, sin), each (num_positions, head_dim / 2), in Llama's own fp32 steps, bit for bit."""
-    frequencies = 1.0 / (theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim))
-    angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), frequencies)
-    return angles.cos(), angles.sin()
+def t5_buckets(distance_BTS: torch.Tensor, max_distance: int) -> torch.Tensor:
+    """The bucket of each distance back: near ones have their own, far ones share, by logarithm.
 
-
-def rotate(x_BHTK: torch.Tensor, cos_TK: torch.Tensor, sin_TK: torch.Tensor) -> torch.Tensor:
-    """Turn each pair of features; tables hold one row for each of the T positions."""
-    first, second = x_BHTK.chunk(2, dim=-1)
-    cos_TK, sin_TK = cos_TK.to(x_BHTK.dtype), sin_TK.to(x_BHTK.dtype)
-    return torch.cat((first * cos_TK - second * sin_TK, second * cos_TK + first * sin_TK), dim=-1)
+    >>> t5_buckets(torch.tensor([0, 15, 16, 127, 500]), 128).tolist()
+    [0, 15, 16, 31, 31]
+    """
+    num_exact = T5_BUCKETS // 2
+    ratio_BTS = torch.log(distance_BTS.float().clamp(min=1) / num_exact)
+    far_BTS = ratio_BTS / math.log(max_distance / num_exact) * (T5_BUCKETS - num_exact)
+    far_BTS = (num_exact + far_BTS.to(torch.long)).clamp(max=T5_BUCKETS - 1)
+    return torch.where(distance_BTS < num_exact, distance_BTS, far_BTS)
 
 
 def alibi_slopes(num_heads: int) -> list[float]:

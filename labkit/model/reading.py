@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from labkit.model.cache import Cache
-from labkit.model.masks import MASKS, Mask, Prefix, Segments, Window, seen_by_all
+from labkit.model.masks import MASKS, WINDOWS, Mask, Prefix, Segments, seen_by_all
 from labkit.model.stack import BlockKind
 
 
@@ -22,12 +22,15 @@ class Sight(NamedTuple):
     """What attention needs to know of a pass.
 
     `is_causal`: a query sees the keys up to its own, as many as there are queries; else it sees
-    those of `seen_BTS`, or all where that is None. `bias_BHTS` is added to the scores.
+    those of `seen_BTS`, or all where that is None. `bias_BHTS` is added to the scores. Positions of
+    queries and keys are None where they are the range that ends with the last key.
     """
 
     is_causal: bool = False
     seen_BTS: torch.Tensor | None = None
     bias_BHTS: torch.Tensor | None = None
+    queries_BT: torch.Tensor | None = None
+    keys_BS: torch.Tensor | None = None
 
 
 class Reading(NamedTuple):
@@ -62,7 +65,7 @@ class Reading(NamedTuple):
         if kind.mask == "prefix" and self.prefix_B is not None:
             masks = [Prefix(self.prefix_B)]
         if kind.window is not None and kind.window < self.end:
-            masks.append(Window(kind.window))
+            masks.append(WINDOWS[kind.pattern](kind.window))
         if self.segments_BS is not None:
             masks.append(Segments(self.segments_BS[:, self.start :], self.segments_BS))
         is_plain = len(masks) == 1 and not isinstance(masks[0], Prefix)
@@ -71,7 +74,10 @@ class Reading(NamedTuple):
             return Sight(bias_BHTS=bias_BHTS)
         if is_plain and num_queries == self.end and bias_BHTS is None:
             return Sight(is_causal=True)
-        return Sight(False, seen_by_all(masks, self.queries_BT, self.keys_BS), bias_BHTS)
+        seen_BTS = seen_by_all(masks, self.queries_BT, self.keys_BS)
+        if self.positions_BS is None:
+            return Sight(False, seen_BTS, bias_BHTS)
+        return Sight(False, seen_BTS, bias_BHTS, self.queries_BT, self.keys_BS)
 
 
 def reading_of(

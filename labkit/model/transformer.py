@@ -10,6 +10,8 @@ the class that it chooses. How the model is sharded is not its business.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -21,6 +23,7 @@ from labkit.model.norms import make_norm
 from labkit.model.positions import POSITIONS
 from labkit.model.reading import Reading, reading_of
 from labkit.model.stack import BlockKind, decoder_stack
+from labkit.model.weights import FINAL_NORM
 
 
 class Transformer(nn.Module):
@@ -30,13 +33,20 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.kinds = decoder_stack(config).kinds
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        d, width = config.d_model, config.token_width
+        self.embedding = nn.Embedding(config.vocab_size, width)
+        self.embedding_projection = self.head_projection = None
+        if config.embedding_width:
+            self.embedding_projection = nn.Linear(width, d, bias=False)
         self.positions = POSITIONS[config.positions](config)
+        self.embedding_norm = make_norm(config) if config.embedding_norm else None
         self.shift = TokenShift(config.d_model) if config.token_shift else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, kernel) for _ in range(config.num_layers))
-        self.final_norm = make_norm(config) if config.norm_placement == "pre" else None
-        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.final_norm = make_norm(config) if config.norm_placement in FINAL_NORM else None
+        if config.embedding_width:
+            self.head_projection = nn.Linear(d, width, bias=False)
+        self.head = nn.Linear(width, config.vocab_size, bias=config.head_bias)
         if config.tie_embeddings:
             self.head.weight = self.embedding.weight
 
@@ -60,7 +70,10 @@ class Transformer(nn.Module):
             LabError: more positions than context_length.
         """
         x_BTD = self.hidden(ids_BT, cache, segments_BT=segments_BT, prefix_B=prefix_B)
-        return self.head(x_BTD[:, -1:] if last_only else x_BTD)
+        logits_BTV = self.head(x_BTD[:, -1:] if last_only else x_BTD)
+        if (cap := self.config.logit_soft_cap) is not None:
+            logits_BTV = cap * torch.tanh(logits_BTV / cap)
+        return logits_BTV
 
     def hidden(
         self,
@@ -70,24 +83,35 @@ class Transformer(nn.Module):
         segments_BT: torch.Tensor | None = None,
         prefix_B: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """What the head reads, (B, T, D)."""
+        """What the head reads, (B, T, D), or as wide as the embedding."""
         reading = reading_of(ids_BT, cache, segments_BT, prefix_B)
         if reading.end > self.config.context_length:
             raise LabError(
                 f"{reading.end} positions, but the model's context_length is "
                 f"{self.config.context_length}"
             )
-        x_BTD = self.embedding(ids_BT)
+        x_BTD = self._embedded(ids_BT)
         if self.shift is not None:
             x_BTD = self.shift(x_BTD, cache, reading.is_first_BT1)
-        x_BTD = self.dropout(self.positions.add(x_BTD, reading))
+        x_BTD = self.positions.add(x_BTD, reading)
+        if self.embedding_norm is not None:
+            x_BTD = self.embedding_norm(x_BTD)
+        x_BTD = self.dropout(x_BTD)
         views = self._views(reading)
         for number, (block, kind) in enumerate(zip(self.blocks, self.kinds, strict=True)):
             x_BTD = block(x_BTD, views[kind], cache.layers[number] if cache else None)
-        return x_BTD if self.final_norm is None else self.final_norm(x_BTD)
+        if self.final_norm is not None:
+            x_BTD = self.final_norm(x_BTD)
+        return x_BTD if self.head_projection is None else self.head_projection(x_BTD)
 
     def new_cache(self) -> Cache:
         return Cache(self.config)
+
+    def _embedded(self, ids_BT: torch.Tensor) -> torch.Tensor:
+        x_BTD = self.embedding(ids_BT)
+        if self.embedding_projection is not None:
+            x_BTD = self.embedding_projection(x_BTD)
+        return x_BTD * math.sqrt(self.config.d_model) if self.config.scale_embedding else x_BTD
 
     def _views(self, reading: Reading) -> dict[BlockKind, View]:
         """What each kind of block sees, made once for a pass."""

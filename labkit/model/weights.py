@@ -32,6 +32,9 @@ is added to the residual stream; `experts`: a stack of matrices, (experts, rows,
 
 Component = Literal["embedding", "positions", "attention", "feed-forward", "norms", "head"]
 Cut = Literal["vocabulary", "columns", "rows", "repeated", "heads", "whole"]
+FINAL_NORM = ("pre", "sandwich", "after")
+"""Placements of norms whose last block gives an unnormed stream."""
+T5_BUCKETS = 32
 _AFTER_BLOCKS: tuple[Component, ...] = ("norms", "head")
 _DIVIDED: tuple[Cut, ...] = ("vocabulary", "columns", "rows")
 
@@ -103,7 +106,7 @@ def block_weights(config: ModelConfig) -> tuple[Weight, ...]:
 
 def head_weight(config: ModelConfig) -> Weight:
     """The matrix that gives the logits, also where it is the embedding's."""
-    shape = (config.vocab_size, config.d_model)
+    shape = (config.vocab_size, config.token_width)
     return Weight("head.weight", shape, "head", "head", "vocabulary")
 
 
@@ -115,17 +118,34 @@ def matmul_weights(config: ModelConfig) -> Iterator[Weight]:
 
 
 def _root(config: ModelConfig) -> Iterator[Weight]:
-    table = (config.vocab_size, config.d_model)
+    d, width = config.d_model, config.token_width
+    table = (config.vocab_size, width)
     yield Weight("embedding.weight", table, "embedding", "embedding", "vocabulary")
-    if config.positions == "learned":
-        rows = (config.context_length, config.d_model)
-        yield Weight("positions.weight", rows, "embedding", "positions")
+    if config.embedding_width:
+        yield Weight("embedding_projection.weight", (d, width), "matrix", "embedding")
+    yield from _positions(config)
+    if config.embedding_norm:
+        for weight in _norm(config, "embedding_norm"):
+            yield weight._replace(component="embedding")
     if config.token_shift:
-        yield Weight("shift.share", (config.d_model,), "vector", "embedding")
-    if config.norm_placement == "pre":
+        yield Weight("shift.share", (d,), "vector", "embedding")
+    if config.norm_placement in FINAL_NORM:
         yield from _norm(config, "final_norm")
+    if config.embedding_width:
+        yield Weight("head_projection.weight", (width, d), "matrix", "head")
     if not config.tie_embeddings:
         yield head_weight(config)
+    if config.head_bias:
+        yield Weight("head.bias", (config.vocab_size,), "vector", "head", "vocabulary")
+
+
+def _positions(config: ModelConfig) -> Iterator[Weight]:
+    tables = {
+        "learned": (config.position_offset + config.context_length, config.d_model),
+        "t5": (T5_BUCKETS, config.num_heads),
+    }
+    if config.positions in tables:
+        yield Weight("positions.weight", tables[config.positions], "embedding", "positions")
 
 
 def _attention(config: ModelConfig) -> Iterator[Weight]:
@@ -142,8 +162,12 @@ def _attention(config: ModelConfig) -> Iterator[Weight]:
         cut="rows",
     )
     if config.qk_norm:
-        for name in ("attention.query_norm.weight", "attention.key_norm.weight"):
-            yield Weight(name, (config.head_dim,), "vector", "attention", "heads")
+        spans = {"head": (config.head_dim,) * 2, "width": (width, kv_width)}
+        for name, span in zip(("query", "key"), spans[config.qk_norm_span], strict=True):
+            yield Weight(f"attention.{name}_norm.weight", (span,), "vector", "attention", "heads")
+    if config.positions == "shaw":
+        rows = (config.max_distance + 1, config.head_dim)
+        yield Weight("attention.distances.weight", rows, "embedding", "positions")
 
 
 def _feed_forward(config: ModelConfig) -> Iterator[Weight]:
@@ -162,8 +186,11 @@ def _feed_forward(config: ModelConfig) -> Iterator[Weight]:
 
 def _block_norms(config: ModelConfig) -> Iterator[Weight]:
     yield from _norm(config, "attention_norm")
-    if config.block == "sequential":
+    if config.block != "parallel":
         yield from _norm(config, "feed_forward_norm")
+    if config.norm_placement == "sandwich":
+        yield from _norm(config, "attention_output_norm")
+        yield from _norm(config, "feed_forward_output_norm")
 
 
 def _linear(

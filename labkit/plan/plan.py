@@ -86,10 +86,23 @@ class TrainingPlan(Config):
                 f"model.dropout={model.dropout:g} with layout.tensor_parallel={parts}: heads of "
                 "different processes would drop alike; give model.dropout=0"
             )
-        if parts > 1 and model.positions == "alibi":
+        if parts > 1 and model.positions in ("alibi", "t5"):
             raise ValueError(
-                f"model.positions=alibi with layout.tensor_parallel={parts}: the slopes of heads "
-                "are not cut here; give model.positions=rope, or layout.data_parallel instead"
+                f"model.positions={model.positions} with layout.tensor_parallel={parts}: the "
+                "biases of heads are not cut here; give model.positions=rope, or "
+                "layout.data_parallel instead"
+            )
+        if parts > 1 and model.qk_norm and model.qk_norm_span == "width":
+            raise ValueError(
+                f"model.qk_norm_span=width with layout.tensor_parallel={parts}: a mean over the "
+                "heads of all processes is not taken here; give model.qk_norm_span=head, or "
+                "layout.data_parallel instead"
+            )
+        if parts > 1 and model.positions == "shaw":
+            raise ValueError(
+                f"model.positions=shaw with layout.tensor_parallel={parts}: keys by distance are "
+                "not shared between processes here; give model.positions=rope, or "
+                "layout.data_parallel instead"
             )
         cut = {"num_heads": model.num_heads, "d_ff": model.d_ff}
         if model.num_kv_heads > 1:

@@ -22,8 +22,8 @@ from labkit.core.errors import LabError
 from labkit.core.machine import num_cores
 from labkit.model.attention import KERNELS
 from labkit.model.block import Block
-from labkit.model.positions import rope_tables
 from labkit.model.reading import Sight
+from labkit.model.rope import rope_tables
 from labkit.plan.parts import ComputePlan
 from labkit.plan.plan import TrainingPlan
 from labkit.training.device import DeviceFacts, choose_device, find_device_facts
@@ -96,7 +96,7 @@ def _time_block(block: Block, plan: TrainingPlan, precision: str) -> float:
     x_BTD = torch.randn(plan.micro_batch, length, model.d_model, requires_grad=True)
     rotations = None
     if model.positions == "rope":
-        rotations = rope_tables(length, model.head_dim, model.rope_theta)
+        rotations = rope_tables(model, length, model.rope_theta)
     view = (Sight(is_causal=True), rotations)
     start = time.perf_counter()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):

@@ -113,4 +113,4 @@ def _refuse_other_model(folder: Path, there: ModelConfig, here: ModelConfig) -> 
 
 
 def _fields(config: ModelConfig, without: tuple[str, ...]) -> Mapping[str, Any]:
-    return {name: value for name, value in config.model_dump().items() if name not in without}
+    return {name: value for name, value in config if name not in without}

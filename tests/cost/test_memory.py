@@ -11,7 +11,7 @@ from labkit.cost.parameters import count_parameters
 from labkit.cost.plan_cost import memory_config
 from labkit.cost.shares import block_parameters, root_parameters
 from labkit.model.config import ModelConfig
-from labkit.model.presets import PRESETS
+from labkit.model.presets.published import PRESETS
 from labkit.plan.plan import TrainingPlan
 
 GPT2 = ModelConfig.from_preset("gpt2")

@@ -63,7 +63,7 @@ def test_it_says_data_licence_leaks_plan_and_how_to_open_it():
         "Leak check: 0.0% of 8 held-out documents.",
         "Step 24 of plan `ffffffffffffffff`",
         r"| model.d\_model | 24 |",
-        "has no class with token_shift=True, feed_forward='gelu', norm='layernorm'",
+        "has no class with head_dim=10, token_shift=True",
         "from_pretrained(FOLDER, trust_remote_code=True)",
     ):
         assert said in text, said

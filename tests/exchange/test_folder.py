@@ -135,7 +135,7 @@ def test_what_is_in_the_way_is_left_alone(model, tmp_path):
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights; a model folder has"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "cannot be read"),
         (lambda folder: edit(folder, d_model=32), "it was edited: export the model again"),
-        (lambda folder: edit(folder, feed_forward="relu"), "feed_forward"),
+        (lambda folder: edit(folder, feed_forward="maxout"), "feed_forward"),
     ],
 )
 def test_what_cannot_be_read_says_why(change, message, model, tmp_path):

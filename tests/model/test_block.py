@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="needs labkit[train]")
 from torch import nn  # noqa: E402
 
 from labkit.model.block import Block  # noqa: E402
-from labkit.model.feed_forward import ACTIVATIONS, FeedForward, SwiGLU  # noqa: E402
+from labkit.model.feed_forward import ACTIVATIONS, FeedForward, GatedFeedForward  # noqa: E402
 from labkit.model.reading import Sight  # noqa: E402
 from tests.model.models import randomize, tiny  # noqa: E402
 
@@ -36,7 +36,7 @@ def test_feed_forwards_equal_their_formula_with_transformers_activation(kind, th
 
 def test_swiglu_by_hand():
     """silu(2) * 3 = 2 / (1 + e^-2) * 3 = 5.284782, in the one feature that is not 0."""
-    part = randomize(SwiGLU(tiny(d_ff=1, feed_forward_bias=False)))
+    part = randomize(GatedFeedForward(tiny(feed_forward="swiglu", d_ff=1, feed_forward_bias=False)))
     part.gate.weight.data = torch.eye(1, 24) * 2
     part.up.weight.data = torch.eye(1, 24) * 3
     part.down.weight.data = torch.eye(24, 1)

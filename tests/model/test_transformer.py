@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="needs labkit[train]")
 from labkit.cost.parameters import count_parameters  # noqa: E402
 from labkit.model.attention import KERNELS  # noqa: E402
 from labkit.model.config import ModelConfig  # noqa: E402
-from labkit.model.positions import rope_tables, rotate  # noqa: E402
+from labkit.model.rope import rope_tables, rotate  # noqa: E402
 from labkit.model.transformer import TokenShift, Transformer  # noqa: E402
 from tests.model.models import (  # noqa: E402
     every_choice,
@@ -60,23 +60,9 @@ def test_number_of_parameters_is_the_counted_one_for_random_shapes():
         assert num_parameters(config) == count_parameters(config), config
 
 
-@pytest.mark.parametrize("num_kv_heads", [1, 2])
-def test_grouped_heads_are_multi_head_with_repeated_weights(num_kv_heads):
-    grouped = random_model(tiny(num_kv_heads=num_kv_heads, positions="rope"))
-    full = random_model(tiny(num_kv_heads=4, positions="rope"))
-    state = grouped.state_dict()
-    for name, tensor in state.items():
-        if ".attention.key." in name or ".attention.value." in name:
-            heads = tensor.unflatten(0, (num_kv_heads, 10))
-            state[name] = heads.repeat_interleave(4 // num_kv_heads, dim=0).flatten(0, 1)
-    full.load_state_dict(state)
-    ids_BT = random_ids(full.config, batch=2, length=16)
-    torch.testing.assert_close(grouped(ids_BT), full(ids_BT), atol=1e-5, rtol=0)
-
-
 def test_rope_by_hand():
     """K = 4 and theta = 100: at position 2 the pairs turn by 2 and by 2 * 100^(-2/4) = 0.2."""
-    cos_TK, sin_TK = rope_tables(num_positions=3, head_dim=4, theta=100.0)
+    cos_TK, sin_TK = rope_tables(tiny(positions="rope", head_dim=4), num_positions=3, theta=100.0)
     x_BHTK = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 4)
     turned = rotate(x_BHTK, cos_TK[2:], sin_TK[2:]).flatten()
     angles = torch.tensor([2.0, 0.2])
@@ -90,20 +76,11 @@ def test_rope_tables_are_those_of_transformers_bit_for_bit():
     rope = {"rope_theta": 500_000.0, "rope_type": "default"}
     theirs = LlamaRotaryEmbedding(transformers.LlamaConfig(head_dim=64, rope_parameters=rope))
     cos_BTK, sin_BTK = theirs(torch.zeros(1), torch.arange(8192)[None])
-    cos_TK, sin_TK = rope_tables(num_positions=8192, head_dim=64, theta=500_000.0)
+    cos_TK, sin_TK = rope_tables(
+        tiny(positions="rope", head_dim=64), num_positions=8192, theta=500_000.0
+    )
     assert torch.equal(cos_BTK[0, :, :32], cos_TK)
     assert torch.equal(sin_BTK[0, :, :32], sin_TK)
-
-
-def test_rope_scores_depend_on_distance_alone():
-    tables = rope_tables(num_positions=32, head_dim=10, theta=10_000.0)
-    generator = torch.Generator().manual_seed(0)
-    q_BHTK, k_BHTK = torch.randn(2, 1, 1, 1, 10, generator=generator)
-    everywhere = (1, 1, 32, 10)
-    q_BHTK, k_BHTK = (rotate(x.expand(everywhere), *tables) for x in (q_BHTK, k_BHTK))
-    scores_TS = (q_BHTK @ k_BHTK.transpose(-1, -2))[0, 0]
-    torch.testing.assert_close(scores_TS[1:, 1:], scores_TS[:-1, :-1], atol=1e-5, rtol=0)
-    assert scores_TS[0].std() > 0.1
 
 
 def test_token_shift_by_hand():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labkit.model.presets import PRESETS
+from labkit.core.config import ConfigError
+from labkit.model.presets.published import PRESETS
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import with_recipe
 from tests.training.tiny import tiny_plan
@@ -106,6 +108,8 @@ def small_preset(data: dict[str, Any], preset: str) -> TrainingPlan:
         "head_dim": 8,
         "d_ff": 64,
     }
+    shrunk = {"window": 5, "embedding_width": 16, "rope_original_context": 8}
+    size |= {name: value for name, value in shrunk.items() if getattr(model, name) is not None}
     changes = {"model": model.model_dump() | size}
     plan = TrainingPlan.model_validate(tiny_plan(data, STEPS).model_dump() | changes)
     return plan.with_overrides({"optimizer.learning_rate": 0.01})
@@ -116,9 +120,30 @@ def families(data: dict[str, Any]) -> dict[str, TrainingPlan]:
     found: dict[str, tuple[str, TrainingPlan]] = {}
     for preset in PRESETS:
         plan = small_preset(data, preset)
-        choices = plan.model.model_dump_json(exclude={"preset", "rope_theta", "norm_epsilon"})
+        choices = plan.model.model_dump_json(exclude=NUMBERS)
         found.setdefault(choices, (preset, plan))
     return dict(found.values())
+
+
+NUMBERS = {
+    *("preset", "rope_theta", "norm_epsilon", "rope_factor", "attention_scale"),
+    *("tie_embeddings", "num_kv_heads"),
+}
+"""Of a model: what makes it no other family."""
+
+
+def family_layouts(data: dict[str, Any]) -> dict[str, TrainingPlan]:
+    """Each family cut over two processes; sharded, where it can't be cut or its root is unusual."""
+    found: dict[str, TrainingPlan] = {}
+    for preset, plan in families(data).items():
+        with contextlib.suppress(ConfigError):
+            found[f"{preset}-tp"] = plan.with_overrides(LAYOUTS["tp"] | AT_THE_END)
+        if f"{preset}-tp" not in found or preset in UNUSUAL_ROOTS:
+            found[f"{preset}-fsdp"] = plan.with_overrides(LAYOUTS["fsdp"] | AT_THE_END)
+    return found
+
+
+UNUSUAL_ROOTS = ("gpt2", "gpt-j-6b", "llama-7b", "opt-350m", "gemma-2-2b")
 
 
 class Cases:

@@ -25,7 +25,7 @@ from tests.training.sharding.cases import (
     RESUMED,
     WORKER_NAME,
     Cases,
-    families,
+    family_layouts,
     on_one_process,
     plan_of,
     wide,
@@ -92,9 +92,8 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     for form in ("sharded", "consolidated"):
         plan = plan_of(data, "gpt2", **LAYOUTS["fsdp"], **{"checkpoints.format": form})
         cases.add(f"full-{form}", plan, file_bytes=60_000)
-    for preset, plan in families(data).items():
-        for layout in ("fsdp", "tp"):
-            cases.add(f"{preset}-{layout}", plan.with_overrides(LAYOUTS[layout] | AT_THE_END))
+    for name, plan in family_layouts(data).items():
+        cases.add(name, plan)
     sampled = sampled_plan(data).with_overrides(LAYOUTS["fsdp"])
     cases.add("sampled", sampled, objective="sampled", save_at=[3])
     middle = checkpoint_folder(home / "sharded" / "sampled" / "checkpoints", 3)
