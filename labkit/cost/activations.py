@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from labkit.cost.memory_config import MemoryConfig
 from labkit.model.config import ModelConfig
-from labkit.model.weights import block_weights
+from labkit.model.weights import Weight, block_weights
 
 _HIDDEN = {
     "gelu": 2,
@@ -64,6 +64,8 @@ def block_tensors(
         "attention": width * e,
         "hidden": _HIDDEN[model.feed_forward] * _d_ff(model, memory) * e,
     }
+    if model.num_experts:  # a copy of the token for each of its experts, and what they give
+        tensors["expert tokens"] = 2 * model.experts_per_token * d * e
     if model.qk_norm:
         tensors["head norms"] = (width + kv) * s
     if is_stored:
@@ -126,12 +128,18 @@ def backward_workspace_bytes(
 def _products(model: ModelConfig, memory: MemoryConfig) -> dict[str, float]:
     """In order of execution -> features that they give on one GPU."""
     return {
-        weight.module: weight.share(memory.tensor_parallel) / weight.shape[1]
-        if weight.cut == "columns"
-        else float(weight.shape[0])
+        weight.module: _num_results(weight, model, memory)
         for weight in block_weights(model)
         if weight.multiplies
     }
+
+
+def _num_results(weight: Weight, model: ModelConfig, memory: MemoryConfig) -> float:
+    if weight.role == "experts":
+        return float(weight.shape[1] * model.experts_per_token)
+    if weight.cut == "columns":
+        return weight.share(memory.tensor_parallel) / weight.shape[1]
+    return float(weight.shape[0])
 
 
 def _num_inputs(model: ModelConfig, memory: MemoryConfig) -> int:
@@ -161,4 +169,7 @@ def _kv_width(model: ModelConfig, memory: MemoryConfig) -> float:
 
 
 def _d_ff(model: ModelConfig, memory: MemoryConfig) -> float:
+    """Of all experts that a token goes to."""
+    if model.num_experts:
+        return model.experts_per_token * model.d_ff + (model.shared_d_ff or 0)
     return model.d_ff / memory.tensor_parallel

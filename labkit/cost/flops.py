@@ -1,6 +1,7 @@
 """Training FLOPs per token, under the two conventions in use, and by component.
 
-`6N`: six times all parameters N (Kaplan et al. 2020): 2 for the forward pass, 4 for the backward.
+`6N`: six times all parameters N (Kaplan et al. 2020): 2 for the forward pass, 4 for the backward;
+of experts, those that a token goes to.
 `6N+12LHQT`: plus attention scores over a sequence of T tokens with L layers of H heads of
 dimension Q, no causal halving (PaLM, Chowdhery et al. 2022, appendix B). This is the convention
 in which published MFU is stated. Both count the input embedding, which does no multiplications:
@@ -11,7 +12,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from labkit.cost.parameters import count_by_component, count_parameters
+from labkit.cost.parameters import (
+    count_active_parameters,
+    count_by_component,
+    count_parameters,
+)
 from labkit.model.config import ModelConfig
 from labkit.model.stack import visible_tokens
 from labkit.model.weights import matmul_weights
@@ -23,7 +28,7 @@ def training_flops_per_token(
     model: ModelConfig, sequence_length: int, convention: FlopsConvention
 ) -> int:
     """FLOPs of forward and backward for one token in a sequence of `sequence_length`."""
-    flops = 6 * count_parameters(model)
+    flops = 6 * count_active_parameters(model)
     if convention == "6N+12LHQT":
         flops += 12 * model.num_layers * model.attention_width * sequence_length
     return flops
@@ -37,7 +42,9 @@ def forward_flops_by_component(model: ModelConfig, sequence_length: int) -> dict
     """
     products: dict[str, int] = {}
     for weight in matmul_weights(model):
-        products[weight.component] = products.get(weight.component, 0) + 2 * weight.size
+        products[weight.component] = products.get(weight.component, 0) + 2 * weight.active_size(
+            model
+        )
     scores = 2 * 2 * model.attention_width * visible_tokens(model, sequence_length)
     projection = {"embedding projection": products["embedding"]} if model.embedding_width else {}
     return projection | {

@@ -147,7 +147,8 @@ class _Step:
         parts["workspace"] = backward_workspace_bytes(
             model, memory, self._num_tokens, self.sequence_length
         )
-        own = self._head + model.d_model * model.d_ff / memory.tensor_parallel
+        matrix = model.d_model * model.d_ff / memory.tensor_parallel
+        own = self._head + matrix * (model.num_experts or 1)
         if not self._is_sharded:
             cast = left if memory.recompute == "none" else 1
             parts["gathered weights"] = self._cast(cast * block_matrices(model))

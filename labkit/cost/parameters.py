@@ -26,3 +26,9 @@ def count_by_component(model: ModelConfig) -> dict[str, int]:
 def count_parameters(model: ModelConfig) -> int:
     """All parameters, a tied matrix once."""
     return sum(count_by_component(model).values())
+
+
+def count_active_parameters(model: ModelConfig) -> int:
+    """Those that one token uses: all but the experts that it doesn't go to."""
+    idle = sum(weight.size - weight.active_size(model) for weight in block_weights(model))
+    return count_parameters(model) - model.num_layers * idle

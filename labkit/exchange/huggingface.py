@@ -121,6 +121,7 @@ def _of_family(family: Family, config: ModelConfig) -> Iterator[Stored]:
         yield from _module(theirs, ours, shapes)
     for layer in range(config.num_layers):
         prefix, own = family.layer_prefix.format(layer), f"blocks.{layer}."
+        yield from _experts(family, config, prefix, own)
         for theirs, ours in family.layer(config).items():
             names = tuple(f"{own}{name}" for name in ours)
             for stored in _module(prefix + theirs, names, shapes):
@@ -133,6 +134,14 @@ def _of_family(family: Family, config: ModelConfig) -> Iterator[Stored]:
         yield Stored(f"{family.head}.weight", ("head.weight",))
     if config.head_bias:
         yield Stored(f"{family.head}.bias", ("head.bias",))
+
+
+def _experts(family: Family, config: ModelConfig, prefix: str, own: str) -> Iterator[Stored]:
+    """A tensor for each expert where we have a stack."""
+    for expert in range(config.num_experts or 0):
+        for theirs, ours in (family.experts or {}).items():
+            names = tuple(f"{own}{name}.weight" for name in ours)
+            yield Stored(f"{prefix}{theirs.format(expert)}.weight", names, expert=expert)
 
 
 def _module(

@@ -11,6 +11,7 @@ from typing import Any
 
 from labkit.core.config import validate
 from labkit.core.errors import LabError
+from labkit.exchange.families.experts import MIXTURES
 from labkit.exchange.families.family import Family, Json
 from labkit.exchange.families.gpt import GPTS
 from labkit.exchange.families.llama import LLAMAS
@@ -18,13 +19,13 @@ from labkit.exchange.families.others import OTHERS
 from labkit.model.config import ModelConfig
 from labkit.model.rope import ntk_theta
 
-FAMILIES: dict[str, Family] = GPTS | LLAMAS | OTHERS
+FAMILIES: dict[str, Family] = GPTS | LLAMAS | OTHERS | MIXTURES
 """By `model_type`; where several express a config equally well, the first is taken."""
 
 _BIASES = frozenset(
     ("qkv_bias", "attention_output_bias", "feed_forward_bias", "norm_bias", "head_bias")
 )
-_NO_MATTER = frozenset(("preset", "initialization", "dropout"))
+_NO_MATTER = frozenset(("preset", "initialization", "dropout", "balance_loss", "router_z_loss"))
 """Fields that config.json of `transformers` need not tell: none changes a logit."""
 
 
@@ -112,6 +113,8 @@ def _effective(config: ModelConfig) -> dict[str, Any]:
         fields["window_rope_theta"] = None
     if config.positions not in ("t5", "shaw"):
         fields["max_distance"] = _INERT
+    if config.num_experts is None:
+        fields |= dict.fromkeys(("experts_per_token", "normalize_expert_weights"), _INERT)
     if not config.qk_norm:
         fields["qk_norm_span"] = _INERT
     if config.attention_scale is not None and config.attention_scale**-2 == config.head_dim:

@@ -22,6 +22,7 @@ from torch import nn
 from labkit.model.attention import Attention
 from labkit.model.cache import LayerCache
 from labkit.model.config import ModelConfig
+from labkit.model.experts import Experts
 from labkit.model.feed_forward import make_feed_forward
 from labkit.model.norms import make_norm
 from labkit.model.reading import Sight
@@ -37,7 +38,8 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, kernel: str):
         super().__init__()
         self.attention = Attention(config, kernel)
-        self.feed_forward = make_feed_forward(config)
+        experts = config.num_experts is not None
+        self.feed_forward = Experts(config) if experts else make_feed_forward(config)
         self.attention_norm = make_norm(config)
         self.feed_forward_norm = None if config.block == "parallel" else make_norm(config)
         self.attention_output_norm = self.feed_forward_output_norm = None

@@ -66,6 +66,30 @@ class ModelConfig(Config):
         "two matrices around gelu (its tanh form), relu or silu; three with a gate: glu, geglu, "
         "swiglu",
     )
+    num_experts: int | None = later(
+        None,
+        "experts in place of each feed-forward, each as wide as d_ff; empty: none",
+        ge=2,
+        le=1024,
+    )
+    experts_per_token: int = later(2, "experts that a token goes to", ge=1, le=1024)
+    shared_d_ff: int | None = later(
+        None,
+        "hidden width of one more expert, to which every token goes; empty: none",
+        unit="features",
+        ge=1,
+        le=1 << 20,
+        scale="log",
+    )
+    normalize_expert_weights: bool = later(
+        True, "the weights of a token's experts sum to 1, as in Mixtral"
+    )
+    balance_loss: float = later(
+        0.0, "how much of the loss asks for experts that are used alike", ge=0, le=10
+    )
+    router_z_loss: float = later(
+        0.0, "how much of the loss asks for small logits of the router", ge=0, le=10
+    )
     norm: Literal["layernorm", "rmsnorm", "rmsnorm_plus_one"] = field(
         "layernorm",
         "layernorm: scale and shift; rmsnorm: scale only; rmsnorm_plus_one: scaled by 1 + weight",

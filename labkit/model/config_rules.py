@@ -88,6 +88,21 @@ def _distances_are_causal(config: ModelConfig) -> None:
         )
 
 
+def _experts_agree(config: ModelConfig) -> None:
+    if config.num_experts is None:
+        needs = ("shared_d_ff", "balance_loss", "router_z_loss")
+        if given := [name for name in needs if getattr(config, name)]:
+            raise ValueError(f"{given[0]} is of a mixture of experts; give num_experts too")
+        return
+    if config.experts_per_token > config.num_experts:
+        raise ValueError(
+            f"experts_per_token={config.experts_per_token} exceeds "
+            f"num_experts={config.num_experts}; try experts_per_token={config.num_experts}"
+        )
+    if config.feed_forward_bias:
+        raise ValueError("experts have no biases here; give feed_forward_bias=false")
+
+
 RULES: tuple[Rule, ...] = (
     _heads_divide,
     _parallel_blocks_are_pre_norm,
@@ -96,4 +111,5 @@ RULES: tuple[Rule, ...] = (
     _windows_agree,
     _offsets_have_rows,
     _distances_are_causal,
+    _experts_agree,
 )

@@ -50,7 +50,7 @@ def _gpt2(weight: Weight, config: ModelConfig) -> float | int:
     """A float is a standard deviation, an int a constant."""
     if weight.role == "vector":
         return _constant(weight, config)
-    if weight.role == "residual_writer":
+    if _writes(weight):
         return STANDARD / math.sqrt(2 * config.num_layers)
     return STANDARD
 
@@ -58,11 +58,17 @@ def _gpt2(weight: Weight, config: ModelConfig) -> float | int:
 def _zero_output(weight: Weight, config: ModelConfig) -> float | int:
     if weight.role == "vector":
         return _constant(weight, config)
-    if weight.role in ("residual_writer", "head"):
+    if weight.role == "head" or _writes(weight):
         return 0
     if weight.role == "embedding":
         return STANDARD if config.tie_embeddings else 1.0
-    return 1 / math.sqrt(weight.shape[1])
+    return 1 / math.sqrt(weight.shape[-1])
+
+
+def _writes(weight: Weight) -> bool:
+    """Whether its result is added to the residual stream, of a stack of experts too."""
+    is_last_of_experts = weight.role == "experts" and weight.name.endswith("down.weight")
+    return weight.role == "residual_writer" or is_last_of_experts
 
 
 def _constant(weight: Weight, config: ModelConfig) -> int:

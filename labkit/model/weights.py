@@ -70,6 +70,13 @@ class Weight(NamedTuple):
         """Whether it multiplies activations; an embedding is looked up, a vector scales or adds."""
         return self.role not in ("embedding", "vector")
 
+    def active_size(self, config: ModelConfig) -> int:
+        """Elements that a token is multiplied by: of a stack of experts, those it goes to."""
+        if self.role != "experts":
+            return self.size
+        assert config.num_experts is not None
+        return self.size // config.num_experts * config.experts_per_token
+
     def share(self, tensor_parallel: int) -> float:
         """Elements that one of the processes of tensor parallelism holds."""
         return self.size / (tensor_parallel if self.cut in _DIVIDED else 1)
@@ -171,12 +178,26 @@ def _attention(config: ModelConfig) -> Iterator[Weight]:
 
 
 def _feed_forward(config: ModelConfig) -> Iterator[Weight]:
-    d, hidden = config.d_model, config.d_ff
-    if config.num_feed_forward_matrices == 3:
-        yield from _linear("feed_forward.gate", (hidden, d), config.feed_forward_bias)
-    yield from _linear("feed_forward.up", (hidden, d), config.feed_forward_bias)
+    if config.num_experts is None:
+        yield from _dense(config, "feed_forward", config.d_ff)
+        return
+    d, num_experts = config.d_model, config.num_experts
+    yield from _linear("feed_forward.router", (num_experts, d), has_bias=False, cut="whole")
+    for name in ("gate", "up", "down") if config.is_gated else ("up", "down"):
+        matrix = (d, config.d_ff) if name == "down" else (config.d_ff, d)
+        shape = (num_experts, *matrix)
+        yield Weight(f"feed_forward.{name}.weight", shape, "experts", "feed-forward")
+    if config.shared_d_ff:
+        yield from _dense(config, "feed_forward.shared", config.shared_d_ff)
+
+
+def _dense(config: ModelConfig, module: str, hidden: int) -> Iterator[Weight]:
+    d = config.d_model
+    if config.is_gated:
+        yield from _linear(f"{module}.gate", (hidden, d), config.feed_forward_bias)
+    yield from _linear(f"{module}.up", (hidden, d), config.feed_forward_bias)
     yield from _linear(
-        "feed_forward.down",
+        f"{module}.down",
         (d, hidden),
         config.feed_forward_bias,
         role="residual_writer",

@@ -98,6 +98,11 @@ class TrainingPlan(Config):
                 "heads of all processes is not taken here; give model.qk_norm_span=head, or "
                 "layout.data_parallel instead"
             )
+        if parts > 1 and model.num_experts:
+            raise ValueError(
+                f"model.num_experts={model.num_experts} with layout.tensor_parallel={parts}: "
+                "experts are not cut here; give layout.data_parallel instead"
+            )
         if parts > 1 and model.positions == "shaw":
             raise ValueError(
                 f"model.positions=shaw with layout.tensor_parallel={parts}: keys by distance are "

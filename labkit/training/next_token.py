@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from labkit.core import artifacts
+from labkit.model.experts import take_router_losses
 from labkit.model.objective import next_token_nats
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.tokenizer import Tokenizer
-from labkit.training.batches import TokenBatch, TrainingData
+from labkit.training.batches import IGNORED, TokenBatch, TrainingData
 from labkit.training.objective import Loss, StepBatch, Validation
 from labkit.training.sharding.processes import ALONE, Processes
 from labkit.training.state import TrainingState
@@ -63,7 +64,19 @@ class NextToken:
 
 
 def next_token_loss(model: nn.Module, batch: TokenBatch) -> Loss:
-    return Loss(next_token_nats(model(batch.ids_BT), batch.targets_BT))
+    """Nats of each token; while experts are trained, with what their routers are to keep to."""
+    nats_BT = next_token_nats(model(batch.ids_BT), batch.targets_BT)
+    losses = take_router_losses(model)
+    if losses is None:
+        return Loss(nats_BT)
+    is_counted_BT = batch.targets_BT != IGNORED
+    num_units = is_counted_BT.sum()
+    auxiliary = {
+        "next_token_loss": nats_BT.sum(),
+        "expert_balance": losses.balance * num_units,
+        "router_z": losses.z * num_units,
+    }
+    return Loss(nats_BT + losses.penalty * is_counted_BT, auxiliary)
 
 
 def blank_batch(plan: TrainingPlan, num_micro_batches: int) -> StepBatch:

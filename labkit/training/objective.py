@@ -46,7 +46,8 @@ class StepBatch(NamedTuple):
 class Loss(NamedTuple):
     """The loss of each unit of a micro-batch, 0 for what does not count.
 
-    `auxiliary` has named sums over the same units, which are recorded and not minimized.
+    `auxiliary` has named sums over the same units, which are recorded and not minimized; what is
+    minimized beside the loss (a router's balance) is added to each unit too.
     """
 
     units_BU: torch.Tensor

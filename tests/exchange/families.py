@@ -45,6 +45,7 @@ _FALCON = {
 }
 _FALCON_40B = _FALCON | {"new_decoder_architecture": True, "num_kv_heads": 2}
 _MPT = {"vocab_size": 61, "d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 32}
+_EXPERTS = _WIDE | {"moe_intermediate_size": 24, "num_experts": 5, "num_experts_per_tok": 3}
 
 
 def _rope(**changes: Any) -> dict[str, Any]:
@@ -97,5 +98,8 @@ THEIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma": ("gemma", _WIDE),
     "gemma2": ("gemma2", _WIDE | {"sliding_window": 5, "query_pre_attn_scalar": 12}),
     "olmo2": ("olmo2", _LLAMA),
+    "mixtral": ("mixtral", _LLAMA | {"num_local_experts": 4}),
+    "qwen3-moe": ("qwen3_moe", _EXPERTS | {"norm_topk_prob": True}),
+    "qwen3-moe-unnormalized": ("qwen3_moe", _EXPERTS | {"norm_topk_prob": False}),
     "starcoder2": ("starcoder2", _LLAMA | {"sliding_window": 5}),
 }

@@ -58,6 +58,12 @@ def every_choice() -> list[ModelConfig]:
     ]
 
 
+_EXPERTS = {
+    "num_experts": 5,
+    "feed_forward": "swiglu",
+    "feed_forward_bias": False,
+    "balance_loss": 0.01,
+}
 SINGLE_CHOICES: dict[str, dict] = {
     **{f"feed_forward={name}": {"feed_forward": name} for name in get_args(_of("feed_forward"))},
     **{f"norm={name}": {"norm": name} for name in get_args(_of("norm"))},
@@ -93,6 +99,9 @@ SINGLE_CHOICES: dict[str, dict] = {
     "window first": {"window": 5, "whole_context_every": 2, "whole_context_first": True},
     "norm of heads": {"qk_norm": True},
     "norm of the width": {"qk_norm": True, "qk_norm_span": "width"},
+    "experts": _EXPERTS,
+    "experts without a gate": _EXPERTS | {"feed_forward": "relu", "experts_per_token": 1},
+    "a shared expert": _EXPERTS | {"shared_d_ff": 12, "normalize_expert_weights": False},
     "attention scale": {"attention_scale": 1.0},
     "soft caps": {"attention_soft_cap": 2.0, "logit_soft_cap": 3.0},
     "embedding norm": {"embedding_norm": True},

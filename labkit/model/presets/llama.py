@@ -2,7 +2,8 @@
 
 Sources: Llama 1, arXiv:2302.13971 table 2; Llama 2, arXiv:2307.09288 table 1 and the released
 `params.json`; Llama 3 and 3.1, arXiv:2407.21783 table 3; 3.2, the released `params.json`.
-Mistral-7B v0.1, arXiv:2310.06825 table 1. TinyLlama, arXiv:2401.02385 table 1. SmolLM2,
+Mistral-7B v0.1, arXiv:2310.06825 table 1. Mixtral, arXiv:2401.04088 table 1 and the released
+config.json. TinyLlama, arXiv:2401.02385 table 1. SmolLM2,
 arXiv:2502.02737 and the released config.json.
 
 `llama-3.2-1b` is older here than scaled wavelengths: its shape is its own, its angles are those of
@@ -65,6 +66,12 @@ def _smollm2(num_layers: int, d_model: int, d_ff: int, kv: int, theta: float) ->
     return llama(num_layers, d_model, d_ff, **size, rope_theta=theta, tie_embeddings=True)
 
 
+def _mixtral(num_layers: int, d_model: int, d_ff: int, context_length: int) -> Preset:
+    rest = {"num_kv_heads": 8, "context_length": context_length, "rope_theta": 1e6}
+    experts = {"num_experts": 8, "experts_per_token": 2, "balance_loss": 0.02}
+    return llama(num_layers, d_model, d_ff, **rest) | experts
+
+
 LLAMA: dict[str, Preset] = {
     "llama-7b": llama(32, 4096, 11008, context_length=2048, norm_epsilon=1e-6),
     "llama-13b": llama(40, 5120, 13824, context_length=2048, norm_epsilon=1e-6),
@@ -84,6 +91,8 @@ LLAMA: dict[str, Preset] = {
     | {"tie_embeddings": True}
     | _scaled(32.0),
     "mistral-7b": llama(32, 4096, 14336, num_kv_heads=8, context_length=32768) | {"window": 4096},
+    "mixtral-8x7b": _mixtral(32, 4096, 14336, 32768),
+    "mixtral-8x22b": _mixtral(56, 6144, 16384, 65536),
     "tinyllama-1.1b": llama(22, 2048, 5632, num_kv_heads=4, head_dim=64, context_length=2048),
     "smollm2-135m": _smollm2(30, 576, 1536, 3, 100_000.0),
     "smollm2-360m": _smollm2(32, 960, 2560, 5, 100_000.0),

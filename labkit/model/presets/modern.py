@@ -58,6 +58,7 @@ def _starcoder2(num_layers: int, d_model: int, num_heads: int, kv: int, theta: f
 
 _TIED: Preset = {"tie_embeddings": True}
 _LARGE: Preset = {"vocab_size": 152064, "context_length": 131072}
+_EXPERTS: Preset = {"num_experts": 128, "experts_per_token": 8, "balance_loss": 0.001}
 MODERN: dict[str, Preset] = {
     "qwen2.5-0.5b": _qwen25(24, 896, 4864, 14, 2) | _TIED,
     "qwen2.5-1.5b": _qwen25(28, 1536, 8960, 12, 2) | _TIED,
@@ -72,6 +73,8 @@ MODERN: dict[str, Preset] = {
     "qwen3-8b": _qwen3(36, 4096, 12288, 32),
     "qwen3-14b": _qwen3(40, 5120, 17408, 40),
     "qwen3-32b": _qwen3(64, 5120, 25600, 64),
+    "qwen3-30b-a3b": _qwen3(48, 2048, 768, 32, 4) | _EXPERTS,
+    "qwen3-235b-a22b": _qwen3(94, 4096, 1536, 64, 4) | _EXPERTS,
     "gemma-2b": _gemma(18, 2048, 16384, 8, 1),
     "gemma-7b": _gemma(28, 3072, 24576, 16, 16),
     "gemma-2-2b": _gemma2(26, 2304, 9216, 8, 4),

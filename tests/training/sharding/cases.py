@@ -109,7 +109,9 @@ def small_preset(data: dict[str, Any], preset: str) -> TrainingPlan:
         "d_ff": 64,
     }
     shrunk = {"window": 5, "embedding_width": 16, "rope_original_context": 8}
+    shrunk |= {"num_experts": 4}
     size |= {name: value for name, value in shrunk.items() if getattr(model, name) is not None}
+    size["experts_per_token"] = 2
     changes = {"model": model.model_dump() | size}
     plan = TrainingPlan.model_validate(tiny_plan(data, STEPS).model_dump() | changes)
     return plan.with_overrides({"optimizer.learning_rate": 0.01})
@@ -127,6 +129,7 @@ def families(data: dict[str, Any]) -> dict[str, TrainingPlan]:
 
 NUMBERS = {
     *("preset", "rope_theta", "norm_epsilon", "rope_factor", "attention_scale"),
+    "balance_loss",
     *("tie_embeddings", "num_kv_heads"),
 }
 """Of a model: what makes it no other family."""
@@ -144,6 +147,17 @@ def family_layouts(data: dict[str, Any]) -> dict[str, TrainingPlan]:
 
 
 UNUSUAL_ROOTS = ("gpt2", "gpt-j-6b", "llama-7b", "opt-350m", "gemma-2-2b")
+
+
+EXPERTS = {
+    "model.feed_forward": "swiglu",
+    "model.feed_forward_bias": False,
+    "model.num_experts": 64,
+    "model.experts_per_token": 1,
+    "model.balance_loss": 0.01,
+    "model.router_z_loss": 0.001,
+}
+"""More experts than a process has tokens in a micro-batch: each leaves some unused."""
 
 
 class Cases:

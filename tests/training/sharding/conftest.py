@@ -18,6 +18,7 @@ from tests.training.sharding.cases import (
     AT_THE_END,
     BLOCKS,
     CHANGES,
+    EXPERTS,
     LAYOUTS,
     OPEN,
     OPEN_STEPS,
@@ -92,6 +93,7 @@ def on_two(home: Path, data: dict[str, Any]) -> Path:
     for form in ("sharded", "consolidated"):
         plan = plan_of(data, "gpt2", **LAYOUTS["fsdp"], **{"checkpoints.format": form})
         cases.add(f"full-{form}", plan, file_bytes=60_000)
+    cases.add("experts", plan_of(data, "gpt2", **LAYOUTS["fsdp"], **EXPERTS, **AT_THE_END))
     for name, plan in family_layouts(data).items():
         cases.add(name, plan)
     sampled = sampled_plan(data).with_overrides(LAYOUTS["fsdp"])

@@ -115,7 +115,18 @@ def test_every_family_of_presets_learns_sharded_and_cut_or_is_refused(on_two, da
         assert found[-1] < found[0] - 0.3, name
         assert len(found) == STEPS
     uncut = {name for name in families(data) if f"{name}-tp" not in names}
-    assert uncut == {"bloom-560m", "mpt-7b", "olmo-2-1b"}
+    assert uncut == {"bloom-560m", "mpt-7b", "olmo-2-1b", "mixtral-8x7b", "qwen3-30b-a3b"}
+
+
+def test_experts_of_which_processes_use_different_ones_learn_as_on_one(on_two):
+    """Gradients of the stacks are bit-equal to one process', and so is what the routers lost."""
+    record = record_of(on_two, "experts")
+    plan = plan_in(record)
+    assert plan.model.num_experts > plan.micro_batch * plan.sequence_length
+    one = alone(on_two, plan)
+    assert losses(record) == losses(one)
+    states = [{**end_of(each), "progress": {}, "random": {}} for each in (record, one)]
+    assert first_difference(*states) is None
 
 
 def test_a_sampled_objective_is_that_of_one_process_and_resumes_between_two_updates(on_two):
