@@ -70,9 +70,8 @@ def generation_config(end_of_text: int | None) -> dict[str, Any]:
 
 
 def what_the_file_lacks(config: ModelConfig) -> str:
-    """Choices that `modeling_labkit.py` does not have, such as "positions='shaw'"; else empty."""
-    has = {name: {default} for name, default in later_defaults(ModelConfig).items()} | _HAS
-    lacking = [name for name, values in has.items() if getattr(config, name) not in values]
+    """Choices that `modeling_labkit.py` does not have, such as "num_experts=8"; else empty."""
+    lacking = [name for name in ("num_experts",) if getattr(config, name) is not None]
     return ", ".join(f"{name}={getattr(config, name)!r}" for name in lacking)
 
 
@@ -97,7 +96,16 @@ def _own_class(config: ModelConfig) -> dict[str, Any]:
         "head_dim": config.head_dim,
         "max_position_embeddings": config.context_length,
         **{name: getattr(config, name) for name in _CHOICES},
+        **_later_choices(config),
     }
+
+
+def _later_choices(config: ModelConfig) -> dict[str, Any]:
+    """Those that differ from their default; `transformers` reads a rope_scaling of its own."""
+    defaults = later_defaults(ModelConfig)
+    changed = {name: getattr(config, name) for name in defaults}
+    changed = {name: value for name, value in changed.items() if value != defaults[name]}
+    return {"rope_stretch" if n == "rope_scaling" else n: value for n, value in changed.items()}
 
 
 _CHOICES = (
@@ -106,10 +114,3 @@ _CHOICES = (
     *("token_shift", "qkv_bias", "attention_output_bias", "feed_forward_bias", "norm_bias"),
     "dropout",
 )
-_HAS: dict[str, set[Any]] = {
-    "feed_forward": {"gelu", "relu_squared", "swiglu"},
-    "norm": {"layernorm", "rmsnorm"},
-    "norm_placement": {"pre", "post"},
-    "block": {"sequential", "parallel"},
-    "positions": {"learned", "rope", "alibi", "none"},
-}

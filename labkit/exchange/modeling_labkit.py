@@ -3,11 +3,14 @@
     model = AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
 
 Every choice is a key of config.json and a row of a table below: the norm and where it stands, the
-feed-forward, sequential or parallel parts, learned, rotary or ALiBi positions, windows, token
-shift. The logits are those of labkit's own model. Written for transformers 5; labkit is not needed.
+feed-forward, sequential or parallel parts, positions and how rotary ones are stretched, windows,
+caps of scores and logits, token shift; it has no mixtures of experts. The logits are those of
+labkit's own model. Written for transformers 5; labkit is not needed.
 """
 
 # B batch, T time (queries), S time (keys), D model, H heads, G key/value heads, K head dim, V vocab
+
+import math
 
 import torch
 from torch import nn
@@ -16,10 +19,36 @@ from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+DEFAULTS = {
+    "whole_context_first": False,
+    "window_pattern": "sliding",
+    "position_offset": 0,
+    "max_distance": 128,
+    "rope_ratio": 1.0,
+    "rope_layout": "halves",
+    "rope_stretch": "none",
+    "rope_factor": 1.0,
+    "rope_original_context": None,
+    "qk_norm_span": "head",
+    "attention_scale": None,
+    "attention_soft_cap": None,
+    "logit_soft_cap": None,
+    "embedding_norm": False,
+    "scale_embedding": False,
+    "embedding_width": None,
+    "head_bias": False,
+}
+"""What a key that config.json lacks means."""
+
 
 class LabkitConfig(PretrainedConfig):
     model_type = "labkit"
     keys_to_ignore_at_inference = ["past_key_values"]
+
+    def __init__(self, **kwargs):
+        for name, value in DEFAULTS.items():
+            setattr(self, name, kwargs.pop(name, value))
+        super().__init__(**kwargs)
 
 
 class LabkitForCausalLM(PreTrainedModel, GenerationMixin):
@@ -31,16 +60,26 @@ class LabkitForCausalLM(PreTrainedModel, GenerationMixin):
     def __init__(self, config):
         super().__init__(config)
         d_model = config.hidden_size
-        self.embedding = nn.Embedding(config.vocab_size, d_model)
+        width = config.embedding_width or d_model
+        self.embedding = nn.Embedding(config.vocab_size, width)
+        self.embedding_projection = self.head_projection = None
+        if config.embedding_width:
+            self.embedding_projection = nn.Linear(width, d_model, bias=False)
+            self.head_projection = nn.Linear(d_model, width, bias=False)
         self.positions = None
         if config.positions == "learned":
-            self.positions = nn.Embedding(config.max_position_embeddings, d_model)
+            num_rows = config.position_offset + config.max_position_embeddings
+            self.positions = nn.Embedding(num_rows, d_model)
+        elif config.positions == "t5":
+            self.positions = nn.Embedding(T5_BUCKETS, config.num_attention_heads)
+        self.embedding_norm = NORMS[config.norm](config) if config.embedding_norm else None
         self.shift = TokenShift(d_model) if config.token_shift else None
         self.dropout = nn.Dropout(config.dropout)
         layers = range(config.num_hidden_layers)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in layers)
-        self.final_norm = NORMS[config.norm](config) if config.norm_placement == "pre" else None
-        self.head = nn.Linear(d_model, config.vocab_size, bias=False)
+        has_final_norm = config.norm_placement in ("pre", "sandwich", "after")
+        self.final_norm = NORMS[config.norm](config) if has_final_norm else None
+        self.head = nn.Linear(width, config.vocab_size, bias=config.head_bias)
         self.post_init()
 
     def get_input_embeddings(self):
@@ -80,21 +119,31 @@ class LabkitForCausalLM(PreTrainedModel, GenerationMixin):
                 f"position {int(position_ids.max())}, but the model was trained on "
                 f"{self.config.max_position_embeddings} positions; give a shorter text"
             )
+        if self.embedding_projection is not None:
+            x_BTD = self.embedding_projection(x_BTD)
+        if self.config.scale_embedding:
+            x_BTD = x_BTD * math.sqrt(self.config.hidden_size)
         if self.shift is not None:
             layer = self.config.num_hidden_layers  # a layer of the cache behind those of attention
             x_BTD = self.shift(x_BTD, real_BS, past_key_values, layer)
-        if self.positions is not None:
-            x_BTD = x_BTD + self.positions(position_ids)
+        if self.positions is not None and self.config.positions == "learned":
+            x_BTD = x_BTD + self.positions(position_ids + self.config.position_offset)
+        elif self.config.positions == "sinusoidal":
+            x_BTD = x_BTD + _waves(position_ids, self.config.hidden_size)
+        x_BTD = x_BTD if self.embedding_norm is None else self.embedding_norm(x_BTD)
         x_BTD = self.dropout(x_BTD)
         windows = _windows(self.config)
         views = {
-            window: _view(self.config, position_ids, real_BS, start, window)
-            for window in set(windows)
+            window: _view(self, position_ids, real_BS, start, window) for window in set(windows)
         }
         for block, window in zip(self.blocks, windows, strict=True):
             x_BTD = block(x_BTD, *views[window], past_key_values)
         x_BTD = x_BTD if self.final_norm is None else self.final_norm(x_BTD)
+        x_BTD = x_BTD if self.head_projection is None else self.head_projection(x_BTD)
         logits_BTV = self.head(x_BTD[:, -logits_to_keep:] if logits_to_keep else x_BTD)
+        if self.config.logit_soft_cap is not None:
+            cap = self.config.logit_soft_cap
+            logits_BTV = cap * torch.tanh(logits_BTV / cap)
         return CausalLMOutputWithPast(
             loss=None if labels is None else _next_token_loss(logits_BTV, labels),
             logits=logits_BTV,
@@ -125,10 +174,17 @@ class Block(nn.Module):
     def __init__(self, config, layer):
         super().__init__()
         self.attention = Attention(config, layer)
-        self.feed_forward = FEED_FORWARDS[config.feed_forward](config)
+        is_gated = config.feed_forward in GATED
+        self.feed_forward = (GatedFeedForward if is_gated else FeedForward)(config)
         self.attention_norm = NORMS[config.norm](config)
         is_parallel = config.block == "parallel"
         self.feed_forward_norm = None if is_parallel else NORMS[config.norm](config)
+        self.attention_output_norm = self.feed_forward_output_norm = None
+        if config.norm_placement == "sandwich":
+            self.attention_output_norm = NORMS[config.norm](config)
+            self.feed_forward_output_norm = NORMS[config.norm](config)
+        power = {"deep": 0.25, "deep_glm": 0.5}.get(config.norm_placement, 0.0)
+        self.stream_scale = (2 * config.num_hidden_layers) ** power
         self.dropout = nn.Dropout(config.dropout)
         self.arrange = ARRANGEMENTS[config.block, config.norm_placement]
 
@@ -148,8 +204,21 @@ def _pre(block, x_BTD, given):
 
 
 def _post(block, x_BTD, given):
-    x_BTD = block.attention_norm(x_BTD + block.attend(x_BTD, given))
-    return block.feed_forward_norm(x_BTD + block.feed(x_BTD))
+    scale = block.stream_scale
+    x_BTD = block.attention_norm(scale * x_BTD + block.attend(x_BTD, given))
+    return block.feed_forward_norm(scale * x_BTD + block.feed(x_BTD))
+
+
+def _after(block, x_BTD, given):
+    x_BTD = x_BTD + block.attention_norm(block.attend(x_BTD, given))
+    return x_BTD + block.feed_forward_norm(block.feed(x_BTD))
+
+
+def _sandwich(block, x_BTD, given):
+    attended_BTD = block.attend(block.attention_norm(x_BTD), given)
+    x_BTD = x_BTD + block.attention_output_norm(attended_BTD)
+    fed_BTD = block.feed(block.feed_forward_norm(x_BTD))
+    return x_BTD + block.feed_forward_output_norm(fed_BTD)
 
 
 def _parallel(block, x_BTD, given):
@@ -157,10 +226,20 @@ def _parallel(block, x_BTD, given):
     return x_BTD + block.attend(normed_BTD, given) + block.feed(normed_BTD)
 
 
+def _parallel_two_norms(block, x_BTD, given):
+    attended_BTD = block.attend(block.attention_norm(x_BTD), given)
+    return x_BTD + attended_BTD + block.feed(block.feed_forward_norm(x_BTD))
+
+
 ARRANGEMENTS = {
     ("sequential", "pre"): _pre,
     ("sequential", "post"): _post,
+    ("sequential", "deep"): _post,
+    ("sequential", "deep_glm"): _post,
+    ("sequential", "after"): _after,
+    ("sequential", "sandwich"): _sandwich,
     ("parallel", "pre"): _parallel,
+    ("parallel_two_norms", "pre"): _parallel_two_norms,
 }
 
 
@@ -177,9 +256,17 @@ class Attention(nn.Module):
         self.value = nn.Linear(d_model, kv_width, bias=config.qkv_bias)
         self.output = nn.Linear(width, d_model, bias=config.attention_output_bias)
         self.query_norm = self.key_norm = None
+        self.norms_width = config.qk_norm_span == "width"
         if config.qk_norm:
-            self.query_norm = nn.RMSNorm(self.head_dim, eps=config.norm_epsilon)
-            self.key_norm = nn.RMSNorm(self.head_dim, eps=config.norm_epsilon)
+            norm = RMSNormPlusOne if config.norm == "rmsnorm_plus_one" else nn.RMSNorm
+            spans = (width, kv_width) if self.norms_width else (self.head_dim, self.head_dim)
+            self.query_norm, self.key_norm = (norm(one, eps=config.norm_epsilon) for one in spans)
+        self.distances = None
+        if config.positions == "shaw":
+            self.distances = nn.Embedding(config.max_distance + 1, self.head_dim)
+        self.rotate = LAYOUTS[config.rope_layout]
+        self.scale = config.attention_scale or self.head_dim**-0.5
+        self.soft_cap = config.attention_soft_cap
         self.dropout = config.dropout
         self.layer = layer
 
@@ -188,40 +275,82 @@ class Attention(nn.Module):
         k_BGSK = self._heads(self.key(x_BTD), self.key_norm)
         v_BGSK = self._heads(self.value(x_BTD), None)
         if rotations is not None:
-            q_BHTK, k_BGSK = _rotate(q_BHTK, *rotations), _rotate(k_BGSK, *rotations)
+            q_BHTK, k_BGSK = self.rotate(q_BHTK, *rotations), self.rotate(k_BGSK, *rotations)
         if cache is not None:
             k_BGSK, v_BGSK = cache.update(k_BGSK, v_BGSK, self.layer)
-        mixed_BHTK = functional.scaled_dot_product_attention(
+        if self.distances is not None:
+            seen_BHTS = self._with_distances(q_BHTK, seen_BHTS, k_BGSK.shape[2])
+        attend = functional.scaled_dot_product_attention if self.soft_cap is None else self._capped
+        mixed_BHTK = attend(
             q_BHTK,
             k_BGSK,
             v_BGSK,
             attn_mask=seen_BHTS,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=seen_BHTS is None and q_BHTK.shape[2] > 1,
+            scale=self.scale,
             enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1],
         )
         return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
 
     def _heads(self, x_BTW, norm):
+        if norm is not None and self.norms_width:
+            x_BTW = norm(x_BTW)
         x_BTHK = x_BTW.unflatten(-1, (-1, self.head_dim))
-        return (x_BTHK if norm is None else norm(x_BTHK)).transpose(1, 2)
+        if norm is not None and not self.norms_width:
+            x_BTHK = norm(x_BTHK)
+        return x_BTHK.transpose(1, 2)
+
+    def _with_distances(self, q_BHTK, seen_BHTS, num_seen):
+        """A learned key for each distance back (Shaw et al. 2018)."""
+        distance_TS = _distances(num_seen, q_BHTK.shape[2], q_BHTK.device)
+        assert self.distances is not None
+        index_TS = distance_TS.clamp(0, self.distances.num_embeddings - 1)
+        by_distance_BHTN = q_BHTK * self.scale @ self.distances.weight.T
+        index_BHTS = index_TS.expand(*q_BHTK.shape[:3], num_seen)
+        biases_BHTS = by_distance_BHTN.gather(-1, index_BHTS)
+        seen_BHTS = distance_TS >= 0 if seen_BHTS is None else seen_BHTS
+        return biases_BHTS.masked_fill(~seen_BHTS, float("-inf"))
+
+    def _capped(self, q_BHTK, k_BGSK, v_BGSK, attn_mask, dropout_p, is_causal, **_):
+        groups = q_BHTK.shape[1] // k_BGSK.shape[1]
+        k_BHSK, v_BHSK = (x.repeat_interleave(groups, dim=1) for x in (k_BGSK, v_BGSK))
+        scores_BHTS = q_BHTK * self.scale @ k_BHSK.transpose(-1, -2)
+        scores_BHTS = self.soft_cap * torch.tanh(scores_BHTS / self.soft_cap)
+        if is_causal:
+            attn_mask = _distances(k_BGSK.shape[2], q_BHTK.shape[2], q_BHTK.device) >= 0
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            scores_BHTS = scores_BHTS.masked_fill(~attn_mask, float("-inf"))
+        elif attn_mask is not None:
+            scores_BHTS = scores_BHTS + attn_mask
+        return functional.dropout(scores_BHTS.softmax(-1), dropout_p) @ v_BHSK
+
+
+def _distances(num_seen, num_queries, device):
+    """(T, S): how far back each key lies from each of the last queries."""
+    places_S = torch.arange(num_seen, device=device)
+    return places_S[num_seen - num_queries :, None] - places_S
 
 
 def _windows(config):
     """Of each block: how near a key must be, None for the whole context."""
     every = config.whole_context_every
+    whole = 0 if config.whole_context_first or not every else every - 1
     return [
-        None if every and layer % every == every - 1 else config.window
+        None if every and layer % every == whole else config.window
         for layer in range(config.num_hidden_layers)
     ]
 
 
-def _view(config, position_ids, real_BS, start, window):
+def _view(model, position_ids, real_BS, start, window):
     """(rotations, mask) of the blocks with this window; the mask is None where plainly causal."""
+    config = model.config
     theta = config.rope_theta if window is None else config.window_rope_theta or config.rope_theta
-    seen_BHTS = _seen(real_BS, start, window)
+    seen_BHTS = _seen(real_BS, start, window, config.window_pattern == "banded")
     if config.positions == "alibi":
         seen_BHTS = _with_biases(config, seen_BHTS, real_BS, start)
+    elif config.positions == "t5":
+        seen_BHTS = _with_buckets(model, seen_BHTS, real_BS, start)
     return _rotations(config, position_ids, theta), seen_BHTS
 
 
@@ -240,20 +369,95 @@ def _with_biases(config, seen_BHTS, real_BS, start):
     return biases_HTS.masked_fill(~seen_BHTS, float("-inf"))
 
 
+T5_BUCKETS = 32
+
+
+def _with_buckets(model, seen_BHTS, real_BS, start):
+    """T5: a learned bias of each head for each bucket of distances."""
+    num_seen = real_BS.shape[1]
+    distance_TS = _distances(num_seen, num_seen - start, real_BS.device)
+    back_TS, exact = distance_TS.clamp(min=0), T5_BUCKETS // 2
+    ratio = math.log(model.config.max_distance / exact)
+    far_TS = torch.log(back_TS.float().clamp(min=1) / exact) / ratio * (T5_BUCKETS - exact)
+    far_TS = (exact + far_TS.long()).clamp(max=T5_BUCKETS - 1)
+    buckets_TS = torch.where(back_TS < exact, back_TS, far_TS)
+    biases_HTS = model.positions(buckets_TS).permute(2, 0, 1)
+    seen_BHTS = distance_TS >= 0 if seen_BHTS is None else seen_BHTS
+    return biases_HTS.masked_fill(~seen_BHTS, float("-inf"))
+
+
+def _waves(position_ids, width):
+    """Sines and cosines of each position, added to the embedding (Vaswani et al. 2017)."""
+    even = torch.arange(0, width, 2, dtype=torch.float32, device=position_ids.device)
+    angles = position_ids[..., None] * torch.exp(-math.log(10_000.0) / width * even)
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)[..., :width]
+
+
 def _rotations(config, position_ids, theta):
-    """(cos, sin) of each position's angles, Llama's layout of halves; None without rotations."""
+    """(cos, sin) of each position's angles; None without rotations."""
     if config.positions != "rope":
         return None
-    pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device=position_ids.device)
-    frequencies = 1.0 / (theta ** (pairs / config.head_dim))
-    angles_B1TK = position_ids[:, None, :, None].float() * frequencies
-    return angles_B1TK.cos(), angles_B1TK.sin()
+    width = int(config.head_dim * config.rope_ratio)
+    frequencies, scale = STRETCHES[config.rope_stretch](config, theta, width)
+    angles_B1TN = position_ids[:, None, :, None].float() * frequencies.to(position_ids.device)
+    return angles_B1TN.cos() * scale, angles_B1TN.sin() * scale
 
 
-def _rotate(x_BHTK, cos, sin):
-    first, second = x_BHTK.chunk(2, dim=-1)
+def _plain(config, theta, width):
+    return 1.0 / (theta ** (torch.arange(0, width, 2, dtype=torch.float32) / width)), 1.0
+
+
+def _linear(config, theta, width):
+    return _plain(config, theta, width)[0] / config.rope_factor, 1.0
+
+
+def _ntk(config, theta, width):
+    return _plain(config, theta * config.rope_factor ** (width / max(width - 2, 1)), width)
+
+
+def _yarn(config, theta, width):
+    """Pairs that turn less than once in the old context are stretched, 32 times and more not."""
+    turns, factor = _plain(config, theta, width)[0], config.rope_factor
+    ends = [
+        width
+        * math.log(config.rope_original_context / (num_turns * 2 * math.pi))
+        / (2 * math.log(theta))
+        for num_turns in (32, 1)
+    ]
+    low, high = max(math.floor(ends[0]), 0), min(math.ceil(ends[1]), width - 1)
+    ramp = (torch.arange(width // 2, dtype=torch.float32) - low) / max(high - low, 0.001)
+    kept = 1 - ramp.clamp(0, 1)
+    return turns / factor * (1 - kept) + turns * kept, 0.1 * math.log(factor) + 1.0
+
+
+def _llama3(config, theta, width):
+    """As YaRN between 1 and 4 turns, and scores as they were."""
+    turns, factor = _plain(config, theta, width)[0], config.rope_factor
+    num_turns = config.rope_original_context / (2 * math.pi / turns)
+    kept = ((num_turns - 1.0) / (4.0 - 1.0)).clamp(0, 1)
+    return (1 - kept) * turns / factor + kept * turns, 1.0
+
+
+STRETCHES = {"none": _plain, "linear": _linear, "ntk": _ntk, "yarn": _yarn, "llama3": _llama3}
+
+
+def _rotate_halves(x_BHTK, cos, sin):
     cos, sin = cos.to(x_BHTK.dtype), sin.to(x_BHTK.dtype)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    num_pairs = cos.shape[-1]
+    first, second = x_BHTK[..., :num_pairs], x_BHTK[..., num_pairs : 2 * num_pairs]
+    turned = (first * cos - second * sin, second * cos + first * sin)
+    return torch.cat((*turned, x_BHTK[..., 2 * num_pairs :]), dim=-1)
+
+
+def _rotate_interleaved(x_BHTK, cos, sin):
+    cos, sin = cos.to(x_BHTK.dtype), sin.to(x_BHTK.dtype)
+    width = 2 * cos.shape[-1]
+    even, odd = x_BHTK[..., :width:2], x_BHTK[..., 1:width:2]
+    pairs = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
+    return torch.cat((pairs, x_BHTK[..., width:]), dim=-1)
+
+
+LAYOUTS = {"halves": _rotate_halves, "interleaved": _rotate_interleaved}
 
 
 class FeedForward(nn.Module):
@@ -268,26 +472,48 @@ class FeedForward(nn.Module):
         return self.down(ACTIVATIONS[self.kind](self.up(x_BTD)))
 
 
-class SwiGLU(FeedForward):
+class GatedFeedForward(FeedForward):
     def __init__(self, config):
         super().__init__(config)
         bias = config.feed_forward_bias
         self.gate = nn.Linear(config.hidden_size, config.intermediate_size, bias=bias)
 
     def forward(self, x_BTD):
-        return self.down(functional.silu(self.gate(x_BTD)) * self.up(x_BTD))
+        return self.down(ACTIVATIONS[self.kind](self.gate(x_BTD)) * self.up(x_BTD))
 
 
 ACTIVATIONS = {
     "gelu": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu_exact": functional.gelu,
+    "gelu_quick": lambda x: x * torch.sigmoid(1.702 * x),
+    "relu": functional.relu,
     "relu_squared": lambda x: functional.relu(x).square(),
+    "silu": functional.silu,
+    "glu": torch.sigmoid,
+    "geglu": lambda x: functional.gelu(x, approximate="tanh"),
+    "swiglu": functional.silu,
 }
-FEED_FORWARDS = {"gelu": FeedForward, "relu_squared": FeedForward, "swiglu": SwiGLU}
+GATED = ("glu", "geglu", "swiglu")
+
+
+class RMSNormPlusOne(nn.Module):
+    """Scaled by 1 + weight."""
+
+    def __init__(self, width, eps):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width))
+        self.eps = eps
+
+    def forward(self, x):
+        return functional.rms_norm(x, self.weight.shape, 1.0 + self.weight, self.eps)
+
+
 NORMS = {
     "layernorm": lambda config: nn.LayerNorm(
         config.hidden_size, eps=config.norm_epsilon, bias=config.norm_bias
     ),
     "rmsnorm": lambda config: nn.RMSNorm(config.hidden_size, eps=config.norm_epsilon),
+    "rmsnorm_plus_one": lambda config: RMSNormPlusOne(config.hidden_size, config.norm_epsilon),
 }
 
 
@@ -298,7 +524,7 @@ def _real_tokens(attention_mask, x_BTD, num_seen):
     return attention_mask.bool()
 
 
-def _seen(real_BS, start, window):
+def _seen(real_BS, start, window, is_banded):
     """(B, 1, T, S): which keys each query may look at; None where that is plainly causal.
 
     A query of padding sees itself, since a softmax over nothing has no value.
@@ -310,7 +536,10 @@ def _seen(real_BS, start, window):
     ones = torch.ones(num_seen, num_seen, dtype=torch.bool, device=real_BS.device)
     causal_TS = ones.tril()[start:]
     if window < num_seen:
-        causal_TS = causal_TS & ones.triu(1 - window)[start:]
+        near_TS = ones.triu(1 - window)[start:]
+        if is_banded:
+            near_TS |= _distances(num_seen, num_seen - start, real_BS.device) % window == 0
+        causal_TS = causal_TS & near_TS
     itself_TS = ones.triu()[start:] & causal_TS
     return ((causal_TS & real_BS[:, None]) | itself_TS)[:, None]
 

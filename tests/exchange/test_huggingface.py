@@ -8,8 +8,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs labkit[train]")
 transformers = pytest.importorskip("transformers", reason="needs labkit[dev]")
 
+from labkit.core.config import later_defaults  # noqa: E402
 from labkit.core.errors import LabError  # noqa: E402
-from labkit.exchange.config_json import write_config_json  # noqa: E402
+from labkit.exchange.config_json import (  # noqa: E402
+    what_the_file_lacks,
+    write_config_json,
+)
 from labkit.exchange.huggingface import (  # noqa: E402
     from_huggingface,
     from_labkit,
@@ -17,12 +21,13 @@ from labkit.exchange.huggingface import (  # noqa: E402
     stored_tensors,
 )
 from labkit.exchange.huggingface_families import family_of, what_is_beyond  # noqa: E402
-from labkit.exchange.modeling_labkit import LabkitForCausalLM  # noqa: E402
+from labkit.exchange.modeling_labkit import DEFAULTS, LabkitForCausalLM  # noqa: E402
 from labkit.exchange.weight_files import read_weights  # noqa: E402
 from labkit.model.config import ModelConfig  # noqa: E402
 from labkit.model.generation import generate  # noqa: E402
 from tests.exchange.saved import save, weight_of  # noqa: E402
 from tests.model.models import (  # noqa: E402
+    SINGLE_CHOICES,
     every_choice,
     name_of,
     random_ids,
@@ -31,6 +36,7 @@ from tests.model.models import (  # noqa: E402
     tiny,
 )
 
+LATER = later_defaults(ModelConfig)
 GPT2 = {"vocab_size": 61, "n_positions": 16, "n_embd": 24, "n_layer": 2, "n_head": 4}
 LLAMA = {
     "vocab_size": 61,
@@ -133,6 +139,29 @@ def test_our_model_gives_the_same_logits_there_and_comes_back_bit_for_bit(name, 
 def test_every_choice_gives_the_same_logits_there(config, tmp_path):
     ours = random_model(config)
     assert_same_logits(ours, opened(save(ours, tmp_path / "model")))
+
+
+@pytest.mark.parametrize("name", SINGLE_CHOICES)
+def test_each_value_of_each_choice_is_opened_there_or_by_labkit_alone(name, tmp_path):
+    ours = random_model(tiny(**SINGLE_CHOICES[name]))
+    folder = save(ours, tmp_path / "model")
+    back = from_labkit(ours.config, read_weights(folder))
+    assert all(
+        torch.equal(*pair) for pair in zip(ours.parameters(), back.parameters(), strict=True)
+    )
+    config_json = json.loads((folder / "config.json").read_text())
+    if config_json["model_type"] != "labkit" or "auto_map" in config_json:
+        assert_same_logits(ours, opened(folder))
+    else:
+        assert what_the_file_lacks(ours.config)
+        assert not (folder / "modeling_labkit.py").exists()
+
+
+def test_the_file_that_travels_knows_every_default():
+    own = {"experts_per_token", "shared_d_ff", "normalize_expert_weights", "num_experts"}
+    own |= {"balance_loss", "router_z_loss"}
+    renamed = {"rope_stretch" if n == "rope_scaling" else n: v for n, v in LATER.items()}
+    assert {name: value for name, value in renamed.items() if name not in own} == DEFAULTS
 
 
 OWN_CLASS = {"positions": "rope", "token_shift": True}
