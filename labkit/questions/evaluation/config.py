@@ -12,6 +12,7 @@ from labkit.core.config import Config, field
 from labkit.core.records.decision import references
 from labkit.data.decided_corpora import check_choice, corpus_inputs
 from labkit.evaluation.own_tasks import OWN_TASKS, OwnTaskConfig
+from labkit.evaluation.registered import REGISTERED
 from labkit.evaluation.rules import DEFAULT_RULE, RULES
 
 MODELS = "decision:50"
@@ -32,13 +33,17 @@ class EvaluationConfig(Config):
         "decision:11", "whose held-out text own tasks are made of: what notebook 20 has split"
     )
     tasks: str = field(
-        ", ".join(OWN_TASKS), f"of {', '.join(OWN_TASKS)}, and files of questions; comma-separated"
+        ", ".join(OWN_TASKS),
+        f"of {', '.join((*OWN_TASKS, *REGISTERED))}; and files of questions; comma-separated",
     )
     rule: str = field(
         DEFAULT_RULE, "how likelihoods of unequal length are compared", choices=lambda: tuple(RULES)
     )
     form: Literal["as published", "continuation", "letters"] = field(
         "as published", "letters: the choices are listed, and a letter is the answer"
+    )
+    strip_stems: bool = field(
+        True, "leave out spaces at the end of a stem; else they go to the choice, as in lm-eval"
     )
     num_examples: int = field(0, "questions with answers before each question", ge=0, le=64)
     num_items: int = field(200, "questions of each task at most", unit="items", ge=2, le=100_000)
@@ -63,10 +68,11 @@ class EvaluationConfig(Config):
     @field_validator("tasks")
     @classmethod
     def _are_there(cls, tasks: str) -> str:
-        unknown = [one for one in listed(tasks) if one not in OWN_TASKS and not Path(one).is_file()]
+        known = (*OWN_TASKS, *REGISTERED)
+        unknown = [one for one in listed(tasks) if one not in known and not Path(one).is_file()]
         if unknown or not listed(tasks):
             raise ValueError(
-                f"no task {', '.join(unknown) or 'named'}; give some of {', '.join(OWN_TASKS)}, or "
+                f"no task {', '.join(unknown) or 'named'}; give some of {', '.join(known)}, or "
                 "files of questions"
             )
         return ", ".join(listed(tasks))
@@ -81,7 +87,7 @@ class EvaluationConfig(Config):
         return [one for one in listed(self.tasks) if one in OWN_TASKS]
 
     def inputs(self) -> dict[str, str]:
-        files = [one for one in listed(self.tasks) if one not in OWN_TASKS]
+        files = [one for one in listed(self.tasks) if one not in (*OWN_TASKS, *REGISTERED)]
         found = {name: disk.sha256_file(Path(name))[:16] for name in files}
         read = corpus_inputs(self.corpus) if self.needs_corpus else {}
         numbers = ["20", *(["50"] if MODELS in listed(self.models) else [])]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from labkit.core import artifacts
@@ -27,6 +28,7 @@ from labkit.evaluation.item import Item, ItemSet
 from labkit.evaluation.item_files import read_task
 from labkit.evaluation.own_tasks import OWN_TASKS, make_task
 from labkit.evaluation.prompts import as_letters, with_examples, with_stems_exchanged
+from labkit.evaluation.registered import REGISTERED, load_task
 from labkit.evaluation.scoring import ItemScore, score_items
 from labkit.evaluation.seen import find_seen
 from labkit.evaluation.two_models import Comparison, compare_models
@@ -121,6 +123,8 @@ class Evaluation:
         """The task's items as prompts: in the form and with the examples of the config."""
         form = task.form if self.config.form == "as published" else self.config.form
         items = [as_letters(one) for one in task.items] if form == "letters" else list(task.items)
+        if self.config.strip_stems:
+            items = [replace(one, stem=one.stem.rstrip()) for one in items]
         return with_examples(items, self.config.num_examples, self.config.seed)
 
     def texts(self, side: str) -> Iterator[str]:
@@ -172,12 +176,5 @@ class Evaluation:
             if name in OWN_TASKS:
                 yield make_task(name, texts, self._own, "held-out text of notebook 20")
             else:
-                task = read_task(name)
-                yield ItemSet(
-                    task.name,
-                    task.items[: self.config.num_items],
-                    task.source,
-                    task.licence,
-                    task.form,
-                    task.refused,
-                )
+                task = load_task(name) if name in REGISTERED else read_task(name)
+                yield replace(task, items=task.items[: self.config.num_items])
