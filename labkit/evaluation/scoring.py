@@ -11,19 +11,21 @@ that all choices share are read once; their keys and values serve every choice (
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 
 from labkit.evaluation.item import Item
 from labkit.exchange.trained_model import TrainedModel
-from labkit.model.cache import Cache
 from labkit.model.transformer import Transformer
 
 TOO_LONG = "longer than the model's context"
 NOT_FINITE = "the model gives NaN"
+ITEMS_AT_ONCE = 16
+"""Whose choices are read alone together; stems are read one at a time."""
 NOTHING_BEFORE = "nothing before the choice, and the tokenizer has no end of text"
 
 
@@ -60,27 +62,35 @@ def score_items(
     Args:
         begins_text: put the end of text, after which documents begin in training, before a stem.
     """
-    return [_score(model, item, begins_text) for item in items]
+    found = []
+    for batch in _batches(items):
+        pairs = [
+            [encode_pair(model, item.stem, choice) for choice in item.choices] for item in batch
+        ]
+        alone = _alone(model, [[ids for _, ids in one] for one in pairs])
+        for item, encoded, by_themselves in zip(batch, pairs, alone, strict=True):
+            found.append(_score(model, item, encoded, by_themselves, begins_text))
+    return found
 
 
-def _score(model: TrainedModel, item: Item, begins_text: bool) -> ItemScore:
+def _score(
+    model: TrainedModel,
+    item: Item,
+    pairs: Sequence[tuple[list[int], list[int]]],
+    alone: Sequence[float],
+    begins_text: bool,
+) -> ItemScore:
     end = model.end_of_text
     begin = [end] if end is not None and (begins_text or not item.stem) else []
-    pairs = [encode_pair(model, item.stem, choice) for choice in item.choices]
     rows = [[*begin, *stem, *choice] for stem, choice in pairs]
     starts = [len(begin) + len(stem) for stem, _ in pairs]
     if min(starts) == 0:
         return ItemScore(item, problem=NOTHING_BEFORE)
     if max(map(len, rows)) > model.config.context_length + 1:
         return ItemScore(item, problem=TOO_LONG)
-    found = log_likelihoods(model.model, rows, starts)
-    alone = [math.nan] * len(rows)
-    if end is not None:
-        alone_rows = [[end, *choice] for _, choice in pairs]
-        alone = [sum(one) for one, _ in log_likelihoods(model.model, alone_rows, [1] * len(rows))]
     scores = []
     for choice, (_, ids), (each, is_greedy), by_itself in zip(
-        item.choices, pairs, found, alone, strict=True
+        item.choices, pairs, log_likelihoods(model.model, rows, starts), alone, strict=True
     ):
         if not all(map(math.isfinite, each)):
             return ItemScore(item, problem=NOT_FINITE)
@@ -88,6 +98,28 @@ def _score(model: TrainedModel, item: Item, begins_text: bool) -> ItemScore:
         size = len(text.encode()), len(text)
         scores.append(ChoiceScore(tuple(ids), tuple(each), *size, by_itself, is_greedy))
     return ItemScore(item, tuple(scores))
+
+
+def _alone(model: TrainedModel, choices: Sequence[Sequence[list[int]]]) -> list[list[float]]:
+    """Log-likelihood of each choice at the begin of a text; NaN where that is not known."""
+    end, context = model.end_of_text, model.config.context_length
+    rows = [
+        [end, *ids] for one in choices for ids in one if end is not None and len(ids) <= context
+    ]
+    scores = iter(log_likelihoods(model.model, rows, [1] * len(rows)) if rows else [])
+    return [
+        [
+            sum(next(scores)[0]) if end is not None and len(ids) <= context else math.nan
+            for ids in one
+        ]
+        for one in choices
+    ]
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, ITEMS_AT_ONCE)):
+        yield batch
 
 
 def encode_pair(model: TrainedModel, stem: str, choice: str) -> tuple[list[int], list[int]]:
@@ -109,10 +141,10 @@ def log_likelihoods(
     shared = min(_shared_length(rows), min(starts) - 1)
     cache, first_1V = None, None
     if shared:
-        cache = model.new_cache()
+        cache = model.new_cache(capacity=max(map(len, rows)))
         prefix = torch.tensor([rows[0][:shared]], device=device)
         first_1V = model(prefix, cache, last_only=True)[:, -1]
-        _widen(cache, len(rows))
+        cache.keep_rows([0] * len(rows))  # the one row, for each of the choices
     rest = [list(row[shared:]) for row in rows]
     longest = max(map(len, rest))
     ids_BT = torch.tensor([one + [0] * (longest - len(one)) for one in rest], device=device)
@@ -138,8 +170,3 @@ def _shared_length(rows: Sequence[Sequence[int]]) -> int:
         if len({row[place] for row in rows}) > 1:
             return place
     return length
-
-
-def _widen(cache: Cache, num_rows: int) -> None:
-    """One row's keys and values for as many rows."""
-    cache.keep_rows([0] * num_rows)

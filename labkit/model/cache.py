@@ -40,8 +40,10 @@ class Cache:
     `segments_BS` says which of the tokens belong together where rows are not one text each.
     """
 
-    def __init__(self, config: ModelConfig):
-        self.layers = [LayerCache(config.context_length) for _ in range(config.num_layers)]
+    def __init__(self, config: ModelConfig, capacity: int | None = None):
+        """`capacity`: the most tokens that it will hold; by default the context."""
+        size = capacity or config.context_length
+        self.layers = [LayerCache(size) for _ in range(config.num_layers)]
         self.last_B1D: torch.Tensor | None = None
         self.segments_BS: torch.Tensor | None = None
         self.prefix_B: torch.Tensor | None = None

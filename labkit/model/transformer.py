@@ -104,8 +104,8 @@ class Transformer(nn.Module):
             x_BTD = self.final_norm(x_BTD)
         return x_BTD if self.head_projection is None else self.head_projection(x_BTD)
 
-    def new_cache(self) -> Cache:
-        return Cache(self.config)
+    def new_cache(self, capacity: int | None = None) -> Cache:
+        return Cache(self.config, capacity)
 
     def _embedded(self, ids_BT: torch.Tensor) -> torch.Tensor:
         x_BTD = self.embedding(ids_BT)
