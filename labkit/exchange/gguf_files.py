@@ -160,7 +160,7 @@ def _tokenizer(facts: dict[str, Any], path: Path) -> Tokenizer:
             f"{path}: a tokenizer of model {kind!r} and pre {pre!r} is not known here; known: gpt2 "
             f"with {', '.join(_PRE_TOKENIZERS)}"
         )
-    tokens, merges = facts["tokenizer.ggml.tokens"], facts["tokenizer.ggml.merges"]
+    tokens, merges = facts["tokenizer.ggml.tokens"], facts.get("tokenizer.ggml.merges", [])
     vocabulary = {token: number for number, token in enumerate(tokens)}
     backend = tokenizers.Tokenizer(
         models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges])
