@@ -53,7 +53,7 @@ use what was trained
   labkit generate RUN --prompt "To be"
                                     continue a text: a run, a checkpoint or a model folder
   labkit export RUN --to my_model   a folder that transformers opens; each run leaves one in models/
-  labkit import FOLDER              such a folder, from anywhere, into models/
+  labkit import FOLDER              such a folder, or a .gguf file, from anywhere, into models/
 """
 EPILOG = """\
 labkit COMMAND --help says more of each.
