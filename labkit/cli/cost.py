@@ -10,6 +10,8 @@ from labkit.core.errors import LabError
 from labkit.core.machine import GIB
 from labkit.cost.config import CostConfig
 from labkit.cost.estimate import CostEstimate, estimate_cost
+from labkit.cost.kv_cache import cache_bytes_per_token, least_cache_bytes
+from labkit.cost.parameters import count_active_parameters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _active(config: CostConfig) -> list[tuple[str, str]]:
+    if config.model.num_experts is None:
+        return []
+    active = f"{count_active_parameters(config.model):,} of them active"
+    return [
+        ("", f"{active}: {config.model.experts_per_token} of {config.model.num_experts} experts")
+    ]
+
+
+def _cache(config: CostConfig) -> str:
+    length = config.training_sequence_length
+    least = least_cache_bytes(config.model, length) / GIB
+    return (
+        f"{cache_bytes_per_token(config.model):,} bytes per token of keys and values in bf16; "
+        f"{least:.2f} GiB for {length:,} tokens"
+    )
+
+
 def describe(config: CostConfig, estimate: CostEstimate) -> str:
     """The estimate as lines of text, one quantity a line, with its unit and its assumption."""
     memory = ", ".join(
@@ -52,6 +72,7 @@ def describe(config: CostConfig, estimate: CostEstimate) -> str:
     )
     lines = [
         ("model", f"{config.model.preset}, {estimate.num_parameters:,} parameters"),
+        *_active(config),
         (
             "tokens",
             f"{config.num_tokens:.3g} = {estimate.tokens_per_parameter:.1f} per parameter, "
@@ -80,5 +101,6 @@ def describe(config: CostConfig, estimate: CostEstimate) -> str:
             f"per GPU, {verdict}",
         ),
         ("", f"{memory} GiB"),
+        ("cache", _cache(config)),
     ]
     return "\n".join(f"{name:<10} {value}" for name, value in lines)

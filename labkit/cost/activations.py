@@ -21,7 +21,7 @@ from labkit.model.weights import Weight, block_weights
 _HIDDEN = {
     "gelu": 2,
     "gelu_exact": 2,
-    "gelu_quick": 4,
+    "gelu_quick": 3,
     "relu": 1,
     "relu_squared": 2,
     "silu": 2,
@@ -43,7 +43,11 @@ _HIDDEN_GRADIENTS = {
     "swiglu": 2,
 }
 """More of them at once in the backward pass than are freed by then."""
+_NUM_BIASES = {"alibi": 1, "t5": 3, "shaw": 4}
+"""Tensors of the scores' size: the biases; learned ones with what their gradient needs."""
 _NUM_NORMS = {"sequential": 2, "parallel": 1, "parallel_two_norms": 2}
+_NUM_STREAMS = {"sequential": 2, "parallel": 1, "parallel_two_norms": 1}
+"""What norms read: both of a parallel block read the same."""
 
 
 def block_tensors(
@@ -53,10 +57,10 @@ def block_tensors(
     d, width, kv = model.d_model, _width(model, memory), _kv_width(model, memory)
     e, s = memory.product_bytes, memory.stream_bytes
     is_stored = memory.attention_kernel == "materialized" or bool(model.attention_soft_cap)
-    num_norms = _NUM_NORMS[model.block] * (2 if model.norm_placement == "sandwich" else 1)
+    num_streams = _NUM_STREAMS[model.block] * (2 if model.norm_placement == "sandwich" else 1)
     # with stored scores keys and values are repeated for each query head
     tensors: dict[str, float] = {
-        "stream": num_norms * d * s,
+        "stream": num_streams * d * s,
         "inputs of products": _num_inputs(model, memory) * d * e,
         "queries": width * e,
         "keys": (width if is_stored else kv) * e,
@@ -69,11 +73,16 @@ def block_tensors(
     if model.qk_norm:
         tensors["head norms"] = (width + kv) * s
     if is_stored:
-        tensors["scores"] = sequence_length * _num_heads(model, memory) * _score_bytes(memory)
+        per_score = _score_bytes(memory) + (memory.product_bytes if model.attention_soft_cap else 0)
+        tensors["scores"] = sequence_length * _num_heads(model, memory) * per_score
     else:
         tensors["log-sum-exp"] = 4 * _num_heads(model, memory)
         if model.positions == "rope":  # lies in rotation's order, which the next product can't read
             tensors["attention, in order"] = width * e
+    if model.positions in _NUM_BIASES:
+        rows = 1 if model.positions == "shaw" else memory.micro_batch  # alike for all rows
+        num_biases = _NUM_BIASES[model.positions] * sequence_length * _num_heads(model, memory)
+        tensors["biases of scores"] = num_biases * e / rows
     if memory.use_dropout:
         tensors["masks"] = 2 * d
     return tensors

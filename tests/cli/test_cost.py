@@ -12,6 +12,14 @@ from labkit.cost.config import CostConfig
 from labkit.cost.estimate import estimate_cost
 
 
+def test_experts_and_windows_are_said(capsys):
+    """2 of 8 experts; 32 blocks of 8 key heads of 128, 2 x 2 bytes; at most 4,096 tokens of it."""
+    assert main(["cost", "mixtral-8x7b"]) == 0
+    assert "12,879,925,248 of them active: 2 of 8 experts" in capsys.readouterr().out
+    assert main(["cost", "mistral-7b"]) == 0
+    assert "131,072 bytes per token of keys and values in bf16; 0.50 GiB" in capsys.readouterr().out
+
+
 def test_the_flags_of_the_readme(capsys):
     assert main(["cost", "llama-2-7b", "--gpu", "H100 SXM", "--tokens", "2e12", "--json"]) == 0
     config = CostConfig.from_parameters(

@@ -175,6 +175,23 @@ def test_what_does_not_divide_is_refused():
         parts_of(LLAMA, 8, tensor_parallel=3)
 
 
+EXPERTS = {"num_experts": 4, "feed_forward": "swiglu", "feed_forward_bias": False}
+OTHER_CHOICES = {
+    "sandwich": {"norm_placement": "sandwich"},
+    "after": {"norm_placement": "after"},
+    "one norm": {"block": "parallel"},
+    "two norms": {"block": "parallel_two_norms"},
+    "rope": {"positions": "rope"},
+    "alibi": {"positions": "alibi"},
+    "t5": {"positions": "t5"},
+    "shaw": {"positions": "shaw"},
+    "window": {"window": 5},
+    "soft cap": {"attention_soft_cap": 50.0},
+    "experts": EXPERTS,
+    "shared expert": EXPERTS | {"shared_d_ff": 64},
+}
+
+
 @pytest.mark.parametrize("kernel", ["flash", "materialized"])
 def test_activations_equal_what_autograd_saves(kernel):
     """Bytes of distinct tensors that autograd keeps for GPT-2's blocks in fp32 without dropout."""
@@ -212,4 +229,35 @@ def test_activations_equal_what_autograd_saves(kernel):
     )
     config = memory(precision="fp32", attention_kernel=kernel)
     ours = model.num_layers * block_activation_bytes(model, config, 3 * 128, 128)
+    assert ours == pytest.approx(sum(saved.values()), rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["gelu_quick", "glu", "relu", "swiglu", *OTHER_CHOICES])
+def test_each_choice_keeps_what_is_counted(name):
+    """RMSNorm is left out: on a CPU torch keeps two more tensors for it than its GPU kernel."""
+    torch = pytest.importorskip("torch", reason="needs labkit[train]")
+    from labkit.model.reading import reading_of
+    from labkit.model.transformer import Transformer
+
+    shape = {"d_model": 256, "num_heads": 8, "num_kv_heads": 4, "head_dim": 32, "d_ff": 1024}
+    shape |= {"num_layers": 1, "context_length": 64, "vocab_size": 61}
+    choice = OTHER_CHOICES.get(name, {"feed_forward": name})
+    model = ModelConfig.model_validate(shape | choice)
+    network = Transformer(model).train()
+    parameters = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    saved: dict[int, int] = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    reading = reading_of(torch.zeros(2, 64, dtype=torch.long), None, None, None)
+    view = network._views(reading)[network.kinds[0]]
+    stream_BTD = torch.randn(2, 64, 256, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network.blocks[0](stream_BTD, view)
+    config = memory(precision="fp32", attention_kernel="flash", micro_batch=2)
+    ours = block_activation_bytes(model, config, 2 * 64, 64)
     assert ours == pytest.approx(sum(saved.values()), rel=0.05)

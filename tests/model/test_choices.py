@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="needs labkit[train]")
 from torch.nn import functional  # noqa: E402
 
 from labkit.core.config import ConfigError  # noqa: E402
+from labkit.cost.kv_cache import cache_bytes_per_token  # noqa: E402
 from labkit.model.attention import KERNELS  # noqa: E402
 from labkit.model.config import ModelConfig  # noqa: E402
 from labkit.model.feed_forward import ACTIVATIONS, GATES  # noqa: E402
@@ -69,8 +70,7 @@ def test_through_a_cache_and_in_a_packed_row_the_logits_are_the_same(name):
     torch.testing.assert_close(torch.cat(pieces, dim=1), expected_BTV, atol=1e-5, rtol=0)
     torch.testing.assert_close(packed_BTV[0, :LENGTH], expected_BTV[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(packed_BTV[0, LENGTH:], expected_BTV[1, :5], atol=1e-5, rtol=0)
-    kept = 2 * 2 * model.config.num_layers * model.config.kv_width * LENGTH * 4
-    assert cache.num_bytes == kept
+    assert cache.num_bytes == 2 * LENGTH * cache_bytes_per_token(model.config, element_bytes=4)
 
 
 @pytest.mark.parametrize("positions", ["rope", "alibi", "t5", "shaw", "none"])
