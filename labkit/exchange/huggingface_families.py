@@ -16,10 +16,11 @@ from labkit.exchange.families.family import Family, Json
 from labkit.exchange.families.gpt import GPTS
 from labkit.exchange.families.llama import LLAMAS
 from labkit.exchange.families.others import OTHERS
+from labkit.exchange.families.rotary import ROTARY
 from labkit.model.config import ModelConfig
 from labkit.model.rope import ntk_theta
 
-FAMILIES: dict[str, Family] = GPTS | LLAMAS | OTHERS | MIXTURES
+FAMILIES: dict[str, Family] = GPTS | LLAMAS | OTHERS | ROTARY | MIXTURES
 """By `model_type`; where several express a config equally well, the first is taken."""
 
 _BIASES = frozenset(

@@ -1,4 +1,4 @@
-"""OPT, BLOOM, Falcon, MPT, StarCoder2 and Phi: LayerNorm with other positions and arrangements."""
+"""OPT, BLOOM, Falcon and MPT: LayerNorm with other positions and arrangements."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from labkit.exchange.families.family import (
     always,
     dropout,
     read_rope,
-    read_windows,
     sizes,
     write_rope,
 )
-from labkit.exchange.families.llama import ATTENTION, NORMS, OUTSIDE
+from labkit.exchange.families.llama import NORMS
 from labkit.model.config import ModelConfig
 
 _NO_BIASES = {"qkv_bias": False, "attention_output_bias": False, "feed_forward_bias": False}
@@ -208,41 +207,6 @@ def _write_mpt(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _read_starcoder2(theirs: Json) -> dict[str, Any]:
-    """Llama's sizes with LayerNorm, two matrices, biases and a window."""
-    has_bias = theirs.get("use_bias", True)
-    drops = ("residual_dropout", "embedding_dropout", "attention_dropout")
-    return sizes(theirs) | {
-        "preset": "starcoder2-3b",
-        "feed_forward": activation(theirs, "hidden_act", "gelu_pytorch_tanh"),
-        **read_rope(theirs),
-        **read_windows(theirs),
-        "norm_epsilon": theirs.get("norm_epsilon", 1e-5),
-        "qkv_bias": has_bias,
-        "attention_output_bias": has_bias,
-        "feed_forward_bias": has_bias,
-        "tie_embeddings": theirs.get("tie_word_embeddings", True),
-        "dropout": dropout(theirs, 0.0, *drops),
-    }
-
-
-def _write_starcoder2(config: ModelConfig) -> dict[str, Any]:
-    drops = ("residual_dropout", "embedding_dropout", "attention_dropout")
-    return write_rope(config) | {
-        "hidden_size": config.d_model,
-        "intermediate_size": config.d_ff,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "hidden_act": THEIR_ACTIVATIONS.get(config.feed_forward),
-        "max_position_embeddings": config.context_length,
-        "norm_epsilon": config.norm_epsilon,
-        "sliding_window": config.window,
-        "use_bias": config.qkv_bias or config.attention_output_bias or config.feed_forward_bias,
-        **dict.fromkeys(drops, config.dropout),
-    }
-
-
 _MEGATRON: Names = {
     "self_attention.query_key_value": _QKV,
     "self_attention.dense": ("attention.output",),
@@ -321,22 +285,5 @@ OTHERS: dict[str, Family] = {
             }
         ),
         bare_prefix="transformer.",
-    ),
-    "starcoder2": Family(
-        architecture="Starcoder2ForCausalLM",
-        read=_read_starcoder2,
-        write=_write_starcoder2,
-        outside=OUTSIDE,
-        layer_prefix="model.layers.{}.",
-        layer=always(
-            {
-                **NORMS,
-                **ATTENTION,
-                "mlp.c_fc": ("feed_forward.up",),
-                "mlp.c_proj": ("feed_forward.down",),
-            }
-        ),
-        bare_prefix="model.",
-        masks=(".rotary_emb.inv_freq",),
     ),
 }
