@@ -101,5 +101,6 @@ THEIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "mixtral": ("mixtral", _LLAMA | {"num_local_experts": 4}),
     "qwen3-moe": ("qwen3_moe", _EXPERTS | {"norm_topk_prob": True}),
     "qwen3-moe-unnormalized": ("qwen3_moe", _EXPERTS | {"norm_topk_prob": False}),
+    "phi": ("phi", _LLAMA | _rope(partial_rotary_factor=0.5)),
     "starcoder2": ("starcoder2", _LLAMA | {"sliding_window": 5}),
 }

@@ -1,4 +1,4 @@
-"""LayerNorm with RoPE in halves and two matrices in the feed-forward: StarCoder2."""
+"""LayerNorm with RoPE in halves and two matrices in the feed-forward: StarCoder2, Phi."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from labkit.exchange.families.family import (
     Family,
     Json,
     activation,
+    allow,
     always,
     dropout,
     read_rope,
@@ -55,6 +56,38 @@ def _write_starcoder2(config: ModelConfig) -> dict[str, Any]:
     }
 
 
+def _read_phi(theirs: Json) -> dict[str, Any]:
+    """Parallel parts of one norm, part of each head turned, a bias everywhere."""
+    allow(theirs, {"qk_layernorm": (False,)})
+    ratio = {"partial_rotary_factor": theirs.get("partial_rotary_factor", 0.5)}
+    return sizes(theirs) | {
+        "preset": "phi-2",
+        "feed_forward": activation(theirs, "hidden_act", "gelu_new"),
+        "block": "parallel",
+        **read_rope({**ratio, **theirs}),
+        "norm_epsilon": theirs.get("layer_norm_eps", 1e-5),
+        "head_bias": True,
+        "tie_embeddings": theirs.get("tie_word_embeddings", False),
+        "dropout": dropout(theirs, 0.0, "resid_pdrop", "embd_pdrop"),
+    }
+
+
+def _write_phi(config: ModelConfig) -> dict[str, Any]:
+    rope = write_rope(config)
+    rope["rope_parameters"]["partial_rotary_factor"] = config.rope_ratio
+    return rope | {
+        "hidden_size": config.d_model,
+        "intermediate_size": config.d_ff,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "num_key_value_heads": config.num_kv_heads,
+        "hidden_act": THEIR_ACTIVATIONS.get(config.feed_forward),
+        "max_position_embeddings": config.context_length,
+        "layer_norm_eps": config.norm_epsilon,
+        **dict.fromkeys(("resid_pdrop", "embd_pdrop"), config.dropout),
+    }
+
+
 ROTARY: dict[str, Family] = {
     "starcoder2": Family(
         architecture="Starcoder2ForCausalLM",
@@ -72,5 +105,23 @@ ROTARY: dict[str, Family] = {
         ),
         bare_prefix="model.",
         masks=(".rotary_emb.inv_freq",),
+    ),
+    "phi": Family(
+        architecture="PhiForCausalLM",
+        read=_read_phi,
+        write=_write_phi,
+        outside={"model.embed_tokens": ("embedding",), "model.final_layernorm": ("final_norm",)},
+        layer_prefix="model.layers.{}.",
+        layer=always(
+            {
+                "input_layernorm": ("attention_norm",),
+                "self_attn.q_proj": ("attention.query",),
+                "self_attn.k_proj": ("attention.key",),
+                "self_attn.v_proj": ("attention.value",),
+                "self_attn.dense": ("attention.output",),
+                "mlp.fc1": ("feed_forward.up",),
+                "mlp.fc2": ("feed_forward.down",),
+            }
+        ),
     ),
 }

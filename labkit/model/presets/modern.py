@@ -2,7 +2,8 @@
 
 Sources, beside the released config.json of each: Qwen2.5, arXiv:2412.15115 table 1; Qwen3,
 arXiv:2505.09388 tables 1 and 2; Gemma, arXiv:2403.08295 table 1; Gemma 2, arXiv:2408.00118 table 1;
-OLMo 2, arXiv:2501.00656 table 3; StarCoder2, arXiv:2402.19173 table 6. nanochat, the depth of 20 of
+OLMo 2, arXiv:2501.00656 table 3; StarCoder2, arXiv:2402.19173 table 6; Phi-1.5,
+arXiv:2309.05463. nanochat, the depth of 20 of
 its README: its norms have no weights, so that this shape has 61,440 parameters more.
 """
 
@@ -58,6 +59,12 @@ def _starcoder2(num_layers: int, d_model: int, num_heads: int, kv: int, theta: f
 
 _TIED: Preset = {"tie_embeddings": True}
 _LARGE: Preset = {"vocab_size": 152064, "context_length": 131072}
+_PHI: Preset = {
+    "block": "parallel",
+    "positions": "rope",
+    "head_bias": True,
+    "tie_embeddings": False,
+}
 _EXPERTS: Preset = {"num_experts": 128, "experts_per_token": 8, "balance_loss": 0.001}
 MODERN: dict[str, Preset] = {
     "qwen2.5-0.5b": _qwen25(24, 896, 4864, 14, 2) | _TIED,
@@ -88,6 +95,8 @@ MODERN: dict[str, Preset] = {
     "starcoder2-3b": _starcoder2(30, 3072, 24, 2, 999_999.4420358813),
     "starcoder2-7b": _starcoder2(32, 4608, 36, 4, 1e6),
     "starcoder2-15b": _starcoder2(40, 6144, 48, 4, 1e5),
+    "phi-1.5": multi_head(24, 2048, 32, 51200, 2048) | _PHI | {"rope_ratio": 0.5},
+    "phi-2": multi_head(32, 2560, 32, 51200, 2048) | _PHI | {"rope_ratio": 0.4},
     "nanochat-d20": llama(20, 1280, 5120, vocab_size=65536, context_length=2048)
     | {"feed_forward": "relu_squared", "qk_norm": True, "embedding_norm": True}
     | {"logit_soft_cap": 15.0},
