@@ -43,7 +43,7 @@ _HIDDEN_GRADIENTS = {
     "swiglu": 2,
 }
 """More of them at once in the backward pass than are freed by then."""
-_NUM_BIASES = {"alibi": 1, "t5": 3, "shaw": 4}
+_NUM_BIASES = {"alibi": 1, "t5": 3, "shaw": 4, "transformer_xl": 4}
 """Tensors of the scores' size: the biases; learned ones with what their gradient needs."""
 _NUM_NORMS = {"sequential": 2, "parallel": 1, "parallel_two_norms": 2}
 _NUM_STREAMS = {"sequential": 2, "parallel": 1, "parallel_two_norms": 1}
@@ -80,7 +80,9 @@ def block_tensors(
         if model.positions == "rope":  # lies in rotation's order, which the next product can't read
             tensors["attention, in order"] = width * e
     if model.positions in _NUM_BIASES:
-        rows = 1 if model.positions == "shaw" else memory.micro_batch  # alike for all rows
+        rows = (
+            1 if model.positions in ("shaw", "transformer_xl") else memory.micro_batch
+        )  # alike for all rows
         num_biases = _NUM_BIASES[model.positions] * sequence_length * _num_heads(model, memory)
         tensors["biases of scores"] = num_biases * e / rows
     if memory.use_dropout:

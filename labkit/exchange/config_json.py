@@ -71,7 +71,8 @@ def generation_config(end_of_text: int | None) -> dict[str, Any]:
 
 def what_the_file_lacks(config: ModelConfig) -> str:
     """Choices that `modeling_labkit.py` does not have, such as "num_experts=8"; else empty."""
-    lacking = [name for name in ("num_experts",) if getattr(config, name) is not None]
+    lacking = ["num_experts"] if config.num_experts is not None else []
+    lacking += ["positions"] if config.positions == "transformer_xl" else []
     return ", ".join(f"{name}={getattr(config, name)!r}" for name in lacking)
 
 

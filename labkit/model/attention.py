@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from labkit.model.cache import LayerCache
 from labkit.model.config import ModelConfig
+from labkit.model.distances import DISTANCES
 from labkit.model.norms import make_head_norm
 from labkit.model.reading import Sight
 from labkit.model.rope import LAYOUTS, Rotations
@@ -50,7 +51,8 @@ class Attention(nn.Module):
         if config.qk_norm:
             spans = (width, kv_width) if self.norms_width else (config.head_dim,) * 2
             self.query_norm, self.key_norm = (make_head_norm(config, span) for span in spans)
-        self.distances = Distances(config) if config.positions == "shaw" else None
+        make_distances = DISTANCES.get(config.positions)
+        self.distances = None if make_distances is None else make_distances(config)
         self.head_dim = config.head_dim
         self.num_heads = config.num_heads
         self.dropout = config.dropout
@@ -77,7 +79,7 @@ class Attention(nn.Module):
             k_BGSK, v_BGSK = cache.append(k_BGSK, v_BGSK)
         dropout = self.dropout if self.training else 0.0
         if self.distances is not None:
-            sight = self.distances(q_BHTK, sight, k_BGSK.shape[2])
+            q_BHTK, sight = self.distances(q_BHTK, sight, k_BGSK.shape[2])
         mixed_BHTK = self.kernel(q_BHTK, k_BGSK, v_BGSK, sight, dropout, self.scoring)
         return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
 
@@ -93,34 +95,6 @@ class Attention(nn.Module):
 def _dtype_of(norm: nn.Module) -> torch.dtype:
     """Of its weight, which is fp32 under autocast."""
     return next(norm.parameters()).dtype
-
-
-class Distances(nn.Module):
-    """A learned key for each distance back, added to the keys (Shaw et al. 2018, eq. 4).
-
-    q (k + a_d)^T = q k^T + q a_d^T, the second term as a bias of the scores. The paper's values by
-    distance are left out: it finds that they add nothing (table 3).
-    """
-
-    def __init__(self, config: ModelConfig):
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(config.max_distance + 1, config.head_dim))
-        self.scale = config.attention_scale or 1 / math.sqrt(config.head_dim)
-
-    def forward(self, q_BHTK: torch.Tensor, sight: Sight, num_keys: int) -> Sight:
-        queries_BT, keys_BS = sight.queries_BT, sight.keys_BS
-        if queries_BT is None or keys_BS is None:
-            keys_BS = torch.arange(num_keys, device=q_BHTK.device)[None]
-            queries_BT = keys_BS[:, num_keys - q_BHTK.shape[2] :]
-        last = self.weight.shape[0] - 1
-        distance_BTS = (queries_BT[:, :, None] - keys_BS[:, None]).clamp(0, last)
-        by_distance_BHTN = q_BHTK * self.scale @ self.weight.to(q_BHTK.dtype).T
-        index_BHTS = distance_BTS[:, None].expand(*q_BHTK.shape[:3], num_keys)
-        bias_BHTS = by_distance_BHTN.gather(-1, index_BHTS)
-        seen_BTS = sight.seen_BTS
-        if sight.is_causal:
-            seen_BTS = queries_BT[:, :, None] >= keys_BS[:, None]
-        return Sight(False, seen_BTS, bias_BHTS)
 
 
 def fused(

@@ -125,10 +125,12 @@ class ModelConfig(Config):
     window_pattern: Literal["sliding", "banded"] = later(
         "sliding", "banded: also each window-th key before the window, as in Sparse Transformers"
     )
-    positions: Literal["learned", "sinusoidal", "rope", "alibi", "t5", "shaw", "none"] = field(
+    positions: Literal[
+        "learned", "sinusoidal", "rope", "alibi", "t5", "shaw", "transformer_xl", "none"
+    ] = field(
         "learned",
         "learned, sinusoidal: a row added for each place; rope: rotations; alibi: far scores are "
-        "lowered; t5: a learned bias by distance; shaw: a learned key by distance",
+        "lowered; t5: a learned bias by distance; shaw, transformer_xl: keys by distance",
     )
     position_offset: int = later(
         0, "rows of learned positions before the first one (2 in OPT)", ge=0, le=1024

@@ -81,7 +81,7 @@ def _offsets_have_rows(config: ModelConfig) -> None:
 
 
 def _distances_are_causal(config: ModelConfig) -> None:
-    if config.positions in ("t5", "shaw") and config.mask != "causal":
+    if config.positions in ("t5", "shaw", "transformer_xl") and config.mask != "causal":
         raise ValueError(
             f"positions={config.positions} counts distances back here; give mask=causal, not "
             f"{config.mask}"

@@ -6,8 +6,7 @@ rope        queries and keys are turned, so that a score depends on their distan
 alibi       a head's score falls with the distance, each head at a slope of its own (Press et al.
             2022)
 t5          a learned bias for each head and bucket of distances, alike in all blocks (Raffel 2020)
-shaw        a learned key for each distance, in each block (Shaw et al. 2018, without the values):
-            attention adds it, since it is multiplied by the queries
+shaw, transformer_xl  distances that queries are multiplied by, in each block (`distances.py`)
 none        the causal mask alone
 """
 
@@ -23,6 +22,7 @@ from torch import nn
 from labkit.model.config import ModelConfig
 from labkit.model.reading import Reading
 from labkit.model.rope import Rotations, rope_tables
+from labkit.model.waves import waves
 from labkit.model.weights import T5_BUCKETS
 
 
@@ -59,11 +59,7 @@ class LearnedPositions(Positions):
 
 class SinusoidalPositions(Positions):
     def add(self, x_BTD: torch.Tensor, reading: Reading) -> torch.Tensor:
-        width = self.config.d_model
-        even_P = torch.arange(0, width, 2, dtype=torch.float32, device=reading.device)
-        angles_BTP = reading.queries_BT[..., None] * torch.exp(-math.log(10_000.0) / width * even_P)
-        waves_BTP2 = torch.stack((angles_BTP.sin(), angles_BTP.cos()), dim=-1)
-        return x_BTD + waves_BTP2.flatten(-2)[..., :width].to(x_BTD.dtype)
+        return x_BTD + waves(reading.queries_BT, self.config.d_model).to(x_BTD.dtype)
 
 
 class RotaryPositions(Positions):
@@ -113,6 +109,7 @@ POSITIONS: dict[str, type[Positions]] = {
     "alibi": LinearBiases,
     "t5": BucketBiases,
     "shaw": Positions,
+    "transformer_xl": Positions,
     "none": Positions,
 }
 

@@ -175,6 +175,10 @@ def _attention(config: ModelConfig) -> Iterator[Weight]:
     if config.positions == "shaw":
         rows = (config.max_distance + 1, config.head_dim)
         yield Weight("attention.distances.weight", rows, "embedding", "positions")
+    if config.positions == "transformer_xl":
+        yield Weight("attention.distances.weight", (width, d), "matrix", "attention")
+        for name in ("content_bias", "distance_bias"):
+            yield Weight(f"attention.distances.{name}", (width,), "vector", "attention")
 
 
 def _feed_forward(config: ModelConfig) -> Iterator[Weight]:

@@ -103,10 +103,10 @@ class TrainingPlan(Config):
                 f"model.num_experts={model.num_experts} with layout.tensor_parallel={parts}: "
                 "experts are not cut here; give layout.data_parallel instead"
             )
-        if parts > 1 and model.positions == "shaw":
+        if parts > 1 and model.positions in ("shaw", "transformer_xl"):
             raise ValueError(
-                f"model.positions=shaw with layout.tensor_parallel={parts}: keys by distance are "
-                "not shared between processes here; give model.positions=rope, or "
+                f"model.positions={model.positions} with layout.tensor_parallel={parts}: keys by "
+                "distance are not shared between processes here; give model.positions=rope, or "
                 "layout.data_parallel instead"
             )
         cut = {"num_heads": model.num_heads, "d_ff": model.d_ff}

@@ -185,6 +185,7 @@ OTHER_CHOICES = {
     "alibi": {"positions": "alibi"},
     "t5": {"positions": "t5"},
     "shaw": {"positions": "shaw"},
+    "transformer_xl": {"positions": "transformer_xl"},
     "window": {"window": 5},
     "soft cap": {"attention_soft_cap": 50.0},
     "experts": EXPERTS,

@@ -17,9 +17,11 @@ from labkit.model.config import ModelConfig  # noqa: E402
 from labkit.model.feed_forward import ACTIVATIONS, GATES  # noqa: E402
 from labkit.model.masks import Banded, seen_by_all  # noqa: E402
 from labkit.model.positions import t5_buckets  # noqa: E402
+from labkit.model.reading import Sight  # noqa: E402
 from labkit.model.rope import LAYOUTS, SCALINGS, rope_tables  # noqa: E402
 from labkit.model.stack import BlockKind  # noqa: E402
 from labkit.model.transformer import Transformer  # noqa: E402
+from labkit.model.waves import waves  # noqa: E402
 from labkit.model.weights import all_weights  # noqa: E402
 from tests.model.models import SINGLE_CHOICES, random_ids, random_model, tiny  # noqa: E402
 
@@ -73,7 +75,24 @@ def test_through_a_cache_and_in_a_packed_row_the_logits_are_the_same(name):
     assert cache.num_bytes == 2 * LENGTH * cache_bytes_per_token(model.config, element_bytes=4)
 
 
-@pytest.mark.parametrize("positions", ["rope", "alibi", "t5", "shaw", "none"])
+def test_transformer_xl_scores_by_hand():
+    """(q + u) k + (q + v) W r_(t-s), pair by pair; heads of 6, 2 of them on each key head."""
+    config = tiny(positions="transformer_xl", head_dim=6)
+    part = random_model(config).blocks[0].attention.distances
+    generator = torch.Generator().manual_seed(0)
+    q_BHTK, k_BHSK = (torch.randn(1, 4, 5, 6, generator=generator) for _ in range(2))
+    moved_BHTK, sight = part(q_BHTK, Sight(is_causal=True), 5)
+    scores_BHTS = moved_BHTK @ k_BHSK.mT / math.sqrt(6) + sight.bias_BHTS
+    u_HK, v_HK = (bias.view(4, 6) for bias in (part.content_bias, part.distance_bias))
+    for head, t, s in ((0, 0, 0), (1, 3, 1), (3, 4, 0)):
+        wave_D = waves(torch.tensor([t - s]), config.d_model)[0]
+        r_K = (part.weight @ wave_D).view(4, 6)[head]
+        q_K, k_K = q_BHTK[0, head, t], k_BHSK[0, head, s]
+        expected = ((q_K + u_HK[head]) @ k_K + (q_K + v_HK[head]) @ r_K) / math.sqrt(6)
+        torch.testing.assert_close(scores_BHTS[0, head, t, s], expected)
+
+
+@pytest.mark.parametrize("positions", ["rope", "alibi", "t5", "shaw", "transformer_xl", "none"])
 @pytest.mark.parametrize("num_kv_heads", [1, 2])
 def test_grouped_heads_are_multi_head_with_repeated_weights(positions, num_kv_heads):
     grouped = random_model(tiny(num_kv_heads=num_kv_heads, positions=positions))
@@ -161,7 +180,6 @@ def test_capped_logits_stay_below_the_cap_and_scores_below_theirs():
     q, k = torch.randn(2, 1, 1, 4, 6, generator=torch.Generator().manual_seed(0))
     attend = KERNELS["written_out"]
     from labkit.model.attention import Scoring
-    from labkit.model.reading import Sight
 
     found = attend(q, k, torch.eye(4)[None, None], Sight(), 0.0, Scoring(1.0, 2.0))
     torch.testing.assert_close(

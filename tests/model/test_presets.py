@@ -33,12 +33,14 @@ ROUNDED_BILLIONS = {
     "palm-8b": 8.63,
     "palm-62b": 62.50,
     "palm-540b": 540.35,
+    "gopher-280b": 280,
+    "chinchilla-70b": 70,
     "llama-3.1-405b": 405.85,
     "gpt1": 0.117,
     "glm-130b": 128.7,
     "tinyllama-1.1b": 1.10,
 }
-WITHOUT_CLASS = ("gpt3", "palm", "glm", "nanochat")
+WITHOUT_CLASS = ("gopher", "chinchilla", "gpt3", "palm", "glm", "nanochat")
 
 
 @pytest.mark.parametrize(("name", "total"), PUBLISHED.items())

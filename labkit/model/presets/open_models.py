@@ -1,10 +1,13 @@
-"""OPT, BLOOM, PaLM, Falcon, MPT, GLM-130B's decoder block.
+"""Gopher, Chinchilla, OPT, BLOOM, PaLM, Falcon, MPT, GLM-130B's decoder block.
 
-Sources: OPT, arXiv:2205.01068 table 1 and the released config.json (350M alone has its norms after
-sums, and an embedding of 512). BLOOM, arXiv:2211.05100 table 3. PaLM, arXiv:2204.02311 table 1;
-which layout of RoPE it has is not published. Falcon, arXiv:2311.16867 and the released
-config.json. MPT, the released config.json. GLM-130B, arXiv:2210.02414 table 11: its decoder block,
-read causally; its two-dimensional positions and blank filling are no part of it.
+Sources: Gopher, arXiv:2112.11446 table 1, and Chinchilla, arXiv:2203.15556 table 4: RMSNorm and
+Transformer-XL's relative positions, whose projection is a thirteenth of each block; the activation
+and whether there are biases is not published, GELU without is taken.
+OPT, arXiv:2205.01068 table 1 and the released config.json (350M alone has its norms after sums, and
+an embedding of 512). BLOOM, arXiv:2211.05100 table 3. PaLM, arXiv:2204.02311 table 1; which layout
+of RoPE it has is not published. Falcon, arXiv:2311.16867 and the released config.json. MPT, the
+released config.json. GLM-130B, arXiv:2210.02414 table 11: its decoder block, read causally; its
+two-dimensional positions and blank filling are no part of it.
 """
 
 from __future__ import annotations
@@ -39,7 +42,14 @@ def _mpt(num_layers: int, d_model: int, num_heads: int, context_length: int) -> 
     return shape | {"feed_forward": "gelu_exact", "norm_bias": False, "positions": "alibi"}
 
 
+def _gopher(d_model: int, num_heads: int) -> Preset:
+    shape = multi_head(80, d_model, num_heads, 32000, 2048) | NO_BIAS
+    return shape | {"norm": "rmsnorm", "positions": "transformer_xl"}
+
+
 OPEN_MODELS: dict[str, Preset] = {
+    "gopher-280b": _gopher(16384, 128),
+    "chinchilla-70b": _gopher(8192, 64),
     "opt-125m": _opt(12, 768, 12),
     "opt-350m": _opt(24, 1024, 16) | {"norm_placement": "post", "embedding_width": 512},
     "opt-1.3b": _opt(24, 2048, 32),

@@ -111,7 +111,7 @@ def small_preset(data: dict[str, Any], preset: str) -> TrainingPlan:
     shrunk = {"window": 5, "embedding_width": 16, "rope_original_context": 8}
     shrunk |= {"num_experts": 4}
     size |= {name: value for name, value in shrunk.items() if getattr(model, name) is not None}
-    size["experts_per_token"] = 2
+    size |= {"experts_per_token": 2, "rope_ratio": 1.0 if model.rope_ratio == 1 else 0.5}
     changes = {"model": model.model_dump() | size}
     plan = TrainingPlan.model_validate(tiny_plan(data, STEPS).model_dump() | changes)
     return plan.with_overrides({"optimizer.learning_rate": 0.01})
