@@ -10,7 +10,7 @@ from torch.nn import functional  # noqa: E402
 
 from labkit.model.initialization import initialize  # noqa: E402
 from labkit.model.transformer import Transformer  # noqa: E402
-from tests.model.models import random_ids, tiny  # noqa: E402
+from tests.model.models import SINGLE_CHOICES, random_ids, tiny  # noqa: E402
 
 
 def initial_loss(model: Transformer) -> tuple[float, float]:
@@ -27,6 +27,15 @@ def test_gpt2_starts_at_ln_v_and_half_the_variance_of_its_logits():
     loss, variance = initial_loss(initialize(Transformer(config), seed=0))
     assert variance == pytest.approx(0.2, rel=0.02)
     assert loss - math.log(1000) == pytest.approx(variance / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("name", SINGLE_CHOICES)
+def test_every_choice_starts_at_ln_v_and_half_the_variance_of_its_logits(name):
+    shape = {"vocab_size": 1000, "d_model": 160, "tie_embeddings": False}
+    config = tiny(**(shape | SINGLE_CHOICES[name]))
+    loss, variance = initial_loss(initialize(Transformer(config), seed=0))
+    assert loss == pytest.approx(math.log(1000) + variance / 2, rel=0.01)
+    assert loss - math.log(1000) == pytest.approx(variance / 2, rel=0.03)
 
 
 @pytest.mark.parametrize("positions", ["learned", "rope"])

@@ -81,3 +81,22 @@ def test_what_papers_misprint_is_said():
 
     assert "5140" in (gpt.__doc__ or "")
     assert ModelConfig.from_preset("gpt3-13b").d_model == 5120
+
+
+@pytest.mark.parametrize(
+    ("name", "hashed"),
+    [
+        ("gpt2", "fd45bcd0ac6a2676"),
+        ("nanogpt-cpu", "2b2fb0731348b79a"),
+        ("llama-2-7b", "bef7300ef5bc9b46"),
+        ("llama-3.2-1b", "76ad0ced79e16cb4"),
+    ],
+)
+def test_fields_that_came_later_leave_older_hashes_as_they_were(name, hashed):
+    """Runs, batch jobs and exported folders are named by them."""
+    config = ModelConfig.from_preset(name)
+    assert config.hash == hashed
+    assert "num_experts" not in config.model_dump()
+    changed = config.with_overrides({"rope_ratio": 0.5})
+    assert changed.hash != hashed
+    assert changed.model_dump()["rope_ratio"] == 0.5
