@@ -114,8 +114,10 @@ def kept_activation_bytes(
 
 
 def stem_activation_bytes(model: ModelConfig, memory: MemoryConfig, num_tokens: int) -> int:
-    """Before the first block: the mask of dropout, and what a token's predecessor differs by."""
-    per_token = memory.use_dropout + model.token_shift * memory.stream_bytes
+    """Before the first block: the mask of dropout, what a token's predecessor differs by, and what
+    a norm of the embeddings reads."""
+    num_tensors = model.token_shift + model.embedding_norm
+    per_token = memory.use_dropout + num_tensors * memory.stream_bytes
     return num_tokens * model.d_model * per_token
 
 
@@ -125,7 +127,10 @@ def backward_workspace_bytes(
     """At its height in the feed-forward: what is computed again, and gradients on their way."""
     e = memory.product_bytes
     gradients = model.d_model * memory.stream_bytes
-    gradients += _HIDDEN_GRADIENTS[model.feed_forward] * _d_ff(model, memory) * e
+    hidden = _HIDDEN_GRADIENTS[model.feed_forward] * _d_ff(model, memory) * e
+    if model.num_experts:  # one after the other; the copies of tokens are all at once
+        hidden = hidden / model.num_experts + 2 * model.experts_per_token * model.d_model * e
+    gradients += hidden
     if memory.recompute == "none":
         return round(num_tokens * gradients)
     whole = block_tensors(model, memory, sequence_length)

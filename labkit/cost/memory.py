@@ -124,6 +124,7 @@ class _Step:
 
     def forward(self) -> dict[str, float]:
         logits = self._num_logits * (10 if self.memory.precision == "16-mixed" else 8)
+        logits += self._capped_logits
         return (
             self._with_all_activations(self.model.num_layers)
             | self._gradients(self._are_held)
@@ -135,7 +136,7 @@ class _Step:
         return (
             self._with_all_activations(cast)
             | self._gradients(self._are_held)
-            | {"logits": self._num_logits * 12}
+            | {"logits": self._num_logits * 12 + self._capped_logits}
         )
 
     def block(self, num_done: int) -> dict[str, float]:
@@ -241,6 +242,11 @@ class _Step:
     @property
     def _num_logits(self) -> int:
         return self._num_tokens * self.model.vocab_size
+
+    @property
+    def _capped_logits(self) -> int:
+        """A soft cap keeps its tanh."""
+        return self._num_logits * self.memory.product_bytes * bool(self.model.logit_soft_cap)
 
     @property
     def _block(self) -> float:

@@ -91,7 +91,7 @@ class Experts(nn.Module):
         num_tokens, width = x_ND.shape
         order_M = chosen_NJ.flatten().argsort(stable=True)
         copies_MD = x_ND[:, None].expand(-1, self.num_chosen, -1).reshape(-1, width)[order_M]
-        loads = expert_loads(chosen_NJ, self.router.out_features).tolist()
+        loads = split_sizes(expert_loads(chosen_NJ, self.router.out_features), len(order_M))
         stacks = [stack.weight for stack in (self.up, self.down, self.gate) if stack is not None]
         matrices = zip(*(stack.unbind(0) for stack in stacks), strict=True)
         given = zip(copies_MD.split(loads), matrices, strict=True)
@@ -117,7 +117,13 @@ class Experts(nn.Module):
 
 def expert_loads(chosen_NJ: torch.Tensor, num_experts: int) -> torch.Tensor:
     """(E,): how many tokens chose each expert; the sum is tokens x chosen."""
-    return chosen_NJ.flatten().bincount(minlength=num_experts)
+    chosen_M = chosen_NJ.flatten()
+    return chosen_M.new_zeros(num_experts).scatter_add_(0, chosen_M, torch.ones_like(chosen_M))
+
+
+def split_sizes(loads_E: torch.Tensor, num_copies: int) -> list[int]:
+    """Loads as numbers, which sum to the copies of tokens; a dry run without data takes others."""
+    return loads_E.tolist()
 
 
 def balance_loss(logits_NE: torch.Tensor, chosen_NJ: torch.Tensor) -> torch.Tensor:

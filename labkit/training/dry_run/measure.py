@@ -31,6 +31,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 from labkit.core.errors import LabError
 from labkit.cost.memory import PARTS
+from labkit.model import experts
 from labkit.model.transformer import Transformer
 from labkit.plan.plan import TrainingPlan
 from labkit.training.dry_run.allocator import reserved_bytes
@@ -111,6 +112,7 @@ def measure(
         with torch.device("meta"):
             model = Transformer(plan.model, kernel=plan.compute.attention)
         shard(model, plan, processes.mesh)
+        stack.enter_context(experts_used_alike())
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         model.to_empty(device="cpu")
         if plan.model.tie_embeddings:
@@ -132,6 +134,22 @@ def measure(
         time.perf_counter() - start,
         ignored,
     )
+
+
+@contextmanager
+def experts_used_alike() -> Iterator[None]:
+    """Each expert gets equally many tokens, since without data none is chosen."""
+    before = experts.split_sizes
+
+    def alike(loads_E: torch.Tensor, num_copies: int) -> list[int]:
+        each, more = divmod(num_copies, len(loads_E))
+        return [each + (expert < more) for expert in range(len(loads_E))]
+
+    experts.split_sizes = alike
+    try:
+        yield
+    finally:
+        experts.split_sizes = before
 
 
 class _Steps:

@@ -118,6 +118,10 @@ def test_the_closed_form_says_the_same_of_a_sharded_plan(recompute, tensor_paral
         {"preset": "gpt2", "data_parallel": 4, "model": {"dropout": 0.1, "token_shift": True}},
         {"preset": "gpt2", "model": {"block": "parallel", "qk_norm": True}},
         {"preset": "gpt2", "data_parallel": 4, "model": {"feed_forward": "relu_squared"}},
+        {"preset": "gpt2", "model": {"block": "parallel_two_norms", "positions": "rope"}},
+        {"preset": "gpt2", "model": {"embedding_norm": True, "embedding_width": 128}},
+        {"model": {"feed_forward": "glu", "logit_soft_cap": 30.0, "window": 100}},
+        {"model": {"num_experts": 8}},
     ],
     ids=str,
 )
