@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.core.config import ConfigError, differences, flatten
+from labkit.core.config import ConfigError, differences, flatten, validate
 from labkit.core.disk import write_json
 from labkit.core.errors import LabError
 from labkit.cost.parameters import count_by_component
+from labkit.model.config import ModelConfig
 from labkit.plan.plan import TrainingPlan
 from labkit.plan.recipes import RECIPES, with_recipe
 from tests.random_configs import random_configs
@@ -88,3 +89,23 @@ def test_a_folder_that_is_not_there_is_named(lab_home):
     data = {"train": {"shards/a": 1.0}, "validation": "shards/b", "tokenizer": "tokenizers/c"}
     with pytest.raises(LabError, match=r"shards/a: no such shards or tokenizer; run notebooks/20"):
         TrainingPlan.model_validate({"data": data}).inputs()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"positions": "alibi"}, "model.positions=alibi"),
+        ({"positions": "t5"}, "model.positions=t5"),
+        ({"positions": "shaw"}, "model.positions=shaw"),
+        ({"positions": "transformer_xl"}, "model.positions=transformer_xl"),
+        ({"qk_norm": True, "qk_norm_span": "width"}, "model.qk_norm_span=width"),
+        ({"num_experts": 4, "feed_forward_bias": False}, "model.num_experts=4"),
+        ({"dropout": 0.1}, "model.dropout=0.1"),
+    ],
+)
+def test_what_cannot_be_cut_is_refused_by_name_and_trains_sharded(choice, message):
+    model = ModelConfig.from_preset("nanogpt-cpu").model_dump() | choice
+    with pytest.raises(ConfigError, match=f"{message}.*tensor_parallel=2.*give "):
+        validate(TrainingPlan, {"model": model, "layout": {"tensor_parallel": 2}})
+    plan = validate(TrainingPlan, {"model": model, "layout": {"data_parallel": 2}})
+    assert plan.layout.num_processes == 2
