@@ -41,7 +41,7 @@ def what_is_beyond(config: ModelConfig) -> str:
     if family_of(config) is not None:
         return ""
     found = [_differences(kind, config) for kind in FAMILIES]
-    nearest = min((names for names in found if names), key=len)
+    nearest = min((names for names in found if names), key=len, default=["head_dim"])
     return ", ".join(f"{name}={getattr(config, name)!r}" for name in nearest)
 
 
