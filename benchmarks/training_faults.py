@@ -36,12 +36,12 @@ DEADLINE_SECONDS = 60
 def train(plan: dict[str, Any], folder: Path, keywords: dict[str, Any]) -> None:
     """Runs in a process of its own; its exit status is that of `python -m labkit.training`."""
     from labkit.plan.plan import TrainingPlan
-    from labkit.training.__main__ import EXIT_STATUS, quieten
+    from labkit.training.__main__ import exit_status, quieten
     from labkit.training.run import run
 
     quieten()
     status = run(TrainingPlan.model_validate(plan), folder, say=lambda _: None, **keywords)
-    sys.exit(EXIT_STATUS.get(status.state, 0))
+    sys.exit(exit_status(status))
 
 
 def start(plan: dict[str, Any], folder: Path, **keywords: Any) -> Any:

@@ -24,8 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume-from",
         type=Path,
         metavar="CHECKPOINT",
-        help="go on from this folder: of the same plan in any layout, or of a shorter one at the "
-        "same learning rates up to there",
+        help="go on from this folder, a checkpoint's or a run's: of the same plan in any layout, "
+        "or of a shorter one at the same learning rates up to there",
+    )
+    parser.add_argument(
+        "--allow-change",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="go on although this field of the plan differs from what the run was begun with, or "
+        "source: although labkit's own code does; it is recorded in amendments.json",
     )
     parser.add_argument("--detach", action="store_true", help="return at once; prints the run's id")
 
@@ -34,12 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     plan = _plan(arguments)
     given = arguments.resume_from
     flags = ["--resume-from", str(given.resolve())] if given else []
+    flags += [f"--allow-change={name}" for name in arguments.allow_change]
     if arguments.detach:
         from labkit.training.launch import prepare
 
         print(prepare(plan).begin(*flags).run_id)
         return 0
-    from labkit.training.__main__ import EXIT_STATUS, quieten
+    from labkit.training.__main__ import exit_status, quieten
 
     if plan.layout.num_processes > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
         from labkit.training.launch import train_in_front
@@ -54,9 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     status = run(
         plan,
         resume_from=given,
+        allowed=tuple(arguments.allow_change),
         say=lambda line: print(line, flush=True),
     )
-    return EXIT_STATUS.get(status.state, 0)
+    return exit_status(status)
 
 
 def _plan(arguments: argparse.Namespace) -> TrainingPlan:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from labkit.core import artifacts
 from labkit.core.canonical_json import hash_json
-from labkit.core.config import Config, field
+from labkit.core.config import Config, field, leaves
 from labkit.core.disk import slug
 from labkit.core.errors import LabError
 from labkit.model.config import ModelConfig
+from labkit.plan.amendments import must_agree
 from labkit.plan.guards import GuardPlan
 from labkit.plan.layout import LayoutPlan
 from labkit.plan.optimizer import OptimizerPlan
@@ -189,8 +190,25 @@ class TrainingPlan(Config):
         return self.run_id_on(self.inputs())
 
     def run_id_on(self, inputs: Mapping[str, str]) -> str:
-        """The same with the hashes of its data given, where the data itself is elsewhere."""
-        return f"{slug(self.name)[:40]}-{hash_json([self.model_dump(), inputs])}"
+        """The same with the hashes of its data given, where the data itself is elsewhere.
+
+        What may change while the run goes on counts as it is by default (`plan/amendments.py`).
+        """
+        kept = must_agree(leaves(self))
+        usual = TrainingPlan()
+        free = {name: value for name, value in leaves(usual).items() if name not in kept}
+        return f"{slug(self.name)[:40]}-{hash_json([self._with(free).model_dump(), inputs])}"
+
+    def _with(self, changes: Mapping[str, Any]) -> TrainingPlan:
+        """A copy with dotted fields set, not validated again: limits may rest on each other."""
+        data: Any = self.model_dump()
+        for dotted, value in changes.items():
+            *groups, leaf = dotted.split(".")
+            target = data
+            for group in groups:
+                target = target[group]
+            target[leaf] = value
+        return TrainingPlan.model_validate(data)
 
 
 def _next_multiple(size: int, of: int) -> int:

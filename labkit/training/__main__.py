@@ -1,7 +1,7 @@
 """`python -m labkit.training plan.json`: the process in which a run trains.
 
-Exit status: 0 finished, paused or stopped as asked; 1 failed; 2 refused; 130 ended by Ctrl-C; 143
-ended by SIGTERM after a checkpoint.
+Exit status: 0 finished, paused or stopped as asked; 1 failed; 2 refused; 128 + n ended by signal n
+after a checkpoint (Ctrl-C 130, SIGTERM 143).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import NoReturn
 from labkit.core.config import validate
 from labkit.core.errors import LabError
 from labkit.core.parameter_file import load_parameters
+from labkit.core.records.run import RunStatus
 from labkit.plan.plan import TrainingPlan
 
-EXIT_STATUS = {"failed": 1, "interrupted": 143}
 EXIT_STATUS_FILE = "LABKIT_EXIT_STATUS_FILE"
 
 
@@ -35,7 +36,15 @@ def main() -> int:
         "--resume-from",
         type=Path,
         metavar="CHECKPOINT",
-        help="of the same plan in any layout, or of a shorter one at the same rates up to there",
+        help="or a run's folder: of the same plan in any layout, or of a shorter one at the same "
+        "rates up to there",
+    )
+    parser.add_argument(
+        "--allow-change",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="go on although this field of the plan differs, or source: labkit's own code",
     )
     arguments = parser.parse_args()
     from labkit.training.lean_import import import_lightning
@@ -56,6 +65,7 @@ def main() -> int:
             until=arguments.until,
             save_at=save_at,
             resume_from=arguments.resume_from,
+            allowed=tuple(arguments.allow_change),
             say=lambda line: print(line, flush=True),
         )
         if status.state != "interrupted":  # by a signal at the start a process ends alone
@@ -66,7 +76,19 @@ def main() -> int:
         return _told(2)
     except KeyboardInterrupt:
         return _told(130)
-    return _told(EXIT_STATUS.get(status.state, 0))
+    return _told(exit_status(status))
+
+
+def exit_status(status: RunStatus) -> int:
+    """0 for an end that was planned or asked for, 1 for a failure, 128 + n for signal n.
+
+    >>> exit_status(RunStatus(state="interrupted", reason="signal SIGHUP"))
+    129
+    """
+    if status.state != "interrupted":
+        return 1 if status.state == "failed" else 0
+    named = [one for one in signal.Signals if f"signal {one.name}" in status.reason]
+    return 128 + (named[0] if named else signal.SIGTERM)
 
 
 def _told(exit_status: int) -> int:

@@ -21,6 +21,7 @@ from labkit.core.machine import num_cores
 from labkit.core.records.run import RUNNING, Request, RunRecord, RunStatus, open_run, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import EXIT_STATUS_FILE
+from labkit.training.amendments import amend
 from labkit.training.settle import settle
 
 SECONDS_TO_START = 300.0
@@ -126,13 +127,17 @@ class Run:
 
 
 def prepare(plan: TrainingPlan, folder: Path | None = None) -> Run:
-    """The plan's run, settled and written down, waiting to begin; one that is there as it is."""
+    """The plan's run, settled and written down, waiting to begin; one that is there with what may
+    change of a plan as it is given now.
+    """
     plan.inputs()  # refused at once, before anything is measured
     settled = settle(plan)
     record = RunRecord(folder or runs_folder() / settled.run_id)
     if not record.is_there:
         record.write("plan", settled.model_dump(mode="json"))
         record.set_status("waiting", 0)
+    elif record.status().state not in RUNNING:
+        amend(record, settled)
     return Run(record)
 
 
@@ -172,7 +177,7 @@ def train_in_front(plan: TrainingPlan, *flags: str) -> int:
     signals: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: signals.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
     }
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "status"
@@ -180,6 +185,8 @@ def train_in_front(plan: TrainingPlan, *flags: str) -> int:
         try:
             process = subprocess.Popen(arguments, start_new_session=True, env=environment)
             while process.poll() is None:
+                if signals.count(signal.SIGINT) > 1:  # a second Ctrl-C: at once
+                    os.killpg(process.pid, signal.SIGKILL)
                 if signals and record.status().state == "running":
                     record.ask("pause")  # again and again: a start takes away what was asked before
                 time.sleep(POLL_SECONDS)

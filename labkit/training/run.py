@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from labkit.core import lock
-from labkit.core.config import differences, validate
 from labkit.core.errors import LabError
 from labkit.core.records.run import RUNNING, RunRecord, RunStatus, runs_folder
 from labkit.plan.plan import TrainingPlan
+from labkit.training.amendments import amend
 from labkit.training.device import describe_device, find_device_facts
 from labkit.training.next_token import NextToken
 from labkit.training.objective import MakeObjective
@@ -38,6 +38,7 @@ def run(
     save_at: tuple[int, ...] = (),
     resume_from: Path | None = None,
     step_seconds: Sequence[float] = (),
+    allowed: tuple[str, ...] = (),
     make_objective: MakeObjective = NextToken,
     say: Say = print,
 ) -> RunStatus:
@@ -47,16 +48,19 @@ def run(
         folder: of the record; by default `runs/<run id>`.
         until: pause after this step.
         save_at: further steps to write a checkpoint after.
-        resume_from: a checkpoint to go on from, where the folder has none: of the same plan, but
-            for its layout, or for its length where the learning rates agree up to there.
+        resume_from: a checkpoint, or a run's folder for its newest one, to go on from where the
+            folder has none: of the same plan, but for its layout, or for its length where the
+            learning rates agree up to there.
         step_seconds: of this plan's steps, where they were measured before; else they are probed.
+        allowed: dotted fields that may differ from the plan before although they can change the
+            result, and "source" for labkit's own code; what changed is in `amendments.json`.
         make_objective: what is minimized, made once on every process. One that is not the plan's
             next token needs a folder of its own.
 
     Raises:
         LabError: what cannot be read or had here, another process at work on the same run, or a
             checkpoint of another plan.
-        KeyboardInterrupt: Ctrl-C, at once; the run goes on from its last checkpoint.
+        KeyboardInterrupt: Ctrl-C, after the step and a checkpoint; a second one, at once.
     """
     if make_objective is not NextToken and folder is None:
         raise LabError("an objective of its own needs a folder of its own; give one to run()")
@@ -71,13 +75,14 @@ def run(
         say = _say_nothing
     say(describe_device(plan.compute, facts, processes.num))
     with _held(record, processes):
-        processes.first(lambda: _refuse_other_plan(record, plan))
+        for line in processes.first(lambda: amend(record, plan, allowed)):
+            say(f"changed since the run began: {line}")
         if processes.first(lambda: record.status().state == "finished"):
             say(f"{record.run_id} is finished; nothing to do")
             return record.status()
         try:
             one = RunAtWork(plan, record, processes, facts.gpu_name, say, make_objective)
-            return one.go(until, save_at, resume_from, step_seconds)
+            status = one.go(until, save_at, resume_from, step_seconds, allowed)
         except (KeyboardInterrupt, SystemExit) as error:
             if _is_ctrl_c(error):
                 record.set_status("interrupted", record.status().step, "Ctrl-C")
@@ -89,6 +94,9 @@ def run(
             if not processes.is_first:
                 _let_the_first_speak(record)
             raise
+    if status.reason == "signal SIGINT":
+        raise KeyboardInterrupt  # it was meant for the caller too
+    return status
 
 
 def _is_ctrl_c(error: KeyboardInterrupt | SystemExit) -> bool:
@@ -152,12 +160,3 @@ def _held(record: RunRecord, processes: Processes) -> Iterator[None]:
 
 def _say_nothing(_line: str) -> None:
     pass
-
-
-def _refuse_other_plan(record: RunRecord, plan: TrainingPlan) -> None:
-    there = record.read("plan")
-    if there is not None and (changed := differences(validate(TrainingPlan, there), plan)):
-        raise LabError(
-            f"{record.folder} holds the run of another plan, different in {', '.join(changed)}; "
-            "give another folder"
-        )

@@ -7,6 +7,7 @@ written down.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -16,15 +17,19 @@ from typing import Any
 import torch
 
 from labkit.core import artifacts
+from labkit.core.artifacts import DamagedArtifact
 from labkit.core.canonical_json import hash_json
-from labkit.core.config import differences
+from labkit.core.config import differences, flatten
 from labkit.core.errors import LabError
 from labkit.core.records.run import RunRecord, RunStatus, State, runs_folder
+from labkit.plan.amendments import SOURCE
 from labkit.plan.plan import TrainingPlan
 from labkit.tokens.shards import Shards
+from labkit.training.amendments import note
 from labkit.training.checkpoints.files import Checkpoint
 from labkit.training.checkpoints.folder import load_checkpoint
-from labkit.training.checkpoints.kept import newest_good, set_newer_aside
+from labkit.training.checkpoints.kept import all_checkpoints, newest_good, set_newer_aside
+from labkit.training.checkpoints.source import changed_source
 from labkit.training.checkpoints.state import (
     RunState,
     gather_state,
@@ -72,7 +77,9 @@ class RunAtWork:
         save_at: tuple[int, ...],
         resume_from: Path | None,
         step_seconds: Sequence[float],
+        allowed: tuple[str, ...] = (),
     ) -> RunStatus:
+        self.allowed = allowed
         plan, record, processes = self.plan, self.record, self.processes
         checkpoint, source = self._find_state(resume_from)
         processes.first(self._open)
@@ -106,6 +113,9 @@ class RunAtWork:
     def _fit(self, state: TrainingState, recorder: Recorder) -> None:
         if state.step == self.plan.num_steps:
             return  # a process before this one ended between its last step and its result
+        recorder.outcome = self.processes.first(recorder.spent)
+        if recorder.outcome is not None:
+            return
         while True:
             skipped, recorder.outcome = recorder.run.skipped, None
             batches = StepBatches(self.objective, state, self.plan.num_steps, skipped)
@@ -123,22 +133,39 @@ class RunAtWork:
         if folder is not None:
             if resume_from is not None:
                 self.say(f"this run has {folder.name} of its own; {resume_from} is left alone")
-            return load_checkpoint(folder, self.plan, verify=False), folder.name
+            self._note_allowed(folder)
+            state = load_checkpoint(folder, self.plan, verify=False, allowed=self.allowed)
+            return state, folder.name
         if resume_from is None:
             return None, ""
-        if not resume_from.is_dir():
-            raise LabError(f"{resume_from}: no such checkpoint; give a folder step-... of a run")
-        self.processes.first(lambda: artifacts.read_manifest(resume_from) and None)
-        state = load_checkpoint(resume_from, self.plan, is_fork=True, verify=False)
-        return state, str(resume_from)
+        source = self.processes.first(lambda: _checkpoint_of(resume_from))
+        self._note_allowed(source)
+        state = load_checkpoint(source, self.plan, is_fork=True, verify=False, allowed=self.allowed)
+        return state, str(source)
 
     def _newest_good(self) -> Path | None:
-        folder, _, passed_over = newest_good(self.record.checkpoints, self.plan)
+        folder, _, passed_over = newest_good(self.record.checkpoints, self.plan, self.allowed)
         for reason in passed_over:
             self.say(f"passed over a checkpoint: {reason}")
             self.record.log(f"passed over a checkpoint: {reason}")
         set_newer_aside(self.record.checkpoints, folder)
         return folder
+
+    def _note_allowed(self, folder: Path) -> None:
+        """Put down what was allowed to differ from the checkpoint that the run goes on from."""
+        if not self.processes.is_first or not self.allowed:
+            return
+        changes: dict[str, tuple[Any, Any]] = {}
+        if changed := changed_source(folder):
+            changes[SOURCE] = (f"as of {folder.name}", changed)
+        there = artifacts.read_manifest(folder, verify=False).config or {}
+        was, now = flatten(there), flatten(self.plan.model_dump(mode="json"))
+        for name in now:
+            if name.startswith(self.allowed) and was.get(name) != now[name]:
+                changes[name] = (was.get(name), now[name])
+        if changes:
+            note(self.record, changes)
+            self.say(f"goes on although these changed: {', '.join(changes)}")
 
     def _see_record(self) -> None:
         if not self.record.is_there:
@@ -239,6 +266,25 @@ def _natural_end(plan: TrainingPlan, step: int) -> tuple[State, str]:
             f"the trainer ended at step {step:,} of {plan.num_steps:,} for no known reason"
         )
     return "finished", ""
+
+
+def _checkpoint_of(source: Path) -> Path:
+    """A checkpoint as it is, or the newest undamaged one of a run's folder.
+
+    Raises:
+        LabError: neither.
+    """
+    if not source.is_dir():
+        raise LabError(f"{source}: no such folder; give a run's, or step-... of its checkpoints")
+    record = RunRecord(source)
+    if not record.is_there:
+        artifacts.read_manifest(source)
+        return source
+    for folder in all_checkpoints(record.checkpoints):
+        with contextlib.suppress(DamagedArtifact):
+            artifacts.read_manifest(folder)
+            return folder
+    raise LabError(f"run {record.run_id} has no checkpoint to go on from")
 
 
 def _set_up_torch(plan: TrainingPlan) -> None:

@@ -18,12 +18,12 @@ PROCESSES.set_forkserver_preload(["labkit.training.run", "labkit.training.__main
 
 
 def _train(plan: dict[str, Any], home: str, folder: Path, keywords: dict[str, Any]) -> None:
-    from labkit.training.__main__ import EXIT_STATUS, quieten
+    from labkit.training.__main__ import exit_status, quieten
 
     os.environ["LABKIT_HOME"] = home
     quieten()
     status = run(TrainingPlan.model_validate(plan), folder, say=lambda _: None, **keywords)
-    sys.exit(EXIT_STATUS.get(status.state, 0))
+    sys.exit(exit_status(status))
 
 
 def in_fresh_process(plan: TrainingPlan, home: Path, folder: Path, **keywords: Any) -> Any:

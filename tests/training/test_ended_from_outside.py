@@ -21,7 +21,7 @@ def test_a_run_ended_from_outside_goes_on_to_the_same_result(data, lab_home):
     expected = finished(plan, lab_home, lab_home / "whole").folder / "result.json"
     for number, status, state, moment in (
         (signal.SIGTERM, 143, "interrupted", 61),
-        (signal.SIGTERM, 143, "interrupted", 203),
+        (signal.SIGHUP, 129, "interrupted", 203),
         (signal.SIGKILL, -9, "died", 127),
     ):
         record = RunRecord(lab_home / f"ended-{moment}")
@@ -62,7 +62,6 @@ def test_a_run_that_ends_while_it_is_looked_at_has_not_died(tmp_path, monkeypatc
 
 
 def test_ctrl_c_reaches_the_caller_and_the_run_goes_on_later(data, lab_home, monkeypatch):
-    """Lightning makes it a SystemExit, as it does a SIGTERM at the start."""
     record, plan = RunRecord(lab_home / "run"), tiny_plan(data, 4)
 
     healthy = TrainingModule.training_step
@@ -77,7 +76,8 @@ def test_ctrl_c_reaches_the_caller_and_the_run_goes_on_later(data, lab_home, mon
         with pytest.raises(KeyboardInterrupt):
             run(plan, record.folder, step_seconds=[1.0], say=lambda _: None)
     status = record.status()
-    assert (status.state, status.step, status.reason) == ("interrupted", 2, "Ctrl-C")
+    assert (status.state, status.step, status.reason) == ("interrupted", 3, "signal SIGINT")
+    assert all_checkpoints(record.checkpoints)[0].name == "step-00000003"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert run(plan, record.folder, say=lambda _: None).state == "finished"
 

@@ -19,6 +19,7 @@ from labkit.core.canonical_json import hash_json
 from labkit.core.config import flatten, validate
 from labkit.core.errors import LabError
 from labkit.core.provenance import versions
+from labkit.plan.amendments import SOURCE, must_agree
 from labkit.plan.plan import TrainingPlan
 from labkit.training.checkpoints.check import check_progress
 from labkit.training.checkpoints.files import (
@@ -30,6 +31,7 @@ from labkit.training.checkpoints.files import (
     write_files,
 )
 from labkit.training.checkpoints.longer_run import OF_THE_LENGTH, refuse_other_rates
+from labkit.training.checkpoints.source import changed_source, write_source
 from labkit.training.sharding.processes import ALONE, Processes
 
 PACKAGES = ("torch", "lightning", "numpy")
@@ -61,6 +63,7 @@ def save_checkpoint(
             )
         )
         write_files(temporary, state, plan.checkpoints.format, processes)
+        processes.first(lambda: write_source(temporary))
         processes.first(writing.close)
     return folder
 
@@ -71,12 +74,14 @@ def load_checkpoint(
     *,
     is_fork: bool = False,
     verify: bool = True,
+    allowed: tuple[str, ...] = (),
 ) -> Checkpoint:
     """The components, verified; with a plan, refused when it was another's.
 
     Args:
         is_fork: a run in another folder goes on from here: its layout may differ, and its length,
             as far as the learning rates agree.
+        allowed: further fields that may differ, and "source" for labkit's own code.
 
     Raises:
         DamagedArtifact: a file differs from the manifest, or a component is missing.
@@ -88,7 +93,10 @@ def load_checkpoint(
     if manifest.config is not None and hash_json(manifest.config) != manifest.config_hash:
         raise DamagedArtifact(f"{folder}: its manifest differs from its hash; use another one")
     if plan is not None:
-        refuse_other(manifest, plan, folder, OF_THE_LAYOUT + OF_THE_LENGTH if is_fork else ())
+        may_differ = (*allowed, *(OF_THE_LAYOUT + OF_THE_LENGTH if is_fork else ()))
+        refuse_other(manifest, plan, folder, may_differ)
+        if SOURCE not in allowed:
+            _refuse_other_source(folder)
     state = read_files(folder)
     check_progress(folder, state["progress"])
     if plan is not None and is_fork and manifest.config is not None:
@@ -120,13 +128,23 @@ def refuse_other(
     if manifest.config is None:
         raise LabError(f"{folder}: not a checkpoint of a training plan")
     there, here = flatten(manifest.config), flatten(plan.model_dump(mode="json"))
-    differing = _differing(*(_without(one, may_differ) for one in (there, here)))
+    differing = _differing(*(must_agree(one, may_differ) for one in (there, here)))
     differing += _differing(manifest.inputs, plan.inputs())
     minor = {name: _minor(version) for name, version in manifest.versions.items()}
     now = {name: _minor(version) for name, version in versions(*PACKAGES).items()}
     differing += _differing(minor, now)
     if differing:
         raise LabError(f"{folder} is from another run: {'; '.join(differing)}")
+
+
+def _refuse_other_source(folder: Path) -> None:
+    if changed := changed_source(folder):
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise LabError(
+            f"{folder} was made by other code of labkit: {', '.join(changed[:3])}{more} changed; "
+            f"go on with the code that made it, or give --allow-change {SOURCE}: the result may "
+            "then differ from an unbroken run's"
+        )
 
 
 def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
@@ -136,10 +154,6 @@ def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         for name in names
         if there.get(name) != here.get(name)
     ]
-
-
-def _without(fields: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if not (names and name.startswith(names))}
 
 
 def _minor(version: str) -> str:

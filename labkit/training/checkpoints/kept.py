@@ -26,7 +26,7 @@ def all_checkpoints(checkpoints: Path) -> list[Path]:
 
 
 def newest_good(
-    checkpoints: Path, plan: TrainingPlan
+    checkpoints: Path, plan: TrainingPlan, allowed: tuple[str, ...] = ()
 ) -> tuple[Path | None, Checkpoint | None, list[str]]:
     """(folder, its state, why newer ones were passed over); (None, None, ...) to start afresh.
 
@@ -41,7 +41,7 @@ def newest_good(
         found = [folder for folder in found if folder not in diverged]
     for folder in found:
         try:
-            return folder, load_checkpoint(folder, plan), passed_over
+            return folder, load_checkpoint(folder, plan, allowed=allowed), passed_over
         except DamagedArtifact as error:
             passed_over.append(str(error))
     return None, None, passed_over

@@ -34,6 +34,8 @@ from labkit.training.sharding.processes import ALONE
 from labkit.training.state import TrainingState
 from labkit.training.step import StepFacts
 
+SAVED_FIRST = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""Signals that end a run after its step, with a checkpoint."""
 FLUSH_SECONDS = 0.5
 POLL_SECONDS = 0.2
 SECONDS_BETWEEN_LINES = 15.0
@@ -119,11 +121,24 @@ class Recorder(lightning.Callback):
         self.say: Callable[[str], None] = lambda _: None
         self._flushed = self._polled = self._said = time.perf_counter()
         self._signal = 0
+        self._handlers: dict[int, Any] = {}
+        """Signal -> what heard it before."""
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self.processes = pl_module.state.processes
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._on_signal)  # Lightning's leaves no checkpoint
+            for number in SAVED_FIRST:  # Lightning's handlers leave no checkpoint
+                self._handlers[number] = signal.signal(number, self._on_signal)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._leave_signals()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._leave_signals()
+
+    def _leave_signals(self) -> None:
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -281,20 +296,36 @@ class Recorder(lightning.Callback):
 
     def _end(self, state: TrainingState, elapsed: float) -> End | None:
         """Why the run ends here of itself."""
-        step, budget = state.step, self.plan.budget
+        step = state.step
         if self._signal:
             return "interrupted", f"signal {signal.Signals(self._signal).name}"
-        minutes = elapsed / 60
-        if budget.max_minutes and minutes >= budget.max_minutes:
-            return "stopped", f"max_minutes={budget.max_minutes:g} is used up"
-        if budget.max_usd and minutes / 60 * (budget.usd_per_hour or 0) >= budget.max_usd:
-            return "stopped", f"max_usd={budget.max_usd:g} is spent"
+        if spent := self._spent_after(elapsed):
+            return spent
         if step == self.milestones.until < self.plan.num_steps:
             return "paused", f"asked to run until step {step}"
         return None
 
+    def spent(self) -> End | None:
+        """Why the run has no time or money for another step; None where it has.
+
+        Starts before this one count, but not this one's own: a limit that is hardly larger than
+        what it takes to start would never let it take a step.
+        """
+        return self._spent_after(self.clock.before)
+
+    def _spent_after(self, elapsed: float) -> End | None:
+        budget, minutes = self.plan.budget, elapsed / 60
+        if budget.max_minutes and minutes >= budget.max_minutes:
+            return "stopped", f"budget.max_minutes={budget.max_minutes:g} is used up: give more"
+        if budget.max_usd and minutes / 60 * (budget.usd_per_hour or 0) >= budget.max_usd:
+            return "stopped", f"budget.max_usd={budget.max_usd:g} is spent: give more"
+        return None
+
     def _on_signal(self, number: int, _frame: Any) -> None:
+        """The run ends after this step, with a checkpoint; a second Ctrl-C ends it at once."""
         self._signal = number
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _first_of(batch: StepBatch) -> str:
