@@ -64,10 +64,42 @@ def test_a_process_that_ended_but_was_not_waited_for_is_gone(path: Path):
         os.waitpid(child, 0)
 
 
-def test_another_machine_is_never_judged_from_here(path: Path):
+def test_the_lease_of_another_machine_is_respected_until_it_lapses(path: Path):
     written_by(path, machine="node-17")
-    with pytest.raises(HeldLock, match=f"runs on node-17 .* delete {path}"), hold(path, "toy"):
+    assert is_held(path)
+    refused = pytest.raises(HeldLock, match=r"job runs on node-17 .*taken over in 1\d\d s")
+    with refused, hold(path, "job"):
         pass
+    os.utime(path, (time.time() - lock.LAPSE_SECONDS - 1,) * 2)
+    assert not is_held(path)
+    with hold(path, "job"):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert not path.exists()
+
+
+def test_a_later_start_of_the_same_slurm_job_takes_over_at_once(path: Path, monkeypatch):
+    written_by(path, machine="node-17", job="77", restarts="0")
+    monkeypatch.setenv("SLURM_JOB_ID", "78")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert is_held(path)
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    with hold(path, "job"):
+        assert json.loads(path.read_text())["restarts"] == "1"
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+        written_by(aside := path.with_name("aside"), machine="node-18", job="77", restarts="1")
+        aside.replace(path)
+        assert is_held(path)
+    assert path.exists()  # another has it now
+
+
+def test_a_lease_is_renewed_while_it_is_held(path: Path, monkeypatch):
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.02)
+    with hold(path, "job"):
+        os.utime(path, (0, 0))
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_mtime > 0
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"machine": 3}'])
