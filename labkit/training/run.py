@@ -94,6 +94,8 @@ def run(
             if not processes.is_first:
                 _let_the_first_speak(record)
             raise
+    if synced := one.tracking():  # the run is over and released: only this process still waits
+        say(synced)
     if status.reason == "signal SIGINT":
         raise KeyboardInterrupt  # it was meant for the caller too
     return status

@@ -70,6 +70,8 @@ class RunAtWork:
         _set_up_torch(plan)
         self.memory_before = predictions.memory_before(plan.compute.device)
         self.objective = make_objective(plan, processes)
+        self.tracking: Callable[[], str] = str
+        """Ends the tracking of a run whose end is written down; a line on where it is, or none."""
 
     def go(
         self,
@@ -228,13 +230,11 @@ class RunAtWork:
                 clock, before = recorder.clock, self.memory_before
                 record.write("timing", summary.timing(plan, record, clock, before, self.gpu_name))
                 _write_model_folder(record)
-            synced = recorder.tracker.finish(found, state)
             recorder.event(step, ending)
             recorder.flush()
             record.set_status(state, step, reason)
             self.say(f"{ending} (step {step:,})")
-            if synced:
-                self.say(synced)
+            self.tracking = lambda: recorder.tracker.finish(found, state)
             return record.status()
 
         return self.processes.first(write_the_end)  # torchrun would end it when others end

@@ -1,17 +1,26 @@
 """Weights & Biases beside the run's own record, which stays the truth.
 
-`offline` writes files that `wandb sync` uploads; `online` needs an account and a network, decided
-before the start: a failed online start can spoil a later offline one in the same process. Nothing
-here may stop a run: the first error is logged, and tracking ends.
+`offline` writes files that `wandb sync` uploads; `online` needs an account and a network. Nothing
+here may stop or hold a run: W&B lives in a process of its own (`tracking_process.py`), fed through
+a bounded queue that never blocks, and what it has not taken when its time is over is left. The
+first error is logged, and tracking ends.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from pathlib import Path
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 from labkit.core.config import flatten
+from labkit.core.counted import counted
 from labkit.core.records.run import RunRecord
 from labkit.plan.plan import TrainingPlan
 
@@ -19,6 +28,11 @@ PROJECT = "labkit"
 LOG_EVERY_STEPS = 10
 SENT = ("loss", "gradient_norm", "learning_rate", "tokens")
 SENT_OF_EVALUATIONS = ("loss", "standard_error", "low", "high", "bits_per_byte")
+MAX_WAITING = 10_000
+"""Messages that wait for W&B; more are dropped and counted."""
+SECONDS_TO_CLOSE, SECONDS_TO_CLOSE_EARLY = 30.0, 2.0
+"""What W&B gets to write or upload its last rows; early where a signal asks the process to end."""
+Message = Mapping[str, Any]
 
 
 class Tracker:
@@ -26,59 +40,97 @@ class Tracker:
 
     def __init__(self, plan: TrainingPlan, record: RunRecord):
         self.record = record
-        self.run: Any = None
+        self.num_dropped = 0
+        self._process: subprocess.Popen[str] | None = None
         if plan.tracking == "off":
             return
-        os.environ.setdefault("WANDB_SILENT", "true")
+        self._waiting: queue.Queue[Message] = queue.Queue(MAX_WAITING)
+        self._answers: queue.Queue[Message] = queue.Queue()
         try:
-            import wandb
-
-            self.run = wandb.init(
-                project=PROJECT,
-                id=record.run_id,
-                name=plan.name,
-                group=plan.name,
-                dir=record.folder,
-                mode=plan.tracking,
-                resume="allow",
-                config=flatten(plan.model_dump(mode="json")) | {"run_id": record.run_id},
-                settings=wandb.Settings(init_timeout=20, console="off"),
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "labkit.training.recording.tracking_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+                env=os.environ | {"WANDB_SILENT": os.environ.get("WANDB_SILENT", "true")},
             )
-        except Exception as error:  # whatever it is, the run goes on
-            self._give_up(error)
+        except OSError as error:
+            self._give_up(str(error))
+            return
+        for work in (self._feed, self._listen):
+            threading.Thread(target=work, args=(self._process,), daemon=True).start()
+        settings = {
+            "project": PROJECT,
+            "id": record.run_id,
+            "name": plan.name,
+            "group": plan.name,
+            "dir": str(record.folder),
+            "mode": plan.tracking,
+            "resume": "allow",
+            "config": flatten(plan.model_dump(mode="json")) | {"run_id": record.run_id},
+        }
+        self._send({"init": settings})
 
     def log_step(self, row: dict[str, Any]) -> None:
-        if self.run is not None and row["step"] % LOG_EVERY_STEPS == 0:
-            self._log({f"train/{key}": row[key] for key in SENT}, row["step"])
+        if row["step"] % LOG_EVERY_STEPS == 0:
+            self._send({"log": {f"train/{key}": row[key] for key in SENT}, "step": row["step"]})
 
     def log_evaluation(self, row: dict[str, Any]) -> None:
         found = {f"validation/{key}": row.get(key) for key in SENT_OF_EVALUATIONS}
-        self._log({key: value for key, value in found.items() if value is not None}, row["step"])
+        known = {key: value for key, value in found.items() if value is not None}
+        self._send({"log": known, "step": row["step"]})
 
     def finish(self, summary: dict[str, Any], state: str) -> str:
-        """End the W&B run; returns one line on where it is and how to sync it."""
-        if self.run is None:
+        """End the W&B run, or leave it when its time is over; returns one line on where it is."""
+        process = self._process
+        if process is None:
             return ""
+        ended = {"finish": flatten(summary), "exit_code": 0 if state == "finished" else 1}
+        self._send(ended)
+        seconds = SECONDS_TO_CLOSE_EARLY if state == "interrupted" else SECONDS_TO_CLOSE
         try:
-            folder = Path(self.run.dir).parent
-            self.run.summary.update(flatten(summary))
-            is_online = not self.run.offline
-            url = self.run.url
-            self.run.finish(exit_code=0 if state == "finished" else 1)
-        except Exception as error:
+            answer = self._answers.get(timeout=seconds)
+        except queue.Empty:
+            answer = {"error": f"W&B did not close within {seconds:g} s and was left"}
+            with contextlib.suppress(OSError):  # with all that it has started
+                os.killpg(process.pid, signal.SIGKILL)
+        self._process = None
+        if self.num_dropped:
+            self.record.log(f"W&B was too slow: {counted(self.num_dropped, 'row')} not sent")
+        if error := answer.get("error"):
             self._give_up(error)
-            return ""
-        return f"W&B: {url}" if is_online else f"W&B, offline: wandb sync {folder}"
+            return f"W&B tracking ended: {error}; `wandb sync {self.record.folder / 'wandb'}/*run*`"
+        if answer["url"]:
+            return f"W&B: {answer['url']}"
+        return f"W&B, offline: wandb sync {answer['folder']}"
 
-    def _log(self, values: dict[str, Any], step: int) -> None:
-        if self.run is None:
+    def _send(self, message: Message) -> None:
+        if self._process is None:
             return
         try:
-            self.run.log(values, step=step)
-        except Exception as error:
-            self._give_up(error)
+            self._waiting.put_nowait(message)
+        except queue.Full:
+            self.num_dropped += 1
 
-    def _give_up(self, error: Exception) -> None:
-        self.run = None
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        self.record.log(f"W&B tracking ended: {reason}")
+    def _feed(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        while True:
+            message = self._waiting.get()
+            try:
+                process.stdin.write(json.dumps(message) + "\n")
+                process.stdin.flush()
+            except (OSError, ValueError):  # it has ended, or was ended
+                return
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with contextlib.suppress(ValueError):
+                self._answers.put(json.loads(line))
+        self._answers.put({"error": "the process of W&B has ended"})
+
+    def _give_up(self, reason: str) -> None:
+        first = (reason.splitlines() or ["unknown"])[0][:200]
+        self.record.log(f"W&B tracking ended: {first}")
