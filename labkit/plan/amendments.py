@@ -18,6 +18,7 @@ FREE_TO_CHANGE = (
     "evaluation.num_samples",
     "evaluation.sample_tokens",
     "evaluation.temperature",
+    "layout.hang_seconds",
     "tracking",
 )
 """Dotted fields, or beginnings of them."""

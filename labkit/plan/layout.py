@@ -38,6 +38,14 @@ class LayoutPlan(Config):
         "full: whole blocks",
     )
     compile_blocks: bool = field(False, "torch.compile on each block: half a minute at the start")
+    hang_seconds: float = field(
+        300.0,
+        "a step that takes longer, and 20 times the median step, ends the run",
+        unit="seconds",
+        gt=0,
+        le=86400,
+        added_later=True,
+    )
 
     @property
     def num_processes(self) -> int:

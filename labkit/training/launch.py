@@ -23,9 +23,12 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.__main__ import EXIT_STATUS_FILE
 from labkit.training.amendments import amend
 from labkit.training.settle import settle
+from labkit.training.watch import seconds_without_news
 
 SECONDS_TO_START = 300.0
 POLL_SECONDS = 0.1
+SECONDS_OF_SILENCE = 40.0
+"""After which it is said that there is no news of a run."""
 TIME_TO_SAVE = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "600", "OMP_NUM_THREADS": "1"}
 """Seconds between SIGTERM and torchrun's SIGKILL, 30 by default; and no word of torchrun's on
 threads, which a plan settles."""
@@ -109,13 +112,18 @@ class Run:
         last = self.record.last_row("step")
         if last is None:
             return f"{self.run_id}: {self.status().state}"
-        total = self.plan.num_steps
+        total, silent = self.plan.num_steps, self.seconds_without_news()
         loss = "NaN" if last["loss"] is None else f"{last['loss']:.4f}"
         left = last["seconds"] / self.record.num_steps() * (total - last["step"])
         return (
             f"{self.run_id}: step {last['step']:,} of {total:,}, loss {loss}, "
             f"about {left:.0f} s left"
+            + (f"; no news for {silent:.0f} s" if silent > SECONDS_OF_SILENCE else "")
         )
+
+    def seconds_without_news(self) -> float:
+        """Since any of its processes said that it lives; 0 of a run that has not begun."""
+        return seconds_without_news(self.record.folder) or 0.0
 
     def last_output(self, num_lines: int = 15) -> str:
         return last_lines(self.record.console, num_lines)

@@ -49,6 +49,7 @@ from labkit.training.rewind import rewind
 from labkit.training.sharding.processes import Processes
 from labkit.training.state import TrainingState, make_state
 from labkit.training.trainer import make_trainer, probe_step_seconds
+from labkit.training.watch import Watch
 
 Say = Callable[[str], None]
 
@@ -70,6 +71,9 @@ class RunAtWork:
         _set_up_torch(plan)
         self.memory_before = predictions.memory_before(plan.compute.device)
         self.objective = make_objective(plan, processes)
+        self.watch = Watch(
+            record.folder, processes.rank, plan.layout.hang_seconds, processes.num > 1
+        )
         self.tracking: Callable[[], str] = str
         """Ends the tracking of a run whose end is written down; a line on where it is, or none."""
 
@@ -82,6 +86,19 @@ class RunAtWork:
         allowed: tuple[str, ...] = (),
     ) -> RunStatus:
         self.allowed = allowed
+        self.watch.start()
+        try:
+            return self._go(until, save_at, resume_from, step_seconds)
+        finally:
+            self.watch.stop()
+
+    def _go(
+        self,
+        until: int | None,
+        save_at: tuple[int, ...],
+        resume_from: Path | None,
+        step_seconds: Sequence[float],
+    ) -> RunStatus:
         plan, record, processes = self.plan, self.record, self.processes
         checkpoint, source = self._find_state(resume_from)
         processes.first(self._open)
@@ -105,7 +122,7 @@ class RunAtWork:
             Milestones.of(plan, until or plan.num_steps, save_at),
             Clock.going_on(record.last_row("step"), record.num_steps()),
         )
-        recorder.say = self.say
+        recorder.say, recorder.watch = self.say, self.watch
         self._say_start(state, source)
         recorder.event(state.step, f"start{f' from {source}' if source else ''}")
         record.set_status("running", state.step)
@@ -125,6 +142,7 @@ class RunAtWork:
             trainer.fit(TrainingModule(state, self.objective), batches)
             if not isinstance(recorder.outcome, Rewind):
                 return
+            self.watch.doing("going back")
             recorder.outcome = rewind(recorder.outcome, state, recorder, self.objective)
             if recorder.outcome is not None:
                 return
@@ -218,6 +236,7 @@ class RunAtWork:
         state, reason = recorder.outcome or _natural_end(plan, step)
         ending = f"{state}: {reason}" if reason else state
         found: dict[str, Any] = {}
+        self.watch.doing("ending")
         hashes = self._hashes(at_work, run)
         held = self.processes.from_all(held_bytes(at_work))
 

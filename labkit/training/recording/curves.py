@@ -11,7 +11,7 @@ from labkit.core.records.thinned import ThinnedRows
 from labkit.cost.flops import model_flops_utilization
 from labkit.plan.plan import TrainingPlan
 from labkit.plots.training import Curve, Point
-from labkit.training.launch import Run
+from labkit.training.launch import SECONDS_OF_SILENCE, Run
 
 RATE_STEPS = 50
 """Tokens per second is that of the last so many steps."""
@@ -78,9 +78,11 @@ class FollowedRun:
         left = (self.plan.num_steps - step) * self.plan.tokens_per_step / rate if rate else None
         is_running = self.status.state in RUNNING
         predicted = predictions.get("seconds_of_steps")
+        silent = self.run.seconds_without_news() if is_running else 0.0
+        silence = f"no news for {silent:.0f} s" if silent > SECONDS_OF_SILENCE else ""
         return {
             "run": self.run.run_id,
-            "state": " · ".join(filter(None, [self.status.state, self.status.reason])),
+            "state": " · ".join(filter(None, [self.status.state, self.status.reason, silence])),
             **_processes(self.plan),
             "step": f"{step:,} of {self.plan.num_steps:,}",
             "training loss": f"{last['loss']:.4f}" if last and last["loss"] is not None else "-",

@@ -33,6 +33,7 @@ from labkit.training.sharding.apply_layout import release_gathered
 from labkit.training.sharding.processes import ALONE
 from labkit.training.state import TrainingState
 from labkit.training.step import StepFacts
+from labkit.training.watch import Watch
 
 SAVED_FIRST = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """Signals that end a run after its step, with a checkpoint."""
@@ -119,6 +120,7 @@ class Recorder(lightning.Callback):
         """To each checkpoint, by name."""
         self.rows: list[dict[str, Any]] = []
         self.say: Callable[[str], None] = lambda _: None
+        self.watch = Watch(record.folder, 0, plan.layout.hang_seconds)
         self._flushed = self._polled = self._said = time.perf_counter()
         self._signal = 0
         self._handlers: dict[int, Any] = {}
@@ -145,6 +147,7 @@ class Recorder(lightning.Callback):
     ) -> None:
         module, state = pl_module, pl_module.state
         self.clock.num_steps += 1
+        self.watch.beat(state.step)
         elapsed = self._add_step(module, batch)
         alarmed = self._watch(state, module.facts)
         self.run.samples_hash = chain_hash(self.run.samples_hash, batch.samples)
@@ -160,6 +163,7 @@ class Recorder(lightning.Callback):
         if end:
             self.outcome = end
             trainer.should_stop = True
+        self.watch.doing("a step")
         if time.perf_counter() - self._flushed > FLUSH_SECONDS:
             self.flush()
         if time.perf_counter() - self._said > SECONDS_BETWEEN_LINES:
@@ -188,6 +192,7 @@ class Recorder(lightning.Callback):
     def evaluate(self, module: TrainingModule) -> None:
         start = time.perf_counter()
         state, step = module.state, module.state.step
+        self.watch.doing("validating")
         found = self._validated(module)
         release_gathered(state.model)
         took = time.perf_counter() - start
@@ -229,6 +234,7 @@ class Recorder(lightning.Callback):
     def save(self, state: TrainingState, objective: Objective) -> None:
         """Write a checkpoint and drop the oldest beyond those that are kept."""
         start = time.perf_counter()
+        self.watch.doing("saving")
         self.flush()
         folder = checkpoint_folder(self.record.checkpoints, state.step)
         found = gather_state(state, self.run, objective)
