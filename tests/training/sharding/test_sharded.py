@@ -100,7 +100,7 @@ def test_what_fails_on_one_process_fails_on_all_and_the_next_run_starts(on_two):
         return [(on_two / "sharded" / name / f"refused-{n}.txt").read_text() for n in (0, 1)]
 
     for text in refusals("missing"):
-        assert "nowhere: no such checkpoint" in text
+        assert "nowhere: no such folder" in text
     for form in ("sharded", "consolidated"):
         for text in refusals(f"full-{form}"):
             assert "could not be written" in text
