@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except LabError as error:
         print(f"labkit {parsed.command}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except ModuleNotFoundError as error:
         if not (missing := what_is_missing(error)):
             raise

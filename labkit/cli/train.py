@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on although this field of the plan differs from what the run was begun with, or "
         "source: although labkit's own code does; it is recorded in amendments.json",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="start although it cannot fit in this memory"
+    )
     parser.add_argument("--detach", action="store_true", help="return at once; prints the run's id")
 
 
@@ -43,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = arguments.resume_from
     flags = ["--resume-from", str(given.resolve())] if given else []
     flags += [f"--allow-change={name}" for name in arguments.allow_change]
+    flags += ["--force"] if arguments.force else []
     if arguments.detach:
         from labkit.training.launch import prepare
 
@@ -64,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         plan,
         resume_from=given,
         allowed=tuple(arguments.allow_change),
+        force=arguments.force,
         say=lambda line: print(line, flush=True),
     )
     return exit_status(status)

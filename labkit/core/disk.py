@@ -45,6 +45,13 @@ def write_file(path: Path, content: bytes) -> Path:
     return path
 
 
+def free_bytes(folder: Path) -> int:
+    """Room at a folder, or at the nearest one above it that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
 def read_json(path: Path) -> Any:
     """What the file holds, or None where there is none.
 

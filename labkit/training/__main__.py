@@ -46,6 +46,7 @@ def main() -> int:
         metavar="FIELD",
         help="go on although this field of the plan differs, or source: labkit's own code",
     )
+    parser.add_argument("--force", action="store_true", help="start what cannot fit in memory")
     arguments = parser.parse_args()
     from labkit.training.lean_import import import_lightning
 
@@ -66,6 +67,7 @@ def main() -> int:
             save_at=save_at,
             resume_from=arguments.resume_from,
             allowed=tuple(arguments.allow_change),
+            force=arguments.force,
             say=lambda line: print(line, flush=True),
         )
         if status.state != "interrupted":  # by a signal at the start a process ends alone
@@ -73,7 +75,7 @@ def main() -> int:
     except LabError as error:
         if os.environ.get("RANK", "0") == "0" or isinstance(error, DidNotMeet):
             print(f"labkit.training: {error}", file=sys.stderr)
-        return _told(2)
+        return _told(error.exit_status)
     except KeyboardInterrupt:
         return _told(130)
     return _told(exit_status(status))

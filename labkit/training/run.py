@@ -15,17 +15,18 @@ from pathlib import Path
 import torch
 
 from labkit.core import lock
-from labkit.core.errors import LabError
+from labkit.core.errors import LabError, RunFailed
 from labkit.core.records.run import RUNNING, RunRecord, RunStatus, runs_folder
 from labkit.plan.plan import TrainingPlan
 from labkit.training.amendments import amend
 from labkit.training.device import describe_device, find_device_facts
+from labkit.training.fits import refuse_too_large
 from labkit.training.next_token import NextToken
 from labkit.training.objective import MakeObjective
 from labkit.training.recording.silent_record import SilentRecord
 from labkit.training.run_at_work import RunAtWork, Say
 from labkit.training.settle import settle
-from labkit.training.sharding.processes import Processes, join
+from labkit.training.sharding.processes import Processes, join, num_local
 
 SECONDS_FOR_LAST_WORDS = 5.0
 
@@ -39,6 +40,7 @@ def run(
     resume_from: Path | None = None,
     step_seconds: Sequence[float] = (),
     allowed: tuple[str, ...] = (),
+    force: bool = False,
     make_objective: MakeObjective = NextToken,
     say: Say = print,
 ) -> RunStatus:
@@ -54,10 +56,12 @@ def run(
         step_seconds: of this plan's steps, where they were measured before; else they are probed.
         allowed: dotted fields that may differ from the plan before although they can change the
             result, and "source" for labkit's own code; what changed is in `amendments.json`.
+        force: start a plan that the closed form of memory says cannot fit.
         make_objective: what is minimized, made once on every process. One that is not the plan's
             next token needs a folder of its own.
 
     Raises:
+        RunFailed: the run had begun and cannot go on.
         LabError: what cannot be read or had here, another process at work on the same run, or a
             checkpoint of another plan.
         KeyboardInterrupt: Ctrl-C, after the step and a checkpoint; a second one, at once.
@@ -68,6 +72,8 @@ def run(
     facts = find_device_facts()
     processes.each(lambda: _refuse_missing_data(plan))
     plan = processes.first(lambda: settle(plan, facts))
+    if not force:
+        processes.each(lambda: refuse_too_large(plan, num_local()))
     run_id = _agreed_run_id(plan, processes)
     where = folder or runs_folder() / run_id
     record = RunRecord(where) if processes.is_first else SilentRecord(where)
@@ -90,9 +96,13 @@ def run(
             record.set_status("interrupted", record.status().step, "signal SIGTERM at the start")
             return record.status()
         except BaseException as error:
-            record.set_status("failed", record.status().step, _reason(error, processes))
+            had_begun = record.status().state == "running"
+            with contextlib.suppress(LabError):  # a full disk: what failed is said all the same
+                record.set_status("failed", record.status().step, _reason(error, processes))
             if not processes.is_first:
                 _let_the_first_speak(record)
+            if had_begun and isinstance(error, LabError):
+                raise RunFailed(str(error)) from error
             raise
     if synced := one.tracking():  # the run is over and released: only this process still waits
         say(synced)

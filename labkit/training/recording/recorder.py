@@ -25,7 +25,8 @@ from labkit.plan.plan import TrainingPlan
 from labkit.training.batches import chain_hash
 from labkit.training.checkpoints.folder import save_checkpoint
 from labkit.training.checkpoints.kept import checkpoint_folder, remove_old
-from labkit.training.checkpoints.state import RunState, gather_state
+from labkit.training.checkpoints.state import RunState, gather_state, held_bytes
+from labkit.training.fits import refuse_without_room
 from labkit.training.module import TrainingModule
 from labkit.training.objective import Objective, StepBatch, Validation
 from labkit.training.recording.tracking import Tracker
@@ -237,6 +238,12 @@ class Recorder(lightning.Callback):
         self.watch.doing("saving")
         self.flush()
         folder = checkpoint_folder(self.record.checkpoints, state.step)
+        held = held_bytes(state)
+        mine = held["weights"] + held["optimizer"]
+        sizes = state.processes.from_all(mine)
+        is_cut = state.processes.layout.sharding == "full"
+        num_bytes = sum(sizes) if is_cut else mine
+        state.processes.first(lambda: refuse_without_room(folder, num_bytes))
         found = gather_state(state, self.run, objective)
         save_checkpoint(folder, found, self.plan, state.processes)
         if state.processes.is_first:
