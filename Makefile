@@ -50,10 +50,8 @@ study: $(READY)          ## studies, declared in their files: recipes, parts of 
 	$(BIN)/python -m benchmarks.architectures
 	$(BIN)/python -m benchmarks.open_recipe
 
-faults: $(READY)         ## kill shard builds, curations and training runs at random moments, damage checkpoints
-	$(BIN)/python benchmarks/faults.py
-	$(BIN)/python -m benchmarks.curation_faults
-	PYTHONPATH=. $(BIN)/python benchmarks/training_faults.py
+faults: $(READY)         ## kill, stop, damage and fill the disk of builds, curations and training runs: a table
+	$(BIN)/python -m benchmarks.faults_table
 	PYTHONPATH=. $(BIN)/python benchmarks/guards.py
 
 $(READY): pyproject.toml constraints.txt Makefile

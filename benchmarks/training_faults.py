@@ -81,7 +81,8 @@ def outcome(folder: Path, expected: bytes) -> dict[str, Any]:
 
     record = RunRecord(folder)
     steps = [row["step"] for row in record.rows("step")]
-    same = (folder / "result.json").read_bytes() == expected
+    path = folder / "result.json"
+    same = path.is_file() and path.read_bytes() == expected
     once = steps == sorted(set(steps))
     left_over = [str(path) for path in folder.rglob(".tmp-*")]
     return {"ok": same and once and not left_over, "left_over": left_over}

@@ -63,7 +63,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise LabError(f"{path} is damaged ({error}); delete it or its folder") from error
+        raise LabError(
+            f"{path} is damaged ({error}); put back a copy of this file, or move it aside"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -194,20 +194,21 @@ class TrainingPlan(Config):
 
         What may change while the run goes on counts as it is by default (`plan/amendments.py`).
         """
-        kept = must_agree(leaves(self))
-        usual = TrainingPlan()
-        free = {name: value for name, value in leaves(usual).items() if name not in kept}
-        return f"{slug(self.name)[:40]}-{hash_json([self._with(free).model_dump(), inputs])}"
+        return f"{slug(self.name)[:40]}-{hash_json([self.lasting.model_dump(), inputs])}"
 
-    def _with(self, changes: Mapping[str, Any]) -> TrainingPlan:
-        """A copy with dotted fields set, not validated again: limits may rest on each other."""
+    @property
+    def lasting(self) -> TrainingPlan:
+        """The plan with what may change while its run goes on as it is by default."""
         data: Any = self.model_dump()
-        for dotted, value in changes.items():
-            *groups, leaf = dotted.split(".")
-            target = data
-            for group in groups:
-                target = target[group]
-            target[leaf] = value
+        usual = leaves(TrainingPlan())
+        kept = must_agree(usual)
+        for dotted in usual:
+            if dotted not in kept:
+                *groups, leaf = dotted.split(".")
+                target = data
+                for group in groups:
+                    target = target[group]
+                target[leaf] = usual[dotted]
         return TrainingPlan.model_validate(data)
 
 

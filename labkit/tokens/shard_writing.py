@@ -108,7 +108,9 @@ def write_shards(
 
 def _check_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     if Shards(folder).facts.tokenizer != tokenizer.fingerprint:
-        raise LabError(f"{folder}: made with another tokenizer than {tokenizer.name}; delete it")
+        raise LabError(
+            f"{folder}: made with another tokenizer than {tokenizer.name}; give another folder"
+        )
 
 
 @contextlib.contextmanager

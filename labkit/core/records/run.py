@@ -169,7 +169,10 @@ class RunRecord:
         try:
             return json.loads(line)
         except ValueError as error:
-            raise LabError(f"{self.metrics} is damaged ({error}); delete {self.folder}") from error
+            raise LabError(
+                f"{self.metrics} is damaged ({error}); move {self.folder} aside and start the run "
+                "again"
+            ) from error
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         if rows:

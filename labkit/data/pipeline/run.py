@@ -134,7 +134,5 @@ def _finished(folder: Path, inputs: dict[str, str], *, verify: bool = True) -> C
     curated = Curated(folder, verify=verify)
     there = artifacts.read_manifest(folder, verify=False).inputs
     if different := [name for name, value in inputs.items() if there.get(name) != value]:
-        raise LabError(
-            f"{folder} was made with other {', '.join(different)}; give another folder or delete it"
-        )
+        raise LabError(f"{folder} was made with other {', '.join(different)}; give another folder")
     return curated

@@ -11,20 +11,23 @@ import labkit
 from labkit.core import disk
 
 FILE = "source.json"
-_ROOMS = ("model", "plan", "tokens", "training")
-_LOOKING_ON = ("recording", "dry_run")
-"""Folders of `training` that observe a run or don't take part."""
+_ROOMS = ("model", "plan", "training")
+_READ = ("tokens/shards.py", "tokens/tokenizer.py")
+_LOOKING_ON = ("recording", "dry_run", "launch.py", "watch.py", "export.py", "open_model.py")
+"""Folders and files of `training` that observe a run or don't take part."""
 
 
 @functools.cache
 def source_hashes() -> dict[str, str]:
     """File below labkit -> the first 16 digits of its SHA-256."""
     root = Path(labkit.__file__).parent
+    files = [root / name for name in _READ]
+    for room in _ROOMS:
+        files += sorted((root / room).rglob("*.py"))
     return {
         path.relative_to(root).as_posix(): disk.sha256_file(path)[:16]
-        for room in _ROOMS
-        for path in sorted((root / room).rglob("*.py"))
-        if path.parent.name not in _LOOKING_ON
+        for path in files
+        if not {path.name, path.parent.name} & {*_LOOKING_ON}
     }
 
 

@@ -28,7 +28,7 @@ def result(
     assert last
     assert step
     return {
-        "plan_hash": plan.hash,
+        "plan_hash": plan.lasting.hash,
         "inputs": plan.inputs(),
         "leak_check": record.read("leak_check"),
         "parameters": sum(parameter.numel() for parameter in state.model.parameters()),

@@ -131,7 +131,7 @@ def test_the_same_run_is_done_once_and_other_steps_are_another_run(tmp_path: Pat
     first = run_pipeline(corpus, STEPS)
     assert run_pipeline(corpus, STEPS, processes=2).folder == first.folder
     assert run_pipeline(corpus, (MinLength(13), *STEPS[1:])).folder != first.folder
-    with pytest.raises(LabError, match="was made with other steps; give another folder or delete"):
+    with pytest.raises(LabError, match="was made with other steps; give another folder"):
         run_pipeline(corpus, (MinLength(13),), folder=first.folder)
 
 
