@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from labkit.batch.slurm_config import SlurmConfig
@@ -28,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
     plan = read_plan(arguments.plan).with_overrides(given_overrides(arguments))
     job = prepare_job(plan, options, arguments.out)
     print("\n".join(job.summary))
-    print(f"sbatch {arguments.out}")
+    print(f"sbatch {shlex.quote(str(arguments.out))}")
     return 0

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import queue
+import shlex
 import signal
 import subprocess
 import sys
@@ -101,10 +102,11 @@ class Tracker:
             self.record.log(f"W&B was too slow: {counted(self.num_dropped, 'row')} not sent")
         if error := answer.get("error"):
             self._give_up(error)
-            return f"W&B tracking ended: {error}; `wandb sync {self.record.folder / 'wandb'}/*run*`"
+            folder = shlex.quote(str(self.record.folder / "wandb"))
+            return f"W&B tracking ended: {error}; what it wrote: wandb sync {folder}/*run*"
         if answer["url"]:
             return f"W&B: {answer['url']}"
-        return f"W&B, offline: wandb sync {answer['folder']}"
+        return f"W&B, offline: wandb sync {shlex.quote(answer['folder'])}"
 
     def _send(self, message: Message) -> None:
         if self._process is None:
