@@ -62,6 +62,7 @@ from labkit.lab.evaluation import (
     accuracy_table,
     evaluate,
     evaluation_sentences,
+    harness_model,
     item_browser,
     paired_table,
     record_evaluation,
@@ -69,6 +70,7 @@ from labkit.lab.evaluation import (
     seen_table,
     swapped_table,
     task_table,
+    text_overlap,
     text_table,
 )
 from labkit.lab.exploration import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from labkit.lab.tokenizers import need_tokenizer
 
 if TYPE_CHECKING:
     from labkit.core.display import Html
+    from labkit.evaluation.generated import Overlap
+    from labkit.exchange.trained_model import TrainedModel
     from labkit.plots.table import Table
     from labkit.questions.evaluation.question import Evaluation
     from labkit.widgets.item_browser import ItemBrowser
@@ -115,6 +117,22 @@ def item_browser(question: Evaluation) -> ItemBrowser:
     from labkit.widgets.item_browser import ItemBrowser
 
     return ItemBrowser(question.models, question.scores)
+
+
+def text_overlap(texts: Sequence[str], references: Sequence[str], language: str = "en") -> Overlap:
+    """BLEU and ROUGE of generated texts against a reference for each, by their usual libraries."""
+    from labkit.evaluation.generated import overlap
+
+    return overlap(texts, references, language)
+
+
+def harness_model(model: TrainedModel | str | Path) -> Any:
+    """A model for lm-evaluation-harness: `simple_evaluate(model=lab.harness_model("ID"), ...)`."""
+    from labkit.evaluation import harness
+    from labkit.exchange.trained_model import TrainedModel
+    from labkit.training.open_model import open_model
+
+    return harness.harness_model(model if isinstance(model, TrainedModel) else open_model(model))
 
 
 def record_evaluation(question: Evaluation) -> Path:
