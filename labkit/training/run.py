@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from labkit.core import lock
+from labkit.core import disk, lock
 from labkit.core.errors import LabError, RunFailed
 from labkit.core.records.run import RUNNING, RunRecord, RunStatus, runs_folder
 from labkit.plan.plan import TrainingPlan
@@ -165,6 +165,7 @@ def _held(record: RunRecord, processes: Processes) -> Iterator[None]:
         def take_hold() -> None:
             held.enter_context(lock.hold(record.lock_file, f"run {record.run_id}"))
             record.take_request()
+            disk.sweep(record.folder)  # what a process that was killed was writing
 
         processes.first(take_hold)
         yield
