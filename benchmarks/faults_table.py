@@ -38,10 +38,10 @@ def table(lines: Iterable[str]) -> list[dict[str, Any]]:
         if not line.startswith("{"):
             continue
         trial = json.loads(line)
-        name = trial.get("fault") or trial.get("kind") or "kill of a shard build"
+        name = "kill of a shard build" if "workers" in trial else trial["fault"]
         row = rows.setdefault(name, {"fault": name, "trials": 0, "held": 0})
         row["trials"] += 1
-        row["held"] += bool(trial.get("ok", True))
+        row["held"] += bool(trial.get("ok", trial.get("equal")))
         if "seconds" in trial:
             row["most_seconds"] = max(row.get("most_seconds", 0.0), trial["seconds"])
     return list(rows.values())

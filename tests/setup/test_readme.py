@@ -178,3 +178,22 @@ def test_every_named_command_and_file_exists():
 def test_each_notebook_is_in_the_table():
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"| `{path.stem}` |" in README
+
+
+def test_faults_are_those_of_the_committed_trials():
+    rows = {row["fault"]: row for row in results("faults")["faults"]}
+    damages = [rows[kind] for kind in ("flip", "cut", "zero")]
+    rows["damaged"] = {key: sum(row[key] for row in damages) for key in ("held", "trials")}
+    shown = {
+        "SIGKILL": "SIGKILL",
+        "SIGTERM": "SIGTERM",
+        "resume": "resumes",
+        "damaged": "damaged checkpoints",
+        "hang": "hung processes named",
+        "full disk": "full disks",
+        "tracking dead": "W&B dead",
+        "node failure": "lost nodes",
+    }
+    for fault, words in shown.items():
+        assert f"{words} {rows[fault]['held']} of {rows[fault]['trials']}" in README
+    assert f"in {rows['hang']['most_seconds']:g} s at most" in README

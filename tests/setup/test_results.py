@@ -14,7 +14,7 @@ from benchmarks.result import KEYS, SPREAD, ratios, write
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted((ROOT / "docs/results").glob("*.json"))
-STUDIES = {"recipes", "architectures", "open_recipe", "notebooks", "filter_thresholds"}
+STUDIES = {"faults", "recipes", "architectures", "open_recipe", "notebooks", "filter_thresholds"}
 """Experiments and times without a peer: a layout of their own."""
 BENCH = re.findall(
     r"-m benchmarks\.(\w+)",
