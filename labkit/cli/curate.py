@@ -12,6 +12,7 @@ from labkit.core.errors import LabError
 from labkit.data.corpora import CORPORA
 from labkit.data.curation import STEPS, CurationConfig, curate, names
 from labkit.data.pipeline.curated import REJECTED, Curated
+from labkit.data.readers import files_line
 from labkit.questions.curation.languages import other_languages
 from labkit.questions.curation.sentences import personal_data_sentence, repeated_ids_sentence
 
@@ -61,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{', '.join(CORPORA)}"
         )
     curation = curate(config, say=lambda line: print(line, file=sys.stderr, flush=True))
+    if line := files_line(curation.config.corpus, curation.config.reading):
+        print(line)
     print(describe(curation.curated))
     if "personal_data" in names(config.steps):
         print(personal_data_sentence(curation))

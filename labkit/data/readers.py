@@ -1,11 +1,12 @@
 """Any corpus as Arrow batches of documents: a registered name, a path, or `hf:` and a name.
 
-- `.jsonl`, `.jsonl.gz`, `.jsonl.zst`: one object a line, `text` and optionally `id`, `source`,
-  `group`, `language`, `licence` (or `license`), `url`;
+- `.jsonl`, `.ndjson`, also `.gz` and `.zst`, `.json.gz`: one object a line, `text` and optionally
+  `id`, `source`, `group`, `language`, `licence` (or `license`), `url`;
 - `.parquet`: a string column `text` and optionally the others;
 - `.warc`, `.wet`, also `.gz`: the plain text in them;
 - `.txt`, or the suffixes that the policy names: one document each;
-- a folder: every such file below it, by name; or what `datasets` saved there;
+- a folder: every such file below it, by name, its suffix in any case; links are followed once,
+  hidden names left out, and `files_line` says what is passed over; or what `datasets` saved there;
 - `hf:FOLDER`, `hf:OWNER/NAME@COMMIT`: streamed by Hugging Face `datasets`.
 
 One policy says what happens to a record that can't be read: `reading/policy.py`.
@@ -24,7 +25,7 @@ from labkit.core.canonical_json import hash_json
 from labkit.core.errors import LabError
 from labkit.data.corpora import CORPORA, find_corpus
 from labkit.data.fetch import DOCUMENTS, fetch
-from labkit.data.reading.parts import Part, files_below, find_parts_of
+from labkit.data.reading.parts import Part, files_below, find_parts_of, passed_over
 from labkit.data.reading.policy import ReadPolicy
 from labkit.data.reading.portions import Lines, cut_part, read_part
 from labkit.data.reading.record import REJECTED, SCHEMA, Portion
@@ -40,6 +41,7 @@ __all__ = [
     "check_corpus",
     "corpus_name",
     "cut_part",
+    "files_line",
     "find_parts",
     "fingerprint",
     "read_corpus",
@@ -90,6 +92,26 @@ def find_parts(corpus: str, policy: ReadPolicy | None = None) -> tuple[Part, ...
         name = check_hub_name(corpus[len(PREFIX) :])
         return (Part("hub", (name,), name, 0, Path(name).name),)
     return find_parts_of(_existing_path(corpus), policy)
+
+
+def files_line(corpus: str, policy: ReadPolicy | None = None) -> str:
+    """Which files below a folder are passed over, and why; empty where all are read.
+
+    Raises:
+        LabError: a folder that can't be listed.
+    """
+    folder = Path(corpus).expanduser()
+    if corpus in CORPORA or corpus.startswith(PREFIX) or not folder.is_dir():
+        return ""
+    policy = policy or ReadPolicy()
+    parts = find_parts_of(folder, policy)
+    left_out = passed_over(folder, policy)
+    if not left_out or parts[0].kind == "datasets":
+        return ""
+    num_read = sum(len(part.files) for part in parts)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+    num_there = num_read + sum(left_out.values())
+    return f"read {num_read:,} of {num_there:,} files; passed over: {reasons}"
 
 
 def fingerprint(corpus: str, policy: ReadPolicy | None = None) -> str:

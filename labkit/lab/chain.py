@@ -22,7 +22,7 @@ def open_corpus(config: C) -> C:
 def choose_corpus(config: C) -> C:
     """As `open_corpus`, for the notebooks before curation."""
     from labkit.data import decided_corpora
-    from labkit.data.readers import corpus_name
+    from labkit.data.readers import corpus_name, files_line
 
     named: str = config.corpus  # pyright: ignore[reportAttributeAccessIssue]
     _need_decision(named)
@@ -30,6 +30,8 @@ def choose_corpus(config: C) -> C:
     chosen: str = config.corpus  # pyright: ignore[reportAttributeAccessIssue]
     if chosen != named:
         print(f"{named}: {corpus_name(chosen)}")
+    if line := files_line(chosen):
+        print(line)
     return config
 
 

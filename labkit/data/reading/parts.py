@@ -1,13 +1,14 @@
 """A corpus as a fixed list of parts: what one process reads at a time, in the corpus' order.
 
 A file of records is one part; text files, one document each, go together until there are 64 MB or
-1,000 of them. A folder gives every file below it whose suffix is known, by name; links to folders
-are not followed, so that no loop can be entered.
+1,000 of them. A folder gives every file below it whose suffix is known, in any case, by name. Links
+are followed, each folder and file once. What is not read is counted with its reason: `passed_over`.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +18,9 @@ from labkit.data.reading.policy import ReadPolicy, suffixes_of
 from labkit.data.reading.record import Origin
 
 RECORD_SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".jsonl.gz": "jsonl",
-    ".jsonl.zst": "jsonl",
+    **dict.fromkeys((".jsonl", ".jsonl.gz", ".jsonl.zst"), "jsonl"),
+    **dict.fromkeys((".ndjson", ".ndjson.gz", ".ndjson.zst"), "jsonl"),
+    **dict.fromkeys((".json.gz", ".json.zst"), "jsonl"),  # as C4 and Dolma are shipped
     ".parquet": "parquet",
     ".warc": "warc",
     ".warc.gz": "warc",
@@ -69,7 +70,9 @@ def record_suffix(name: str) -> str:
     >>> record_suffix("crawl/a.warc.gz"), record_suffix("notes.gz")
     ('.warc.gz', '')
     """
-    return max((s for s in RECORD_SUFFIXES if name.endswith(s)), key=len, default="")
+    known = (suffix for suffix in RECORD_SUFFIXES if name.lower().endswith(suffix))
+    found = max(known, key=len, default="")
+    return name[len(name) - len(found) :]
 
 
 def find_parts_of(path: Path, policy: ReadPolicy, licence: str = "unknown") -> tuple[Part, ...]:
@@ -101,16 +104,68 @@ def find_parts_of(path: Path, policy: ReadPolicy, licence: str = "unknown") -> t
     return (Part(kind, (str(path),), str(path.parent), _size([path]), source, licence),)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Every file below a folder by name, and the folders that can't be listed."""
-    found: list[Path] = []
+def passed_over(folder: Path, policy: ReadPolicy) -> dict[str, int]:
+    """Why files below a folder are not read -> how many; each other file is in one part.
 
-    def keep(error: OSError) -> None:
+    Raises:
+        LabError: a folder that can't be listed.
+    """
+    texts = suffixes_of(policy.text_suffixes)
+    read, reasons = files_below(folder), Counter[str]()
+    for file in read:
+        if not _kind(file, texts):
+            reasons[file.suffix.lower() or "no suffix"] += 1
+    for reason, files in _left_out(folder).items():
+        reasons[reason] += len(files)
+    return dict(reasons.most_common())
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder by name, but for those that are hidden or there twice.
+
+    Raises:
+        LabError: a folder that can't be listed.
+    """
+    return [file for file, reason in _walk(folder) if not reason]
+
+
+def _left_out(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file, reason in _walk(folder):
+        if reason:
+            found.setdefault(reason, []).append(file)
+    return found
+
+
+def _walk(folder: Path) -> list[tuple[Path, str]]:
+    """Every file below a folder by name, with why it is left out; links are followed once."""
+    found: list[tuple[Path, str]] = []
+    seen: set[str] = set()
+
+    def refuse(error: OSError) -> None:
         raise LabError(f"{error.filename}: cannot be listed ({error.strerror})") from error
 
-    for place, _, names in os.walk(folder, onerror=keep):
-        found += [Path(place, name) for name in names]
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        is_hidden = any(map(_is_hidden, Path(place).relative_to(folder).parts))
+        folders.sort()
+        real = os.path.realpath(place)
+        if real in seen:  # by another link, or a loop
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in sorted(names):
+            path = Path(place, name)
+            hidden = "hidden" if is_hidden or _is_hidden(name) else ""
+            target = os.path.realpath(path)
+            twice = "there already under another name" if target in seen else ""
+            seen.add(target)
+            found.append((path, hidden or twice))
     return sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    """Checkpoints of Jupyter, caches, files of macOS; `_SUCCESS` and the like."""
+    return name.startswith((".", "_"))
 
 
 def _refuse_dropped(files: Sequence[Path]) -> None:
@@ -126,7 +181,11 @@ def _refuse_dropped(files: Sequence[Path]) -> None:
 
 def _kind(path: Path, texts: Sequence[str]) -> str:
     suffix = record_suffix(path.name)
-    return RECORD_SUFFIXES[suffix] if suffix else "text" if path.name.endswith(tuple(texts)) else ""
+    if suffix:
+        return RECORD_SUFFIXES[suffix.lower()]
+    name = path.name.lower()
+    packed = tuple(f"{text}{one}" for text in texts for one in (".gz", ".zst"))
+    return "text" if name.endswith((*texts, *packed)) else ""
 
 
 def _group(files: list[tuple[Path, str]], root: Path, licence: str) -> Iterator[Part]:

@@ -114,7 +114,7 @@ def cut_part(part: Part, policy: ReadPolicy) -> Iterator[Portion | Lines]:
 
 
 def _cut(path: Path, origin: Origin, policy: ReadPolicy) -> Iterator[Lines]:
-    is_packed = path.suffix in COMPRESSIONS
+    is_packed = path.suffix.lower() in COMPRESSIONS
     try:
         facts = check_regular(path)
         blocks = read_blocks(path, policy)

@@ -54,7 +54,7 @@ def read_blocks(path: Path, policy: ReadPolicy) -> Iterator[bytes]:
     Raises:
         Fault: cut, damaged, misnamed, or unpacks to more than the policy allows.
     """
-    suffix = path.suffix if path.suffix in COMPRESSIONS else ""
+    suffix = path.suffix.lower() if path.suffix.lower() in COMPRESSIONS else ""
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         _check_magic(file, suffix, size)
@@ -87,7 +87,9 @@ def decode(raw: bytes, number: int | None = None) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        charset = "utf-16" if raw.startswith(UTF_16_32) else "latin1"
+        is_windows = any(0x80 <= byte <= 0x9F for byte in raw)  # quotes, dashes, the euro sign
+        one_byte = "windows-1252" if is_windows else "latin1"
+        charset = "utf-16" if raw.startswith(UTF_16_32) else one_byte
         found = f"not UTF-8 at byte {error.start} (0x{raw[error.start]:02x})"
         advice = f"convert it, for example with iconv -f {charset} -t utf8"
         raise Fault("read_encoding", f"{found}; {advice}", number) from error
