@@ -343,10 +343,10 @@ def test_damaged_records_are_named(plan):
     record = trained(plan, seed=1)
     with record.metrics.open("a") as file:
         file.write("{broken\n")
-    with pytest.raises(LabError, match=r"metrics.jsonl is damaged .* delete"):
+    with pytest.raises(LabError, match=r"metrics.jsonl is damaged .* aside"):
         select_runs("base-*", "")
     (record.folder / "plan.json").write_text("{")
-    with pytest.raises(LabError, match=r"plan.json is damaged .* delete"):
+    with pytest.raises(LabError, match=r"plan.json is damaged .* aside"):
         select_runs("base-*", "")
     with pytest.raises(LabError, match="no run, study or file"):
         select_runs("a" * 300, "")

@@ -13,7 +13,7 @@ import math
 from typing import Any, NamedTuple
 
 from labkit.comparison.runs.view import RunView
-from labkit.core.config import leaves, validate
+from labkit.core.config import flatten, validate
 from labkit.core.errors import LabError
 from labkit.cost.spending import spending
 from labkit.plan.plan import TrainingPlan
@@ -84,4 +84,6 @@ def _last(view: RunView, name: str) -> float | None:
 
 @functools.cache
 def _plan_fields() -> list[str]:
-    return [name for name in leaves(TrainingPlan()) if name not in BESIDES]
+    """Those that each version writes; fields `added_later` stand only where they are used."""
+    written = flatten(TrainingPlan().model_dump(mode="json"))
+    return [name for name in written if name not in BESIDES]
