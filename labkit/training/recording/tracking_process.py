@@ -42,6 +42,7 @@ def follow() -> dict[str, Any]:
             run.summary.update(message["finish"])
             folder, url = str(Path(run.dir).parent), "" if run.offline else run.url
             run.finish(exit_code=message["exit_code"])
+            wandb.teardown()  # its service has written the file's end when it is gone
             return {"folder": folder, "url": url}
     return {"error": "the run ended without a word"}
 
